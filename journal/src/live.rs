@@ -1,0 +1,52 @@
+//! The lock that tells whether a journal is still being written.
+//!
+//! The kernel drops a `flock` when its holder dies, however it dies: a lock file
+//! that is not locked belongs to a recording that is over.
+
+use crate::{JOURNAL_DIR, LOCK_FILE};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Held by the writer for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct WriterLock {
+    _lock: Flock<File>,
+}
+
+impl WriterLock {
+    /// Creates and locks the lock file of the journal directory `dir`.
+    pub fn take(dir: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(LOCK_FILE))?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+        let mut file = file;
+        // A reader that looks just now holds it for an instant.
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusive) {
+                Ok(lock) => return Ok(Self { _lock: lock }),
+                Err((back, Errno::EINTR)) => file = back,
+                Err((_, error)) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Process id of the supervisor that is writing the recording in `dir`; `None` if it
+/// is over. A recording without a lock file is over.
+pub fn writer_of(dir: &Path) -> io::Result<Option<u32>> {
+    let mut file = match File::open(dir.join(JOURNAL_DIR).join(LOCK_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut pid = String::new();
+    (&mut file).take(16).read_to_string(&mut pid)?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(None),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(Some(pid.trim().parse().unwrap_or(0))),
+        Err((_, error)) => Err(error.into()),
+    }
+}

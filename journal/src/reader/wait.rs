@@ -1,0 +1,53 @@
+//! Waiting for more of a journal that is still being written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The pauses between looks grow while nothing comes.
+const PAUSE_FIRST: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// How to wait for more.
+#[derive(Debug, Clone, Default)]
+pub struct Follow {
+    /// How long at most for the next event; forever without it.
+    pub timeout: Option<Duration>,
+    /// Stops waiting when it becomes true.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// One wait.
+pub(super) struct Patience {
+    deadline: Option<Instant>,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { deadline: None, pause: PAUSE_FIRST }
+    }
+}
+
+impl Patience {
+    /// Pauses; `false` when there is no point in looking again.
+    pub fn wait(&mut self, follow: &Follow) -> bool {
+        if follow.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return false;
+        }
+        let now = Instant::now();
+        let mut pause = self.pause;
+        // A deadline beyond what the clock can say is none.
+        if let Some(deadline) = self.deadline.or_else(|| now.checked_add(follow.timeout?)) {
+            self.deadline = Some(deadline);
+            let left = deadline.saturating_duration_since(now);
+            if left.is_zero() {
+                return false;
+            }
+            pause = pause.min(left);
+        }
+        std::thread::sleep(pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        true
+    }
+}

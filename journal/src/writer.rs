@@ -1,0 +1,173 @@
+//! Appending events: encodes into a bounded buffer that a thread of its own writes out.
+//!
+//! The appending side holds a lock that nobody else wants but for the instant in which
+//! the thread takes a buffer. While nothing is appended, nothing runs.
+
+mod queue;
+mod thread;
+
+use crate::format::encode_header;
+use crate::{Event, EventIndex, FileStorage, Header, RECORD_BYTES_MAX, Storage, record};
+use queue::Queue;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How a journal is written.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// A segment that has reached this size is ended.
+    pub segment_bytes_max: u64,
+    /// Appending waits while this much is not yet written.
+    pub buffered_bytes_max: usize,
+    /// How long a buffer that is not full may wait, in milliseconds.
+    pub flush_ms: u64,
+    /// The CPU for the writing thread; without it, it may use those of the caller.
+    pub writer_cpu: Option<usize>,
+    /// Whether frames are compressed where that pays.
+    pub compress: bool,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes_max: 64 << 20,
+            buffered_bytes_max: 16 << 20,
+            flush_ms: 20,
+            writer_cpu: None,
+            compress: true,
+        }
+    }
+}
+
+/// Why a journal cannot be written. The first failure is final: nothing is written
+/// after it, and what was written before it stays readable.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The medium refused.
+    #[error("cannot {doing} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        error: Arc<io::Error>,
+    },
+    /// The event is larger than any event may be.
+    #[error("event {} is larger than {RECORD_BYTES_MAX} bytes", index.0)]
+    TooLarge {
+        /// The index that it would have had.
+        index: EventIndex,
+    },
+    /// The header is larger than any header may be.
+    #[error("the journal's header is larger than {} bytes", crate::HEADER_BYTES_MAX)]
+    HeaderTooLarge,
+    /// The event cannot be encoded.
+    #[error("cannot encode event {}: {error}", index.0)]
+    Encode {
+        /// The index that it would have had.
+        index: EventIndex,
+        /// Why not.
+        error: postcard::Error,
+    },
+    /// The writing thread is gone.
+    #[error("the thread that writes the journal ended unexpectedly")]
+    Thread,
+}
+
+impl WriteError {
+    fn io(doing: &'static str, path: PathBuf, error: io::Error) -> Self {
+        Self::Io { doing, path, error: Arc::new(error) }
+    }
+}
+
+/// What became of a finished journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Events appended.
+    pub events: u64,
+    /// Bytes of their records.
+    pub bytes_raw: u64,
+    /// Bytes of all segments.
+    pub bytes_written: u64,
+    /// How many segments there are.
+    pub segments: u32,
+}
+
+/// Writes the journal of one recording.
+#[derive(Debug)]
+pub struct Writer {
+    queue: Arc<Queue>,
+    next: u64,
+    thread: Option<JoinHandle<Option<Summary>>>,
+}
+
+impl Writer {
+    /// Begins the journal of the recording in `dir`, which must not have one yet. Its
+    /// first segment's head is written when this returns.
+    pub fn create(dir: &Path, header: &Header, options: WriterOptions) -> Result<Self, WriteError> {
+        let path = dir.join(crate::JOURNAL_DIR);
+        let storage = FileStorage::create(dir).map_err(|error| WriteError::io("create", path, error))?;
+        Self::create_on(Box::new(storage), header, options)
+    }
+
+    /// Begins a journal on any medium.
+    pub fn create_on(storage: Box<dyn Storage>, header: &Header, options: WriterOptions) -> Result<Self, WriteError> {
+        let header = encode_header(header).ok_or(WriteError::HeaderTooLarge)?;
+        let queue = Arc::new(Queue::new(options.buffered_bytes_max, Duration::from_millis(options.flush_ms)));
+        let thread = thread::start(storage, header, options, Arc::clone(&queue))?;
+        Ok(Self { queue, next: 0, thread: Some(thread) })
+    }
+
+    /// Appends an event. Waits while the buffers are full; fails for good once anything
+    /// has failed.
+    #[inline]
+    pub fn append(&mut self, event: &Event<'_>) -> Result<EventIndex, WriteError> {
+        let index = EventIndex(self.next);
+        self.queue.append(index, |buffer| {
+            record::append(buffer, event).map_err(|error| match error {
+                postcard::Error::SerializeBufferFull => WriteError::TooLarge { index },
+                error => WriteError::Encode { index, error },
+            })
+        })?;
+        self.next += 1;
+        Ok(index)
+    }
+
+    /// The failure that ended the journal, if one did. Costs one load.
+    #[inline]
+    #[must_use]
+    pub fn failure(&self) -> Option<&WriteError> {
+        self.queue.failure()
+    }
+
+    /// Waits until everything appended was handed to the system: it survives the end of
+    /// this process, but perhaps not a loss of power.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.queue.drain()
+    }
+
+    /// Writes what is left, makes it survive a loss of power, and ends the journal.
+    pub fn finish(mut self) -> Result<Summary, WriteError> {
+        let summary = self.close();
+        match self.queue.failure() {
+            Some(error) => Err(error.clone()),
+            None => summary.ok_or(WriteError::Thread),
+        }
+    }
+
+    fn close(&mut self) -> Option<Summary> {
+        self.queue.close();
+        self.thread.take()?.join().ok().flatten()
+    }
+}
+
+impl Drop for Writer {
+    /// Writes what is left. Only [`Writer::finish`] tells whether that went well.
+    fn drop(&mut self) {
+        self.close();
+    }
+}

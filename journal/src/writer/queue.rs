@@ -1,0 +1,248 @@
+//! What lies between the appending side and the thread: one batch being filled, and full ones.
+
+use super::WriteError;
+use crate::EventIndex;
+use crate::format::FRAME_HEAD_BYTES;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// A batch of this size is full. Small enough to stay in a cache until it is written.
+const BATCH_BYTES: usize = 256 << 10;
+/// A buffer that one large event has made larger than this is not kept.
+const SPARE_BYTES_MAX: usize = 4 * BATCH_BYTES;
+
+/// Records on their way: they become one frame, whose head goes before them.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// [`FRAME_HEAD_BYTES`] left free, then the records; or nothing at all.
+    pub bytes: Vec<u8>,
+    pub first_event: u64,
+    pub count: u32,
+}
+
+/// What the thread waits for, so that it is woken for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    UntilWork,
+    UntilFull,
+}
+
+/// What the appending side waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Nothing,
+    Room,
+    Empty,
+}
+
+#[derive(Debug)]
+struct State {
+    current: Batch,
+    full: VecDeque<Batch>,
+    /// Bytes in `full` and in the hands of the thread.
+    queued_bytes: usize,
+    spare: Vec<Vec<u8>>,
+    sleep: Sleep,
+    want: Want,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    work: Condvar,
+    done: Condvar,
+    failure: OnceLock<WriteError>,
+    batch_bytes: usize,
+    queued_bytes_max: usize,
+    patience: Duration,
+}
+
+impl Queue {
+    pub fn new(buffered_bytes_max: usize, patience: Duration) -> Self {
+        let state = State {
+            current: Batch::default(),
+            full: VecDeque::new(),
+            queued_bytes: 0,
+            spare: Vec::new(),
+            sleep: Sleep::Awake,
+            want: Want::Nothing,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            failure: OnceLock::new(),
+            batch_bytes: BATCH_BYTES.min(buffered_bytes_max / 4),
+            queued_bytes_max: buffered_bytes_max,
+            patience,
+        }
+    }
+
+    pub fn failure(&self) -> Option<&WriteError> {
+        self.failure.get()
+    }
+
+    /// Ends the journal. The first failure counts.
+    pub fn fail(&self, error: WriteError) {
+        let _ = self.failure.set(error);
+        let mut state = self.lock();
+        state.want = Want::Nothing;
+        drop(state);
+        self.done.notify_all();
+    }
+
+    fn check(&self) -> Result<(), WriteError> {
+        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the record that `encode` appends to the buffer that it is given.
+    #[inline]
+    pub fn append(
+        &self,
+        index: EventIndex,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.check()?;
+        let mut state = self.lock();
+        if state.current.count == 0 {
+            self.begin_batch(&mut state, index);
+        }
+        if let Err(error) = encode(&mut state.current.bytes) {
+            drop(state);
+            // An event is missing: none may follow.
+            self.fail(error.clone());
+            return Err(error);
+        }
+        state.current.count += 1;
+        if state.current.bytes.len() >= self.batch_bytes {
+            return self.end_batch(state);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn begin_batch(&self, state: &mut State, index: EventIndex) {
+        let mut bytes = state.spare.pop().unwrap_or_default();
+        bytes.clear();
+        // Room for the record that fills the batch, if it is not a large one.
+        bytes.reserve(self.batch_bytes + self.batch_bytes / 8 + FRAME_HEAD_BYTES);
+        bytes.resize(FRAME_HEAD_BYTES, 0);
+        state.current = Batch { bytes, first_event: index.0, count: 0 };
+        if state.sleep == Sleep::UntilWork {
+            self.wake(state);
+        }
+    }
+
+    #[cold]
+    fn end_batch(&self, mut state: MutexGuard<'_, State>) -> Result<(), WriteError> {
+        state.push_current();
+        self.wake(&mut state);
+        if state.queued_bytes >= self.queued_bytes_max {
+            self.wait(state, Want::Room)?;
+        }
+        Ok(())
+    }
+
+    fn wake(&self, state: &mut State) {
+        if state.sleep != Sleep::Awake {
+            state.sleep = Sleep::Awake;
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until the thread has cleared `want`.
+    fn wait(&self, mut state: MutexGuard<'_, State>, want: Want) -> Result<(), WriteError> {
+        state.want = want;
+        while state.want != Want::Nothing && self.failure.get().is_none() {
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        self.check()
+    }
+
+    /// Waits until everything was written.
+    pub fn drain(&self) -> Result<(), WriteError> {
+        self.check()?;
+        let mut state = self.lock();
+        state.push_current();
+        if state.queued_bytes == 0 {
+            return Ok(());
+        }
+        self.wake(&mut state);
+        self.wait(state, Want::Empty)
+    }
+
+    /// Nothing more will be appended.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.push_current();
+        state.closed = true;
+        self.wake(&mut state);
+    }
+
+    /// The next batch to write. Waits for it; `None` once the queue is closed and empty.
+    /// The flag says whether the thread keeps up.
+    pub fn take(&self) -> Option<(Batch, bool)> {
+        let mut state = self.lock();
+        let mut patience = self.patience;
+        loop {
+            if let Some(batch) = state.full.pop_front() {
+                let keeps_up = state.queued_bytes <= self.queued_bytes_max / 4;
+                state.sleep = Sleep::Awake;
+                return Some((batch, keeps_up));
+            }
+            if state.current.count == 0 {
+                if state.closed {
+                    return None;
+                }
+                state.sleep = Sleep::UntilWork;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else if patience.is_zero() {
+                state.push_current();
+            } else {
+                state.sleep = Sleep::UntilFull;
+                state = self.work.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+                // A spurious end of the wait only means a smaller frame.
+                patience = Duration::ZERO;
+            }
+        }
+    }
+
+    /// Gives the buffer of a batch that was written back.
+    pub fn give_back(&self, bytes: Vec<u8>) {
+        let mut state = self.lock();
+        state.queued_bytes -= bytes.len();
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            state.spare.push(bytes);
+        }
+        let satisfied = match state.want {
+            Want::Nothing => false,
+            // Not at the first byte: the two sides would take turns at every batch.
+            Want::Room => state.queued_bytes <= self.queued_bytes_max / 2,
+            Want::Empty => state.queued_bytes == 0,
+        };
+        if satisfied {
+            state.want = Want::Nothing;
+            drop(state);
+            self.done.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn push_current(&mut self) {
+        if self.current.count > 0 {
+            let batch = std::mem::take(&mut self.current);
+            self.queued_bytes += batch.bytes.len();
+            self.full.push_back(batch);
+        }
+    }
+}

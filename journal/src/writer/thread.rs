@@ -1,0 +1,181 @@
+//! The thread that frames, compresses, checksums and writes.
+
+use super::queue::{Batch, Queue};
+use super::{Summary, WriteError, WriterOptions};
+use crate::compress::Adaptive;
+use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead, encode_segment_head};
+use crate::Storage;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::unistd::Pid;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+/// Begins the first segment and starts the thread.
+pub(super) fn start(
+    storage: Box<dyn Storage>,
+    header: Vec<u8>,
+    options: WriterOptions,
+    queue: Arc<Queue>,
+) -> Result<JoinHandle<Option<Summary>>, WriteError> {
+    let cpu = options.writer_cpu;
+    let seed = crc32c::crc32c(&header);
+    let mut segments = Segments { storage, header, seed, options, len: 0, summary: Summary::default() };
+    segments.begin(0)?;
+    let mut output = Output { segments, adaptive: Adaptive::default(), packed: Vec::new() };
+    let path = output.segments.storage.path();
+    let failed = |error| WriteError::io("start the thread that writes", path, error);
+    // Signals are for the thread that traces: this one starts with all of them blocked.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let thread = Builder::new().name("journal".into()).spawn(move || {
+        // Not being able to is no reason to stop: it is slower, not wrong.
+        let _ = cpu.map(pin_to);
+        let guard = Guard(queue);
+        let summary = output.run(&guard.0);
+        std::mem::forget(guard);
+        summary
+    });
+    if let Ok(mask) = mask {
+        let _ = mask.thread_set_mask();
+    }
+    thread.map_err(failed)
+}
+
+fn pin_to(cpu: usize) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+/// Tells the appending side, which may be waiting, when the thread is unwound.
+struct Guard(Arc<Queue>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.fail(WriteError::Thread);
+    }
+}
+
+struct Output {
+    segments: Segments,
+    adaptive: Adaptive,
+    packed: Vec<u8>,
+}
+
+impl Output {
+    /// Writes batches until the queue is closed or a write fails.
+    fn run(&mut self, queue: &Queue) -> Option<Summary> {
+        while let Some((mut batch, keeps_up)) = queue.take() {
+            if let Err(error) = self.write(&mut batch, keeps_up) {
+                queue.fail(error);
+                return None;
+            }
+            queue.give_back(batch.bytes);
+        }
+        match self.segments.sync() {
+            Ok(()) => Some(self.segments.summary),
+            Err(error) => {
+                queue.fail(error);
+                None
+            }
+        }
+    }
+
+    /// Writes a batch as a frame. When the thread is behind, without compressing it.
+    fn write(&mut self, batch: &mut Batch, keeps_up: bool) -> Result<(), WriteError> {
+        let raw = &batch.bytes[FRAME_HEAD_BYTES..];
+        let raw_len = raw.len();
+        self.packed.clear();
+        self.packed.resize(FRAME_HEAD_BYTES, 0);
+        let compress = self.segments.options.compress && keeps_up;
+        let (codec, frame) = if compress && self.adaptive.compress(raw, &mut self.packed) {
+            (Codec::Lz4, &mut self.packed)
+        } else {
+            (Codec::Raw, &mut batch.bytes)
+        };
+        let (head, payload) = frame.split_at_mut(FRAME_HEAD_BYTES);
+        let fields = FrameHead {
+            codec,
+            payload_len: frame_len(payload.len()),
+            raw_len: frame_len(raw_len),
+            first_event: batch.first_event,
+            count: batch.count,
+            crc: 0,
+        };
+        head.copy_from_slice(&fields.encode(self.segments.seed, payload));
+        self.segments.write_frame(frame, batch.first_event)?;
+        self.segments.summary.events += u64::from(batch.count);
+        self.segments.summary.bytes_raw += raw_len as u64;
+        Ok(())
+    }
+}
+
+fn frame_len(len: usize) -> u32 {
+    u32::try_from(len).expect("a batch is one record over its limit at most, and both are far below 4 GiB")
+}
+
+struct Segments {
+    storage: Box<dyn Storage>,
+    /// Encoded; repeated in every segment.
+    header: Vec<u8>,
+    /// Its checksum.
+    seed: u32,
+    options: WriterOptions,
+    /// Bytes of whole frames in the current segment, its head included.
+    len: u64,
+    summary: Summary,
+}
+
+impl Segments {
+    fn begin(&mut self, first_event: u64) -> Result<(), WriteError> {
+        let number = self.summary.segments;
+        let head = encode_segment_head(number, first_event, &self.header);
+        self.storage.create_segment(number).map_err(|error| self.error("create", error))?;
+        self.len = 0;
+        self.summary.segments += 1;
+        self.write_whole(&head)
+    }
+
+    fn write_frame(&mut self, frame: &[u8], first_event: u64) -> Result<(), WriteError> {
+        if self.len >= self.options.segment_bytes_max {
+            self.sync()?;
+            self.begin(first_event)?;
+        }
+        self.write_whole(frame)
+    }
+
+    /// Writes all of `bytes` or, as far as the medium still obeys, nothing of them.
+    fn write_whole(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if let Err(error) = write_all(&mut *self.storage, bytes) {
+            let error = self.error("write", error);
+            // Should this fail too, a reader finds a torn tail: no worse than a crash.
+            let _ = self.storage.truncate(self.len);
+            let _ = self.storage.sync();
+            return Err(error);
+        }
+        self.len += bytes.len() as u64;
+        self.summary.bytes_written += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), WriteError> {
+        self.storage.sync().map_err(|error| self.error("sync", error))
+    }
+
+    fn error(&self, doing: &'static str, error: io::Error) -> WriteError {
+        WriteError::io(doing, self.storage.path(), error)
+    }
+}
+
+fn write_all(storage: &mut dyn Storage, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match storage.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = &bytes[len..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

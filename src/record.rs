@@ -1,0 +1,92 @@
+//! `ftrun record`, and `ftrun -- COMMAND`.
+
+use crate::cli::{self, RecordArgs};
+use crate::messages;
+use crate::meta::{self, Meta};
+use crate::recordings::NewRecording;
+use anyhow::Context;
+use std::ffi::OsStr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tracer::record::{Notice, OnJournalError, Options, Outcome, OutsideMemory, RecordError};
+
+/// Records, and ends as the application did.
+pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.log_file {
+        messages::log_to(path)?;
+    }
+    let program = args.command.first().map_or(OsStr::new(""), |name| name);
+    let affinity = tracer::affinity().context("reading the CPU affinity")?;
+    let recording = NewRecording::create(args.dir.as_deref(), program)?;
+    let dir = recording.dir.clone();
+    let mut meta = Meta::begin(&args.command);
+    if let Err(error) = meta.write(&dir) {
+        recording.undo();
+        return Err(error);
+    }
+    let options = Options {
+        dir: dir.clone(),
+        on_journal_error: match args.on_journal_error {
+            cli::OnJournalError::Stop => OnJournalError::Stop,
+            cli::OnJournalError::Continue => OnJournalError::Continue,
+        },
+        outside_memory: match args.outside_memory {
+            cli::OutsideMemory::Refuse => OutsideMemory::Refuse,
+            cli::OutsideMemory::Warn => OutsideMemory::Warn,
+        },
+        affinity,
+    };
+    match tracer::record::record(options, &args.command, Arc::new(notice)) {
+        Ok(outcome) => {
+            finished(&mut meta, &outcome);
+            if let Err(error) = meta.write(&dir) {
+                messages::say(&format!("{error:#}; the recording itself is not affected"));
+            }
+            Ok(end_like(outcome.status))
+        }
+        Err(error) => {
+            if matches!(
+                error,
+                RecordError::NotFound(_) | RecordError::NotExecutable { .. }
+            ) {
+                Meta::remove(&dir);
+                recording.undo();
+            } else {
+                meta.finished_unix_ns = Some(meta::unix_ns());
+                meta.lost = Some(error.to_string());
+                // The error that is reported matters more than one more of the same kind.
+                let _ = meta.write(&dir);
+            }
+            Err(error.into())
+        }
+    }
+}
+
+fn finished(meta: &mut Meta, outcome: &Outcome) {
+    meta.finished_unix_ns = Some(meta::unix_ns());
+    meta.wait_status = Some(outcome.status);
+    if let Some(error) = &outcome.lost {
+        messages::say(&format!(
+            "the journal could not be written ({error}): the application went on without a recording, \
+             which can be replayed up to there"
+        ));
+        meta.lost = Some(error.to_string());
+    }
+}
+
+fn notice(notice: Notice) {
+    match notice {
+        Notice::Computing(tid) => messages::say(&format!(
+            "thread {tid} has been computing for seconds without a system call while others wait for it; \
+             they go on when it makes one"
+        )),
+    }
+}
+
+/// Ends as a process with this wait status did: with its exit code, or of its signal.
+fn end_like(status: i32) -> ExitCode {
+    if libc::WIFSIGNALED(status) {
+        tracer::die_of(libc::WTERMSIG(status));
+    }
+    ExitCode::from(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
+}

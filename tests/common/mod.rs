@@ -1,0 +1,30 @@
+//! The harness of the end-to-end tests: runs the built `ftrun` binary, records a command, takes the
+//! originals away, replays, and compares. It knows nothing of what the single tests run.
+//!
+//! ```ignore
+//! let scratch = Scratch::new("hello");
+//! let recorded = Record::new(&scratch, "/bin/echo").arg("hi").run();
+//! recorded.expect_code(0);
+//! scratch.originals_gone();
+//! recorded.assert_replays();
+//! ```
+//!
+//! `FTRUN_TEST_NATIVE=1` runs the commands without `ftrun` and replays nothing. It exists to
+//! develop a scenario; every such run says so on stderr, and `make test` refuses it.
+#![allow(dead_code, unused_imports, missing_docs)]
+
+mod cc;
+mod load;
+mod net;
+mod proc;
+mod programs;
+mod record;
+mod scratch;
+
+pub use cc::{Build, build_c};
+pub use load::heavy;
+pub use net::{free_port, wait_for_port, wait_until};
+pub use proc::{Exit, Output, Spawned, native, native_mode, run_command, show};
+pub use programs::{postgres_bin, program, unprivileged_user};
+pub use record::{Record, Recorded, Running, ftrun, record_and_replay, replay, replay_ok, verify};
+pub use scratch::Scratch;

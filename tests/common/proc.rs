@@ -1,0 +1,323 @@
+//! Child processes with captured output and a time limit that kills the whole process group.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+impl Exit {
+    fn of(status: ExitStatus) -> Exit {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => panic!("neither exited nor killed: {status:?}"),
+        }
+    }
+
+    /// The exit code with which `ftrun replay` reports this end: replay itself does not die.
+    pub fn replay_code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// What a finished command left.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub exit: Exit,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub took: Duration,
+}
+
+impl Output {
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// stderr without the lines `ftrun` itself wrote: the application's own bytes.
+    pub fn app_stderr(&self) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(self.stderr.len());
+        for line in self.stderr.split_inclusive(|&byte| byte == b'\n') {
+            if !line.starts_with(b"ftrun: ") {
+                kept.extend_from_slice(line);
+            }
+        }
+        kept
+    }
+
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.exit, Exit::Code(code), "wrong exit; {self}");
+        self
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?} after {:.2} s", self.exit, self.took.as_secs_f64())?;
+        writeln!(f, "--- stdout: {}", show(&self.stdout))?;
+        write!(f, "--- stderr: {}", show(&self.stderr))
+    }
+}
+
+/// Bytes for a failure message: length, and the tail where errors usually are.
+pub fn show(bytes: &[u8]) -> String {
+    const TAIL_BYTES_MAX: usize = 3000;
+    let from = bytes.len().saturating_sub(TAIL_BYTES_MAX);
+    let dots = if from > 0 { "[...] " } else { "" };
+    format!(
+        "({} bytes)\n{dots}{}",
+        bytes.len(),
+        String::from_utf8_lossy(&bytes[from..])
+    )
+}
+
+/// Whether commands run without `ftrun` (for developing a scenario only).
+pub fn native_mode() -> bool {
+    std::env::var_os("FTRUN_TEST_NATIVE").is_some_and(|value| value != "0" && !value.is_empty())
+}
+
+/// Runs `command` to its end, or kills its process group after `limit` and panics.
+#[track_caller]
+pub fn run_command(command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> Output {
+    Spawned::start(command, stdin).wait(limit)
+}
+
+/// Runs a program outside the recording (a client, a preparation) and requires exit code 0.
+#[track_caller]
+pub fn native<S: AsRef<std::ffi::OsStr>>(
+    program: impl AsRef<std::ffi::OsStr>,
+    args: impl IntoIterator<Item = S>,
+    limit: Duration,
+) -> Output {
+    let mut command = Command::new(program);
+    command.args(args).env("LC_ALL", "C");
+    let output = run_command(command, None, limit);
+    output.expect_code(0);
+    output
+}
+
+/// A running child with its output being collected.
+pub struct Spawned {
+    child: Child,
+    what: String,
+    started: Instant,
+    stdout: Pipe,
+    stderr: Pipe,
+    ended: bool,
+}
+
+impl Spawned {
+    /// Starts `command` in a process group of its own.
+    #[track_caller]
+    pub fn start(mut command: Command, stdin: Option<Vec<u8>>) -> Spawned {
+        let what = format!("{command:?}");
+        command.process_group(0);
+        command.stdin(if stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("cannot start {what}: {error}"),
+        };
+        if let (Some(bytes), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            // A child that does not read its input is its own affair: EPIPE is no failure here.
+            thread::spawn(move || pipe.write_all(&bytes));
+        }
+        let stdout = Pipe::collect(child.stdout.take().expect("stdout was piped"));
+        let stderr = Pipe::collect(child.stderr.take().expect("stderr was piped"));
+        Spawned {
+            child,
+            what,
+            started,
+            stdout,
+            stderr,
+            ended: false,
+        }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("pids fit in i32"))
+    }
+
+    /// Sends `signal` to this one process, not to its group.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the child has not been waited for, so its pid is ours");
+    }
+
+    pub fn stdout_so_far(&self) -> Vec<u8> {
+        self.stdout.so_far()
+    }
+
+    pub fn stderr_so_far(&self) -> Vec<u8> {
+        self.stderr.so_far()
+    }
+
+    /// Panics with both outputs if the process has ended already.
+    #[track_caller]
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("our own child") {
+            self.ended = true;
+            panic!(
+                "{} ended too early: {:?}\n--- stdout: {}\n--- stderr: {}",
+                self.what,
+                Exit::of(status),
+                show(&self.stdout.so_far()),
+                show(&self.stderr.so_far())
+            );
+        }
+    }
+
+    /// Waits for the end; after `limit` kills the process group and panics with both outputs.
+    #[track_caller]
+    pub fn wait(mut self, limit: Duration) -> Output {
+        let deadline = Instant::now() + limit;
+        let mut nap = Duration::from_millis(1);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                break status;
+            }
+            if Instant::now() >= deadline {
+                let stacks = describe_group(self.pid());
+                self.kill_group();
+                panic!(
+                    "{} did not end within {limit:?} and was killed\n--- processes:\n{stacks}\n\
+                     --- stdout: {}\n--- stderr: {}",
+                    self.what,
+                    show(&self.stdout.so_far()),
+                    show(&self.stderr.so_far())
+                );
+            }
+            thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(20));
+        };
+        self.ended = true;
+        let took = self.started.elapsed();
+        let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
+        let output = Output {
+            exit: Exit::of(status),
+            stdout: stdout.unwrap_or_else(|| self.stdout.so_far()),
+            stderr: stderr.unwrap_or_else(|| self.stderr.so_far()),
+            took,
+        };
+        assert!(
+            self.stdout.closed() && self.stderr.closed(),
+            "{} ended, but something still holds its stdout or stderr open; {output}",
+            self.what
+        );
+        output
+    }
+
+    fn kill_group(&mut self) {
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        let _ = self.child.wait();
+        self.ended = true;
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill_group();
+        }
+    }
+}
+
+/// State and kernel wait channel of each process in the group, for the message of a time-out.
+fn describe_group(group: Pid) -> String {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else {
+            continue;
+        };
+        let Some((head, rest)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        if fields.get(2) == Some(&group.to_string().as_str()) {
+            let wchan = std::fs::read_to_string(path.join("wchan")).unwrap_or_default();
+            let call = std::fs::read_to_string(path.join("syscall")).unwrap_or_default();
+            text += &format!("{head}) state {} wchan {wchan} syscall {call}", fields[0]);
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// One output pipe, read by a thread so that the child never blocks on it.
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    done: Receiver<()>,
+    closed: bool,
+}
+
+impl Pipe {
+    fn collect(mut from: impl Read + Send + 'static) -> Pipe {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (sender, done) = channel();
+        let sink = Arc::clone(&bytes);
+        thread::spawn(move || {
+            let mut chunk = vec![0; 64 * 1024];
+            while let Ok(got) = from.read(&mut chunk) {
+                if got == 0 {
+                    break;
+                }
+                sink.lock()
+                    .expect("no reader panics")
+                    .extend_from_slice(&chunk[..got]);
+            }
+            let _ = sender.send(());
+        });
+        Pipe {
+            bytes,
+            done,
+            closed: false,
+        }
+    }
+
+    fn so_far(&self) -> Vec<u8> {
+        self.bytes.lock().expect("no reader panics").clone()
+    }
+
+    /// The whole output, or nothing if a leaked process keeps the pipe open.
+    fn finish(&mut self) -> Option<Vec<u8>> {
+        self.closed = self.done.recv_timeout(Duration::from_secs(5)).is_ok();
+        self.closed
+            .then(|| std::mem::take(&mut *self.bytes.lock().expect("no reader panics")))
+    }
+
+    fn closed(&self) -> bool {
+        self.closed
+    }
+}

@@ -1,0 +1,369 @@
+//! Recording a command with the built `ftrun`, and replaying and comparing it.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::proc::{Exit, Output, Spawned, native_mode, run_command, show};
+use super::scratch::Scratch;
+
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+
+/// The built binary.
+pub fn ftrun() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_ftrun"))
+}
+
+/// A command to record. Its environment is small and the same everywhere; its cwd is `work/`.
+pub struct Record<'a> {
+    scratch: &'a Scratch,
+    name: String,
+    dir: Option<PathBuf>,
+    command: OsString,
+    args: Vec<OsString>,
+    options: Vec<OsString>,
+    envs: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+    stdin: Option<Vec<u8>>,
+    timeout: Duration,
+}
+
+impl<'a> Record<'a> {
+    pub fn new(scratch: &'a Scratch, command: impl AsRef<OsStr>) -> Record<'a> {
+        Record {
+            scratch,
+            name: "main".to_owned(),
+            dir: None,
+            command: command.as_ref().to_owned(),
+            args: Vec::new(),
+            options: Vec::new(),
+            envs: Vec::new(),
+            cwd: scratch.work(),
+            stdin: None,
+            timeout: TIMEOUT_DEFAULT,
+        }
+    }
+
+    /// A shell script: `/bin/sh -c TEXT`.
+    pub fn sh(scratch: &'a Scratch, text: &str) -> Record<'a> {
+        Record::new(scratch, "/bin/sh").arg("-c").arg(text)
+    }
+
+    /// A bash script: `/bin/bash -c TEXT`.
+    pub fn bash(scratch: &'a Scratch, text: &str) -> Record<'a> {
+        Record::new(scratch, "/bin/bash").arg("-c").arg(text)
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.envs
+            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        dir.as_ref().clone_into(&mut self.cwd);
+        self
+    }
+
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// The time limit of the recording; the replay gets the same and a minute more.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Tells several recordings of one scratch apart.
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Where the recording goes, if not into the scratch directory.
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// An option for `ftrun record` itself.
+    pub fn option(mut self, option: impl AsRef<OsStr>) -> Self {
+        self.options.push(option.as_ref().to_owned());
+        self
+    }
+
+    fn command(&self, dir: &Path) -> Command {
+        let mut command = if native_mode() {
+            let notice = format!("NATIVE RUN, not recorded: {:?}\n", self.command);
+            // Written past the test runner's capture: nobody shall take this for a pass.
+            let _ = std::io::stderr().write_all(notice.as_bytes());
+            Command::new(&self.command)
+        } else {
+            let mut command = Command::new(ftrun());
+            command
+                .arg("record")
+                .arg("--dir")
+                .arg(dir)
+                .args(&self.options);
+            command.arg("--").arg(&self.command);
+            command
+        };
+        command.args(&self.args).current_dir(&self.cwd);
+        command.env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("HOME", self.scratch.work().join("home"));
+        command.env("TMPDIR", self.scratch.work().join("tmp"));
+        command.env("LC_ALL", "C").env("TERM", "dumb");
+        command.env("FTRUN_TEST_SCRATCH", self.scratch.root());
+        for (key, value) in &self.envs {
+            command.env(key, value);
+        }
+        command
+    }
+
+    /// Starts the recording and returns at once.
+    #[track_caller]
+    pub fn spawn(self) -> Running<'a> {
+        let dir = self
+            .dir
+            .clone()
+            .unwrap_or_else(|| self.scratch.recording(&self.name));
+        let spawned = Spawned::start(self.command(&dir), self.stdin);
+        Running {
+            scratch: self.scratch,
+            dir,
+            spawned,
+            timeout: self.timeout,
+        }
+    }
+
+    /// Records to the end of the command.
+    #[track_caller]
+    pub fn run(self) -> Recorded<'a> {
+        self.spawn().wait()
+    }
+}
+
+/// A recording under way.
+pub struct Running<'a> {
+    scratch: &'a Scratch,
+    dir: PathBuf,
+    spawned: Spawned,
+    timeout: Duration,
+}
+
+impl<'a> Running<'a> {
+    /// The pid of the supervisor (of the command itself in a native run).
+    pub fn pid(&self) -> Pid {
+        self.spawned.pid()
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Sends `signal` to the supervisor.
+    pub fn signal(&self, signal: Signal) {
+        self.spawned.signal(signal);
+    }
+
+    pub fn stdout_so_far(&self) -> Vec<u8> {
+        self.spawned.stdout_so_far()
+    }
+
+    pub fn stderr_so_far(&self) -> Vec<u8> {
+        self.spawned.stderr_so_far()
+    }
+
+    #[track_caller]
+    pub fn assert_running(&mut self) {
+        self.spawned.assert_running();
+    }
+
+    /// Waits until stdout or stderr contains `text`.
+    #[track_caller]
+    pub fn wait_for_output(&mut self, text: &str) {
+        let deadline = std::time::Instant::now() + self.timeout;
+        let contains = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(text);
+        while !contains(self.stdout_so_far()) && !contains(self.stderr_so_far()) {
+            self.assert_running();
+            assert!(
+                std::time::Instant::now() < deadline,
+                "no `{text}` within {:?}\n--- stdout: {}\n--- stderr: {}",
+                self.timeout,
+                show(&self.stdout_so_far()),
+                show(&self.stderr_so_far())
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for the end within the time limit, counted from now.
+    #[track_caller]
+    pub fn wait(self) -> Recorded<'a> {
+        let output = self.spawned.wait(self.timeout);
+        Recorded {
+            scratch: self.scratch,
+            dir: self.dir,
+            output,
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// A finished recording and what the recorded run showed.
+pub struct Recorded<'a> {
+    scratch: &'a Scratch,
+    pub dir: PathBuf,
+    pub output: Output,
+    timeout: Duration,
+}
+
+impl Recorded<'_> {
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(
+            self.output.exit,
+            Exit::Code(code),
+            "recorded run; {}",
+            self.output
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_signal(&self, signal: Signal) -> &Self {
+        let expected = Exit::Signal(signal as i32);
+        assert_eq!(self.output.exit, expected, "recorded run; {}", self.output);
+        self
+    }
+
+    /// Replays without comparing.
+    #[track_caller]
+    pub fn replay(&self) -> Output {
+        replay(
+            self.scratch,
+            &self.dir,
+            self.timeout + Duration::from_secs(60),
+        )
+    }
+
+    /// Replays; the replay must show exactly the recorded bytes and the recorded end, and leave
+    /// no process. In a native run there is nothing to replay, and it says so.
+    #[track_caller]
+    pub fn assert_replays(&self) {
+        self.scratch.assert_no_process_left();
+        if native_mode() {
+            let _ = std::io::stderr().write_all(b"NATIVE RUN, nothing replayed\n");
+            return;
+        }
+        let again = self.replay();
+        let expected = Exit::Code(self.output.exit.replay_code());
+        assert_eq!(
+            again.exit, expected,
+            "end of the replay; {again}\nrecorded: {}",
+            self.output
+        );
+        assert_same("stdout", &self.output.stdout, &again.stdout, &again);
+        assert_same(
+            "stderr",
+            &self.output.app_stderr(),
+            &again.app_stderr(),
+            &again,
+        );
+        self.scratch.assert_no_process_left();
+    }
+}
+
+#[track_caller]
+fn assert_same(what: &str, recorded: &[u8], replayed: &[u8], again: &Output) {
+    if recorded == replayed {
+        return;
+    }
+    let at = recorded
+        .iter()
+        .zip(replayed)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let around = |bytes: &[u8]| {
+        let (from, to) = (at.saturating_sub(60), bytes.len().min(at + 120));
+        String::from_utf8_lossy(&bytes[from.min(to)..to]).into_owned()
+    };
+    panic!(
+        "{what} differs at byte {at} (recorded {} bytes, replayed {})\nrecorded: {:?}\n\
+         replayed: {:?}\n{again}",
+        recorded.len(),
+        replayed.len(),
+        around(recorded),
+        around(replayed)
+    );
+}
+
+/// `ftrun replay DIR` in an empty directory, without input and with hardly any environment.
+#[track_caller]
+pub fn replay(scratch: &Scratch, dir: &Path, limit: Duration) -> Output {
+    let mut command = plain(scratch);
+    command.arg("replay").arg(dir);
+    run_command(command, None, limit)
+}
+
+/// `ftrun verify DIR`, or `ftrun verify --replay DIR`.
+#[track_caller]
+pub fn verify(scratch: &Scratch, dir: &Path, with_replay: bool, limit: Duration) -> Output {
+    let mut command = plain(scratch);
+    command.arg("verify");
+    if with_replay {
+        command.arg("--replay");
+    }
+    command.arg(dir);
+    run_command(command, None, limit)
+}
+
+fn plain(scratch: &Scratch) -> Command {
+    let mut command = Command::new(ftrun());
+    command.current_dir(scratch.empty()).env_clear();
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", scratch.empty());
+    command.env("FTRUN_TEST_SCRATCH", scratch.root());
+    command
+}
+
+/// Replays, requires exit code 0, and returns what was shown.
+#[track_caller]
+pub fn replay_ok(scratch: &Scratch, dir: &Path) -> Output {
+    let output = replay(scratch, dir, TIMEOUT_DEFAULT);
+    output.expect_code(0);
+    output
+}
+
+/// The whole cycle for a command that ends by itself: records it, requires exit code `code`,
+/// removes the originals, replays and compares. Returns the recorded run's output.
+#[track_caller]
+pub fn record_and_replay(record: Record<'_>, code: i32) -> Output {
+    let scratch = record.scratch;
+    let recorded = record.run();
+    recorded.expect_code(code);
+    scratch.assert_no_process_left();
+    scratch.originals_gone();
+    recorded.assert_replays();
+    recorded.output
+}

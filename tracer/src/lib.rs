@@ -1,0 +1,19 @@
+//! The engine: ptrace, syscall model, scheduler, record and replay sessions.
+//!
+//! It traces one application with one thread of its own, and speaks to the world through
+//! a [`journal`] only. It prints nothing and knows no command line.
+
+mod backtrace;
+mod insn;
+mod launch;
+mod layout;
+pub mod machine;
+mod maps;
+pub mod model;
+pub mod record;
+mod remote;
+pub mod replay;
+mod sys;
+mod vdso;
+
+pub use sys::host::{CpuSet, affinity, die_of};

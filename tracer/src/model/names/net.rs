@@ -1,0 +1,210 @@
+//! Names of sockets: families, types, protocols, message flags.
+
+use crate::model::types::Names;
+
+/// Address families.
+pub static FAMILY: Names = Names {
+    unknown: "AF_???",
+    names: &[
+        (0, "AF_UNSPEC"),
+        (1, "AF_UNIX"),
+        (2, "AF_INET"),
+        (3, "AF_AX25"),
+        (4, "AF_IPX"),
+        (5, "AF_APPLETALK"),
+        (6, "AF_NETROM"),
+        (7, "AF_BRIDGE"),
+        (8, "AF_ATMPVC"),
+        (9, "AF_X25"),
+        (10, "AF_INET6"),
+        (11, "AF_ROSE"),
+        (12, "AF_DECnet"),
+        (13, "AF_NETBEUI"),
+        (14, "AF_SECURITY"),
+        (15, "AF_KEY"),
+        (16, "AF_NETLINK"),
+        (17, "AF_PACKET"),
+        (18, "AF_ASH"),
+        (19, "AF_ECONET"),
+        (20, "AF_ATMSVC"),
+        (21, "AF_RDS"),
+        (22, "AF_SNA"),
+        (23, "AF_IRDA"),
+        (24, "AF_PPPOX"),
+        (25, "AF_WANPIPE"),
+        (26, "AF_LLC"),
+        (27, "AF_IB"),
+        (28, "AF_MPLS"),
+        (29, "AF_CAN"),
+        (30, "AF_TIPC"),
+        (31, "AF_BLUETOOTH"),
+        (32, "AF_IUCV"),
+        (33, "AF_RXRPC"),
+        (34, "AF_ISDN"),
+        (35, "AF_PHONET"),
+        (36, "AF_IEEE802154"),
+        (37, "AF_CAIF"),
+        (38, "AF_ALG"),
+        (39, "AF_NFC"),
+        (40, "AF_VSOCK"),
+        (41, "AF_KCM"),
+        (42, "AF_QIPCRTR"),
+        (43, "AF_SMC"),
+        (44, "AF_XDP"),
+        (45, "AF_MCTP"),
+    ],
+};
+
+/// Socket types, with the flags that may be combined with them.
+pub static SOCK_TYPE: Names = Names {
+    unknown: "SOCK_???",
+    names: &[
+        (0xa, "SOCK_PACKET"),
+        (0x6, "SOCK_DCCP"),
+        (0x5, "SOCK_SEQPACKET"),
+        (0x4, "SOCK_RDM"),
+        (0x3, "SOCK_RAW"),
+        (0x2, "SOCK_DGRAM"),
+        (0x1, "SOCK_STREAM"),
+        (0x80000, "SOCK_CLOEXEC"),
+        (0x800, "SOCK_NONBLOCK"),
+    ],
+};
+
+/// Flags of `accept4`.
+pub static SOCK_FLAGS: Names = Names {
+    unknown: "SOCK_???",
+    names: &[(0x80000, "SOCK_CLOEXEC"), (0x800, "SOCK_NONBLOCK")],
+};
+
+/// Protocols of the internet families.
+pub static IPPROTO: Names = Names {
+    unknown: "IPPROTO_???",
+    names: &[
+        (0, "IPPROTO_IP"),
+        (1, "IPPROTO_ICMP"),
+        (2, "IPPROTO_IGMP"),
+        (4, "IPPROTO_IPIP"),
+        (6, "IPPROTO_TCP"),
+        (8, "IPPROTO_EGP"),
+        (12, "IPPROTO_PUP"),
+        (17, "IPPROTO_UDP"),
+        (22, "IPPROTO_IDP"),
+        (29, "IPPROTO_TP"),
+        (33, "IPPROTO_DCCP"),
+        (41, "IPPROTO_IPV6"),
+        (43, "IPPROTO_ROUTING"),
+        (44, "IPPROTO_FRAGMENT"),
+        (46, "IPPROTO_RSVP"),
+        (47, "IPPROTO_GRE"),
+        (50, "IPPROTO_ESP"),
+        (51, "IPPROTO_AH"),
+        (58, "IPPROTO_ICMPV6"),
+        (59, "IPPROTO_NONE"),
+        (60, "IPPROTO_DSTOPTS"),
+        (92, "IPPROTO_MTP"),
+        (94, "IPPROTO_BEETPH"),
+        (98, "IPPROTO_ENCAP"),
+        (103, "IPPROTO_PIM"),
+        (108, "IPPROTO_COMP"),
+        (115, "IPPROTO_L2TP"),
+        (132, "IPPROTO_SCTP"),
+        (135, "IPPROTO_MH"),
+        (136, "IPPROTO_UDPLITE"),
+        (137, "IPPROTO_MPLS"),
+        (143, "IPPROTO_ETHERNET"),
+        (255, "IPPROTO_RAW"),
+        (256, "IPPROTO_SMC"),
+        (262, "IPPROTO_MPTCP"),
+    ],
+};
+
+/// Netlink families.
+pub static NETLINK: Names = Names {
+    unknown: "NETLINK_???",
+    names: &[
+        (0, "NETLINK_ROUTE"),
+        (1, "NETLINK_UNUSED"),
+        (2, "NETLINK_USERSOCK"),
+        (3, "NETLINK_FIREWALL"),
+        (4, "NETLINK_SOCK_DIAG"),
+        (5, "NETLINK_NFLOG"),
+        (6, "NETLINK_XFRM"),
+        (7, "NETLINK_SELINUX"),
+        (8, "NETLINK_ISCSI"),
+        (9, "NETLINK_AUDIT"),
+        (10, "NETLINK_FIB_LOOKUP"),
+        (11, "NETLINK_CONNECTOR"),
+        (12, "NETLINK_NETFILTER"),
+        (13, "NETLINK_IP6_FW"),
+        (14, "NETLINK_DNRTMSG"),
+        (15, "NETLINK_KOBJECT_UEVENT"),
+        (16, "NETLINK_GENERIC"),
+        (18, "NETLINK_SCSITRANSPORT"),
+        (19, "NETLINK_ECRYPTFS"),
+        (20, "NETLINK_RDMA"),
+        (21, "NETLINK_CRYPTO"),
+        (22, "NETLINK_SMC"),
+    ],
+};
+
+/// Flags of the send and receive families.
+pub static MSG: Names = Names {
+    unknown: "MSG_???",
+    names: &[
+        (0x1, "MSG_OOB"),
+        (0x2, "MSG_PEEK"),
+        (0x4, "MSG_DONTROUTE"),
+        (0x8, "MSG_CTRUNC"),
+        (0x10, "MSG_PROBE"),
+        (0x20, "MSG_TRUNC"),
+        (0x40, "MSG_DONTWAIT"),
+        (0x80, "MSG_EOR"),
+        (0x100, "MSG_WAITALL"),
+        (0x200, "MSG_FIN"),
+        (0x400, "MSG_SYN"),
+        (0x800, "MSG_CONFIRM"),
+        (0x1000, "MSG_RST"),
+        (0x2000, "MSG_ERRQUEUE"),
+        (0x4000, "MSG_NOSIGNAL"),
+        (0x8000, "MSG_MORE"),
+        (0x10000, "MSG_WAITFORONE"),
+        (0x10000, "MSG_SENDPAGE_NOPOLICY"),
+        (0x40000, "MSG_BATCH"),
+        (0x4000000, "MSG_ZEROCOPY"),
+        (0x20000000, "MSG_FASTOPEN"),
+        (0x40000000, "MSG_CMSG_CLOEXEC"),
+    ],
+};
+
+/// What `shutdown` shuts.
+pub static SHUT: Names = Names {
+    unknown: "SHUT_???",
+    names: &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")],
+};
+
+/// Flags of network interfaces.
+pub static IFF: Names = Names {
+    unknown: "IFF_???",
+    names: &[
+        (0x1, "IFF_UP"),
+        (0x2, "IFF_BROADCAST"),
+        (0x4, "IFF_DEBUG"),
+        (0x8, "IFF_LOOPBACK"),
+        (0x10, "IFF_POINTOPOINT"),
+        (0x20, "IFF_NOTRAILERS"),
+        (0x40, "IFF_RUNNING"),
+        (0x80, "IFF_NOARP"),
+        (0x100, "IFF_PROMISC"),
+        (0x200, "IFF_ALLMULTI"),
+        (0x400, "IFF_MASTER"),
+        (0x800, "IFF_SLAVE"),
+        (0x1000, "IFF_MULTICAST"),
+        (0x2000, "IFF_PORTSEL"),
+        (0x4000, "IFF_AUTOMEDIA"),
+        (0x8000, "IFF_DYNAMIC"),
+        (0x10000, "IFF_LOWER_UP"),
+        (0x20000, "IFF_DORMANT"),
+        (0x40000, "IFF_ECHO"),
+    ],
+};

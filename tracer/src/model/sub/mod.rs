@@ -1,0 +1,1 @@
+//! Sub-commands: what an argument is, by the value of others.

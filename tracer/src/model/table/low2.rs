@@ -1,0 +1,6 @@
+//! Syscalls.
+
+use crate::model::types::Syscall;
+
+/// The entries.
+pub static TABLE: &[Syscall] = &[];

@@ -1,0 +1,534 @@
+//! Mappings while recording: files kept by content, shared memory objects, patched code.
+
+use super::error::{RecordError, Step};
+use super::journal_out::Output;
+use super::session::Session;
+use super::task::SpaceId;
+use crate::insn;
+use crate::maps::{self, Area};
+use crate::model::FileChange;
+use crate::model::capture::Call;
+use crate::sys::host;
+use crate::sys::mem::Remote;
+use crate::sys::wait::Pid;
+use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Tid, Write};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::time::{Duration, SystemTime};
+
+/// A file that changed as recently as this may change again within the same time stamp.
+const RACY: Duration = Duration::from_secs(1);
+/// Bytes of a file compared or copied in one piece.
+const PIECE: usize = 1 << 20;
+/// Shared objects beyond which unmapped ones are looked for.
+const OBJECTS_BEFORE_SWEEP: usize = 64;
+
+/// What to do about memory that a process outside the recording can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutsideMemory {
+    /// End the recording.
+    Refuse,
+    /// Say so, and go on.
+    Warn,
+}
+
+/// A file's content at one time, as far as the kernel tells without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity {
+    dev: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(meta: &std::fs::Metadata) -> Self {
+        Self {
+            dev: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
+
+struct Object {
+    id: ObjectId,
+    file: File,
+    size: u64,
+}
+
+/// What the recorder knows of mapped files and patched code.
+pub struct Memories {
+    store: FileStore,
+    outside: OutsideMemory,
+    kept: HashMap<Identity, FileId>,
+    by_hash: HashMap<u128, FileId>,
+    objects: HashMap<(u64, u64), Object>,
+    segments: HashMap<u64, ObjectId>,
+    next_object: u32,
+    sites: HashMap<FileId, Vec<(u64, Vec<u8>)>>,
+    patched: HashMap<SpaceId, HashSet<u64>>,
+}
+
+impl Memories {
+    /// Nothing mapped yet.
+    pub fn new(store: FileStore, outside: OutsideMemory) -> Self {
+        Self {
+            store,
+            outside,
+            kept: HashMap::new(),
+            by_hash: HashMap::new(),
+            objects: HashMap::new(),
+            segments: HashMap::new(),
+            next_object: 0,
+            sites: HashMap::new(),
+            patched: HashMap::new(),
+        }
+    }
+
+    /// Whether an instruction at `addr` was patched to trap.
+    pub fn is_patched(&self, space: SpaceId, addr: u64) -> bool {
+        self.patched.get(&space).is_some_and(|sites| sites.contains(&addr))
+    }
+
+    /// A copy of an address space was made.
+    pub fn forked(&mut self, from: SpaceId, to: SpaceId) {
+        if let Some(sites) = self.patched.get(&from).cloned() {
+            self.patched.insert(to, sites);
+        }
+    }
+
+    /// Forgets address spaces that no thread has any more.
+    pub fn spaces_left(&mut self, left: impl Iterator<Item = SpaceId>) {
+        let left: HashSet<SpaceId> = left.collect();
+        self.patched.retain(|space, _| left.contains(space));
+    }
+
+    /// Keeps a file by content.
+    pub fn keep(&mut self, out: &mut Output, file: &File, path: &[u8]) -> Result<FileId, RecordError> {
+        let failed = |error: String| RecordError::Keep {
+            path: String::from_utf8_lossy(path).into_owned(),
+            error,
+        };
+        let meta = file.metadata().map_err(|error| failed(error.to_string()))?;
+        let identity = Identity::of(&meta);
+        if let Some(id) = self.kept.get(&identity) {
+            return Ok(*id);
+        }
+        let kept = self.store.keep(file, meta.len()).map_err(|error| failed(error.to_string()))?;
+        let id = match self.by_hash.get(&kept.hash) {
+            Some(id) => *id,
+            None => {
+                let id = out.declare(kept.hash, kept.size, path)?;
+                self.by_hash.insert(kept.hash, id);
+                id
+            }
+        };
+        let settled = meta
+            .modified()
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok())
+            .is_some_and(|age| age > RACY);
+        if settled {
+            self.kept.insert(identity, id);
+        }
+        Ok(id)
+    }
+
+    /// Keeps the file behind an area of a fresh address space.
+    pub fn keep_area(&mut self, out: &mut Output, tid: Pid, area: &Area) -> Result<(FileId, File), RecordError> {
+        let file = open_area(tid, area).ok_or_else(|| RecordError::Keep {
+            path: String::from_utf8_lossy(&area.name).into_owned(),
+            error: "the mapped file is no longer where it was".to_owned(),
+        })?;
+        let id = self.keep(out, &file, &area.name)?;
+        Ok((id, file))
+    }
+
+    /// Patches instructions that cannot be made to trap otherwise, in an executable
+    /// mapping of a kept file; what was written is added to `out`.
+    #[allow(clippy::too_many_arguments, reason = "a range of a file at an address of a thread")]
+    pub fn patch(
+        &mut self,
+        space: SpaceId,
+        tid: Pid,
+        id: FileId,
+        file: &File,
+        start: u64,
+        offset: u64,
+        len: u64,
+        out: &mut Vec<Out<'static>>,
+    ) {
+        let sites = self.sites.entry(id).or_insert_with(|| scan(file));
+        for (at, code) in sites.iter().filter(|(at, _)| *at >= offset && *at - offset < len) {
+            let addr = start + (at - offset);
+            if Remote(tid).write(addr, code).is_ok() {
+                self.patched.entry(space).or_default().insert(addr);
+                out.push(Out { addr, data: code.clone().into() });
+            }
+        }
+    }
+
+    /// The object for a file that is mapped shared, made if there is none yet.
+    fn object(
+        &mut self,
+        out: &mut Output,
+        file: File,
+        path: &[u8],
+        recorded: &HashSet<i32>,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Result<ObjectId, RecordError> {
+        let meta = file.metadata().map_err(RecordError::os("looking at a mapped file"))?;
+        let key = (meta.dev(), meta.ino());
+        if let Some(object) = self.objects.get(&key) {
+            return Ok(object.id);
+        }
+        self.check_outside(out, &meta, path, recorded)?;
+        if self.objects.len() >= OBJECTS_BEFORE_SWEEP {
+            self.sweep(recorded, effects);
+        }
+        let content = if meta.len() == 0 { None } else { Some(self.keep(out, &file, path)?) };
+        let id = ObjectId(self.next_object);
+        self.next_object += 1;
+        effects.push(Effect::Object { id, size: meta.len(), content });
+        self.objects.insert(key, Object { id, file, size: meta.len() });
+        Ok(id)
+    }
+
+    /// Forgets objects that no recorded process maps any more.
+    fn sweep(&mut self, recorded: &HashSet<i32>, effects: &mut Vec<Effect<'static>>) {
+        let mut mapped = HashSet::new();
+        for pid in recorded {
+            for area in maps::read(Pid(*pid)).unwrap_or_default() {
+                mapped.insert(area.inode);
+            }
+        }
+        self.objects.retain(|(_, inode), object| {
+            let keep = mapped.contains(inode);
+            if !keep {
+                effects.push(Effect::Forget { id: object.id });
+            }
+            keep
+        });
+    }
+
+    /// Whether a process outside the recording maps the file for writing.
+    fn check_outside(
+        &self,
+        out: &mut Output,
+        meta: &std::fs::Metadata,
+        path: &[u8],
+        recorded: &HashSet<i32>,
+    ) -> Result<(), RecordError> {
+        let Some(pid) = outside_writer(meta, recorded) else { return Ok(()) };
+        let path = String::from_utf8_lossy(path).into_owned();
+        match self.outside {
+            OutsideMemory::Refuse => Err(RecordError::OutsideMemory { path, pid }),
+            OutsideMemory::Warn => out.note(&format!(
+                "{path} is mapped for writing by process {pid} outside the recording; what it writes \
+                 is not recorded"
+            )),
+        }
+    }
+
+    /// Keeps shared objects coherent with a file that changed by a syscall.
+    pub fn file_changed(
+        &mut self,
+        _out: &mut Output,
+        tid: Pid,
+        call: &Call,
+        result: i64,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        if self.objects.is_empty() || call.def.file_change == FileChange::None {
+            return Ok(());
+        }
+        match call.def.file_change {
+            FileChange::Write { fd, offset } => {
+                let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
+                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return Ok(()) };
+                let Some(object) = self.objects.get_mut(&(meta.dev(), meta.ino())) else { return Ok(()) };
+                let written = u64::try_from(result).unwrap_or(0);
+                let start = match offset {
+                    Some(index) => call.args[usize::from(index)],
+                    None => position(tid, fd).saturating_sub(written),
+                };
+                resized(object, meta.len(), effects);
+                copy_range(object, start, written, effects);
+            }
+            FileChange::None => {}
+            FileChange::Any { .. } | FileChange::Path { .. } | FileChange::Open => {
+                let whole = matches!(call.def.file_change, FileChange::Any { .. });
+                for object in self.objects.values_mut() {
+                    let size = object.file.metadata().map_or(object.size, |meta| meta.len());
+                    let changed = size != object.size;
+                    resized(object, size, effects);
+                    if changed || whole {
+                        copy_range(object, 0, size, effects);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn resized(object: &mut Object, size: u64, effects: &mut Vec<Effect<'static>>) {
+    if object.size != size {
+        object.size = size;
+        effects.push(Effect::Resize { id: object.id, size });
+    }
+}
+
+fn copy_range(object: &Object, start: u64, len: u64, effects: &mut Vec<Effect<'static>>) {
+    let mut at = start;
+    let end = start.saturating_add(len);
+    while at < end {
+        let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        let mut data = vec![0; want];
+        match object.file.read_at(&mut data, at) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                data.truncate(count);
+                effects.push(Effect::ObjectWrite { id: object.id, offset: at, data: data.into() });
+                at += count as u64;
+            }
+        }
+    }
+}
+
+/// The position of a descriptor of another process.
+fn position(tid: Pid, fd: i32) -> u64 {
+    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).unwrap_or_default();
+    info.lines()
+        .find_map(|line| line.strip_prefix("pos:"))
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+fn scan(file: &File) -> Vec<(u64, Vec<u8>)> {
+    // SAFETY is not at stake: a private, read-only view through the file, in pieces that
+    // overlap so that no instruction is cut in two.
+    const STEP: usize = 1 << 20;
+    const OVERLAP: usize = 128;
+    let mut sites: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut at = 0u64;
+    let mut buffer = vec![0u8; STEP + OVERLAP];
+    loop {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match file.read_at(&mut buffer[filled..], at + filled as u64) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => filled += count,
+            }
+        }
+        for (offset, code) in insn::unpredictable_sites(&buffer[..filled]) {
+            let offset = at + offset as u64;
+            if !sites.iter().any(|(known, _)| *known == offset) {
+                sites.push((offset, code));
+            }
+        }
+        if filled < buffer.len() {
+            return sites;
+        }
+        at += STEP as u64;
+    }
+}
+
+/// Opens the file that an area maps, making sure that it is that file.
+fn open_area(tid: Pid, area: &Area) -> Option<File> {
+    let path = std::ffi::OsString::from_vec(area.name.clone());
+    let candidates = [
+        std::path::PathBuf::from(format!("/proc/{tid}/exe")),
+        std::path::PathBuf::from(format!("/proc/{tid}/root")).join(std::path::Path::new(&path).strip_prefix("/").ok()?),
+        std::path::PathBuf::from(format!("/proc/{tid}/map_files/{:x}-{:x}", area.start, area.end)),
+    ];
+    candidates.into_iter().find_map(|candidate| {
+        let file = File::open(candidate).ok()?;
+        (file.metadata().ok()?.ino() == area.inode).then_some(file)
+    })
+}
+
+/// A process that is not recorded and has the file mapped shared and writable.
+fn outside_writer(meta: &std::fs::Metadata, recorded: &HashSet<i32>) -> Option<i32> {
+    let inode = meta.ino();
+    let writable = libc::PROT_WRITE.cast_unsigned();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if recorded.contains(&pid) {
+            continue;
+        }
+        let areas = maps::read(Pid(pid)).unwrap_or_default();
+        if areas.iter().any(|area| {
+            area.inode == inode && area.shared && area.prot & writable != 0 && area.name.starts_with(b"/")
+                && same_device(area.dev, meta.dev())
+        }) {
+            return Some(pid);
+        }
+    }
+    None
+}
+
+/// Device numbers in `/proc/<pid>/maps` against those of `stat`.
+fn same_device(in_maps: u64, in_stat: u64) -> bool {
+    in_maps == u64::from(libc::major(in_stat)) << 32 | u64::from(libc::minor(in_stat))
+}
+
+impl Session {
+    fn recorded_processes(&self) -> HashSet<i32> {
+        self.tasks.values().map(|task| task.tgid.0).collect()
+    }
+
+    /// A successful `mmap`.
+    pub(super) fn mapped(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        start: u64,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        let [_, len, prot, flags, fd, offset] = call.args;
+        let anonymous = flags & libc::MAP_ANONYMOUS.cast_unsigned() as u64 != 0;
+        let shared = flags & u64::from(libc::MAP_SHARED.cast_unsigned()) != 0;
+        let end = start + crate::layout::page_up(len);
+        #[allow(clippy::cast_possible_truncation, reason = "PROT_ bits fit")]
+        let prot = prot as u32;
+        let grows = libc::MAP_GROWSDOWN.cast_unsigned();
+        #[allow(clippy::cast_possible_truncation, reason = "masked")]
+        let flags = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE }.cast_unsigned() | (flags as u32 & grows);
+        let mut mapping = Mapping { start, end, prot, flags, source: Source::Zero };
+        if anonymous {
+            effects.push(Effect::Map(mapping));
+            return Ok(());
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
+        let fd = fd as i32;
+        let link = std::fs::read_link(format!("/proc/{tid}/fd/{fd}")).unwrap_or_default();
+        let path = link.into_os_string().into_vec();
+        let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}"))
+            .map_err(RecordError::os("looking at a mapped file"))?;
+        if meta.file_type().is_char_device() && (libc::major(meta.rdev()), libc::minor(meta.rdev())) == DEV_ZERO {
+            effects.push(Effect::Map(mapping));
+            return Ok(());
+        }
+        if !meta.is_file() {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: format!("a mapping of the device {}", String::from_utf8_lossy(&path)),
+            }
+            .into());
+        }
+        let file = host::file_of(tid, fd).map_err(|error| RecordError::Keep {
+            path: String::from_utf8_lossy(&path).into_owned(),
+            error: error.to_string(),
+        })?;
+        if shared {
+            let recorded = self.recorded_processes();
+            let id = self.memories.object(&mut self.out, file, &path, &recorded, effects)?;
+            mapping.source = Source::Object { id, offset };
+            effects.push(Effect::Map(mapping));
+            return Ok(());
+        }
+        let id = self.memories.keep(&mut self.out, &file, &path)?;
+        mapping.source = Source::File { id, offset };
+        effects.push(Effect::Map(mapping));
+        if prot & libc::PROT_EXEC.cast_unsigned() != 0 {
+            self.patch_range(tid, id, &file, (start, offset, end - start), effects);
+        }
+        Ok(())
+    }
+
+    fn patch_range(
+        &mut self,
+        tid: Pid,
+        id: FileId,
+        file: &File,
+        (start, offset, len): (u64, u64, u64),
+        effects: &mut Vec<Effect<'static>>,
+    ) {
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else { return };
+        let mut outs = Vec::new();
+        self.memories.patch(space, tid, id, file, start, offset, len, &mut outs);
+        effects.extend(
+            outs.into_iter()
+                .map(|out| Effect::Write(Write { tid: Tid(tid.0), addr: out.addr, data: out.data })),
+        );
+    }
+
+    /// A file mapping may have become executable.
+    pub(super) fn made_executable(
+        &mut self,
+        tid: Pid,
+        addr: u64,
+        len: u64,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        let end = addr.saturating_add(len);
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let writable = libc::PROT_WRITE.cast_unsigned();
+        for area in areas {
+            let file_backed = area.inode != 0 && !area.shared && area.prot & writable == 0;
+            if !file_backed || area.end <= addr || area.start >= end {
+                continue;
+            }
+            let Some(file) = open_area(tid, &area) else { continue };
+            let id = self.memories.keep(&mut self.out, &file, &area.name)?;
+            self.patch_range(tid, id, &file, (area.start, area.offset, area.len()), effects);
+        }
+        Ok(())
+    }
+
+    /// A successful `shmat`.
+    pub(super) fn attached(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        start: u64,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let Some(area) = areas.iter().find(|area| area.start == start) else { return Ok(()) };
+        let id = match self.memories.segments.get(&call.args[0]) {
+            Some(id) => *id,
+            None => {
+                let id = ObjectId(self.memories.next_object);
+                self.memories.next_object += 1;
+                self.memories.segments.insert(call.args[0], id);
+                effects.push(Effect::Object { id, size: area.len(), content: None });
+                let memory = Remote(tid);
+                let mut at = area.start;
+                let mut data = vec![0; PIECE];
+                while at < area.end {
+                    let want = usize::try_from(area.end - at).unwrap_or(PIECE).min(PIECE);
+                    let read = memory.read_some(at, &mut data[..want]);
+                    if read == 0 {
+                        break;
+                    }
+                    if data[..read].iter().any(|&byte| byte != 0) {
+                        let data = data[..read].to_vec().into();
+                        effects.push(Effect::ObjectWrite { id, offset: at - area.start, data });
+                    }
+                    at += read as u64;
+                }
+                id
+            }
+        };
+        effects.push(Effect::Map(Mapping {
+            start,
+            end: area.end,
+            prot: area.prot,
+            flags: libc::MAP_SHARED.cast_unsigned(),
+            source: Source::Object { id, offset: 0 },
+        }));
+        Ok(())
+    }
+}
+
+const DEV_ZERO: (u32, u32) = (1, 5);

@@ -1,0 +1,159 @@
+//! Recording: runs a program, serialised onto one logical CPU, and journals everything
+//! nondeterministic that reaches it.
+
+mod error;
+mod exec;
+mod journal_out;
+mod memory;
+mod session;
+mod signals;
+mod supervise;
+mod syscalls;
+mod task;
+mod threads;
+mod watch;
+
+pub use error::RecordError;
+pub use journal_out::OnJournalError;
+pub use memory::OutsideMemory;
+pub use supervise::Notice;
+pub use syscalls::{is_error, is_restart};
+
+use crate::sys::host::{self, CpuSet};
+use crate::sys::{fork, wait::Pid};
+use crate::{launch, machine};
+use error::Stumble;
+use journal::{Event, FileStore, Header, Start, Tid, Writer, WriterOptions};
+use journal_out::Output;
+use memory::Memories;
+use session::Session;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How to record.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Directory of the recording; it exists and is empty.
+    pub dir: PathBuf,
+    /// When the journal can no longer be written.
+    pub on_journal_error: OnJournalError,
+    /// Memory that processes outside the recording can write.
+    pub outside_memory: OutsideMemory,
+    /// CPUs that the application would have had.
+    pub affinity: CpuSet,
+}
+
+/// What became of a recording.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Wait status of the first process.
+    pub status: i32,
+    /// The journal, if it could be written to the end.
+    pub summary: Option<journal::Summary>,
+    /// Why not.
+    pub lost: Option<journal::WriteError>,
+}
+
+/// Records `argv` until its last process has ended. `notice` is told what people should
+/// know meanwhile.
+pub fn record(
+    options: Options,
+    argv: &[OsString],
+    notice: Arc<dyn Fn(Notice) + Send + Sync>,
+) -> Result<Outcome, RecordError> {
+    let name = argv.first().ok_or_else(|| RecordError::NotFound(String::new()))?;
+    let path = launch::find(name)?;
+    launch::check(&path)?;
+    let (cpu, writer_cpu) = choose_cpus(&options.affinity);
+    let header = Header {
+        format_version: journal::FORMAT_VERSION,
+        ftrun_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_unix_ns: journal_out::unix_ns(),
+        machine: machine::describe(Some(cpu)),
+    };
+    let store = FileStore::create(&options.dir).map_err(|error| RecordError::Keep {
+        path: options.dir.display().to_string(),
+        error: error.to_string(),
+    })?;
+    let writer_options = WriterOptions { writer_cpu, ..WriterOptions::default() };
+    let writer = Writer::create(&options.dir, &header, writer_options)?;
+    let mut out = Output::new(writer, options.on_journal_error);
+
+    let envp: Vec<Vec<u8>> = std::env::vars_os()
+        .map(|(key, value)| [key.as_bytes(), b"=", value.as_bytes()].concat())
+        .collect();
+    let supervision = supervise::Supervision::begin(notice);
+    host::set_affinity(&[cpu]).map_err(RecordError::os("choosing a CPU"))?;
+    let mut program = fork::Program::new(
+        &path,
+        argv.iter().map(|arg| arg.as_bytes()),
+        envp.iter().map(Vec::as_slice),
+    )
+    .map_err(RecordError::os("preparing the program"))?;
+    program.signal_mask = supervision.original_mask();
+    let first = fork::spawn(&program).map_err(RecordError::os("starting the program"))?;
+    supervision.forward_to(first);
+    let memories = Memories::new(store, options.outside_memory);
+    start_event(&mut out, first, &path, argv, &envp)?;
+    let watch = supervision.watch();
+    let mut session = Session::new(options, first, out, memories, watch);
+    let ran = session.start().map_err(|stumble| match stumble {
+        Stumble::Fatal(error) => error,
+        Stumble::Gone => RecordError::NotExecutable {
+            path: path.display().to_string(),
+            reason: "killed before it started".to_owned(),
+        },
+    });
+    let ran = ran.and_then(|()| session.run());
+    finish(session, ran)
+}
+
+fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome, RecordError> {
+    match ran {
+        Ok(()) => {
+            let status = session.first_status.unwrap_or(0);
+            let lost = session.out.take_loss();
+            let summary = session.out.finish(status)?;
+            Ok(Outcome { status, summary, lost })
+        }
+        Err(error) => {
+            session.kill_all();
+            // The reason is worth keeping, if that is still possible.
+            let _ = session.out.note(&format!("recording ended: {error}"));
+            let _ = session.out.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn start_event(
+    out: &mut Output,
+    first: Pid,
+    path: &std::path::Path,
+    argv: &[OsString],
+    envp: &[Vec<u8>],
+) -> Result<(), RecordError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let start = Start {
+        tid: Tid(first.0),
+        program: absolute.as_os_str().as_bytes().into(),
+        argv: argv.iter().map(|arg| arg.as_bytes().into()).collect(),
+        envp: envp.iter().map(|var| var.as_slice().into()).collect(),
+        cwd: cwd.as_os_str().as_bytes().into(),
+    };
+    out.emit(Tid(first.0), &Event::Start(start))
+}
+
+/// A CPU for the tracer and the application, and another one, if there is one, for the
+/// journal. Recordings side by side spread over the machine.
+fn choose_cpus(affinity: &CpuSet) -> (usize, Option<usize>) {
+    let cpus = affinity.cpus();
+    let count = cpus.len().max(1);
+    let index = usize::try_from(std::process::id()).unwrap_or(0) % count;
+    let cpu = cpus.get(index).copied().unwrap_or(0);
+    let other = (count > 1).then(|| cpus[(index + 1) % count]);
+    (cpu, other)
+}

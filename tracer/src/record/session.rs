@@ -1,0 +1,274 @@
+//! The recorder's main loop: one logical CPU, given from thread to thread at sync points.
+
+use super::error::{RecordError, Step, Stumble};
+use super::journal_out::Output;
+use super::memory::Memories;
+use super::task::{SpaceId, State, Task};
+use super::{Options, watch::Watch};
+use crate::sys::host;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a thread keeps the logical CPU while others wait for it.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// A recording in progress.
+pub struct Session {
+    pub(super) options: Options,
+    pub(super) tasks: HashMap<Pid, Task>,
+    /// Threads that could go on, in order.
+    pub(super) ready: VecDeque<Pid>,
+    /// First stops of threads whose creation was not reported yet.
+    pub(super) early: HashMap<Pid, Status>,
+    pub(super) out: Output,
+    pub(super) memories: Memories,
+    /// The first process, and how it ended.
+    pub(super) first: Pid,
+    pub(super) first_status: Option<i32>,
+    pub(super) next_space: u32,
+    pub(super) watch: Arc<Watch>,
+    slice_start: Instant,
+}
+
+impl Session {
+    /// A session whose first thread is about to stop at its `execve`.
+    pub(super) fn new(
+        options: Options,
+        first: Pid,
+        out: Output,
+        memories: Memories,
+        watch: Arc<Watch>,
+    ) -> Self {
+        let mut session = Self {
+            options,
+            tasks: HashMap::new(),
+            ready: VecDeque::new(),
+            early: HashMap::new(),
+            out,
+            memories,
+            first,
+            first_status: None,
+            next_space: 1,
+            watch,
+            slice_start: Instant::now(),
+        };
+        session.tasks.insert(first, Task::new(first, first, SpaceId(0), State::Running));
+        session
+    }
+
+    /// Lets the first thread go as far as it can.
+    pub(super) fn start(&mut self) -> Step {
+        self.give_cpu(self.first)
+    }
+
+    /// Runs until the last thread has ended.
+    pub(super) fn run(&mut self) -> Result<(), RecordError> {
+        loop {
+            while let Some(tid) = self.ready.pop_front() {
+                match self.give_cpu(tid) {
+                    Ok(()) => {}
+                    Err(Stumble::Gone) => self.vanished(tid),
+                    Err(Stumble::Fatal(error)) => return Err(error),
+                }
+                self.watch.nobody_runs();
+            }
+            self.out.idle()?;
+            let Some((pid, status)) = wait_any(true)? else { return Ok(()) };
+            match self.note(pid, status) {
+                Ok(()) => {}
+                Err(Stumble::Gone) => self.vanished(pid),
+                Err(Stumble::Fatal(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// A thread was killed while it was being dealt with; its end will be reported.
+    pub(super) fn vanished(&mut self, tid: Pid) {
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.state = State::Ending;
+        }
+    }
+
+    /// Lets `tid` have the logical CPU until it waits, ends, stops or has used its slice up.
+    fn give_cpu(&mut self, tid: Pid) -> Step {
+        self.slice_start = Instant::now();
+        if let Some((stopped, status)) = self.take_report(tid) {
+            self.handle(tid, stopped, status)?;
+        }
+        loop {
+            let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+            match &task.state {
+                State::Runnable(_) => {
+                    if !self.ready.is_empty() && self.slice_start.elapsed() > SLICE {
+                        self.ready.push_back(tid);
+                        return Ok(());
+                    }
+                    self.watch.runs(tid, !self.ready.is_empty());
+                    self.go_on(tid)?;
+                }
+                State::Running => {}
+                State::Reported(..) => {
+                    if let Some((stopped, status)) = self.take_report(tid) {
+                        self.handle(tid, stopped, status)?;
+                    }
+                    continue;
+                }
+                State::Waiting | State::Halted | State::Ending => return Ok(()),
+            }
+            let Some((pid, status)) = self.next_report(tid)? else { return Ok(()) };
+            if pid == tid {
+                self.handle(tid, Stopped::reported(tid), status)?;
+            } else {
+                match self.note(pid, status) {
+                    Err(Stumble::Gone) => self.vanished(pid),
+                    other => other?,
+                }
+            }
+        }
+    }
+
+    fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
+        let task = self.tasks.get_mut(&tid)?;
+        match std::mem::replace(&mut task.state, State::Running) {
+            State::Reported(stopped, status) => Some((stopped, status)),
+            other => {
+                task.state = other;
+                None
+            }
+        }
+    }
+
+    /// Resumes a runnable thread in user mode.
+    fn go_on(&mut self, tid: Pid) -> Step {
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+        if let Some(stopped) = task.take_stop() {
+            stopped.resume(how, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The next report of anybody; `None` if `tid` turned out to wait in a syscall while
+    /// others could run.
+    fn next_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
+        let can_wait = self
+            .tasks
+            .get(&tid)
+            .and_then(|task| task.call.as_ref())
+            .is_some_and(|call| super::syscalls::can_wait(&call.call, &call.entry));
+        if !can_wait || self.ready.is_empty() {
+            if can_wait {
+                self.out.idle()?;
+            }
+            return Ok(wait_any(true)?);
+        }
+        // It shares this CPU with us: it gets as far as it can while we stand aside.
+        loop {
+            host::yield_cpu();
+            if let Some(report) = wait_any(false)? {
+                return Ok(Some(report));
+            }
+            let asleep = self.tasks.get(&tid).and_then(Task::kernel_state) == Some(b'S');
+            if asleep {
+                // It may have been stopped between the two looks.
+                if let Some(report) = wait_any(false)? {
+                    return Ok(Some(report));
+                }
+                self.emit_enter(tid)?;
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.state = State::Waiting;
+                }
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A report of a thread that does not have the logical CPU.
+    pub(super) fn note(&mut self, pid: Pid, status: Status) -> Step {
+        let Some(task) = self.tasks.get_mut(&pid) else {
+            if !matches!(status, Status::Ended(_)) {
+                self.early.insert(pid, status);
+            }
+            return Ok(());
+        };
+        match status {
+            Status::Ended(status) => self.ended(pid, status),
+            Status::Event(libc::PTRACE_EVENT_EXIT) => self.ending(pid, Stopped::reported(pid)),
+            Status::Event(libc::PTRACE_EVENT_EXEC) => self.exec_event(pid, Stopped::reported(pid)),
+            _ => {
+                task.state = State::Reported(Stopped::reported(pid), status);
+                self.ready.push_back(pid);
+                self.watch.somebody_waits();
+                Ok(())
+            }
+        }
+    }
+
+    /// Deals with a stop of the thread that has the logical CPU.
+    fn handle(&mut self, tid: Pid, stopped: Stopped, status: Status) -> Step {
+        match status {
+            Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
+                if self.tasks.get(&tid).is_some_and(|task| task.call.is_some()) {
+                    // Seen already, at the stop before the application's own filter.
+                    stopped.resume(Resume::Syscall, 0)?;
+                    Ok(())
+                } else {
+                    self.syscall_entry(tid, stopped)
+                }
+            }
+            Status::Syscall => {
+                if self.tasks.get(&tid).is_some_and(|task| task.call.is_some()) {
+                    self.syscall_exit(tid, stopped)
+                } else {
+                    self.syscall_entry(tid, stopped)
+                }
+            }
+            Status::Signal(signal) => self.signal_stop(tid, stopped, signal),
+            Status::Event(
+                event @ (libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK),
+            ) => self.spawned(tid, stopped, event),
+            Status::Event(libc::PTRACE_EVENT_EXEC) => self.exec_event(tid, stopped),
+            Status::Event(libc::PTRACE_EVENT_EXIT) => self.ending(tid, stopped),
+            Status::Event(_) => {
+                stopped.resume(Resume::Syscall, 0)?;
+                Ok(())
+            }
+            Status::Stop(signal) => self.event_stop(tid, stopped, signal),
+            Status::Ended(status) => self.ended(tid, status),
+        }
+    }
+
+    /// Puts the thread back among those that can be resumed.
+    pub(super) fn runnable(&mut self, tid: Pid, stopped: Stopped) {
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.state = State::Runnable(stopped);
+        }
+    }
+
+    /// Kills all that is left and waits for it.
+    pub(super) fn kill_all(&mut self) {
+        for task in self.tasks.values() {
+            // Already dead is as good.
+            let _ = host::signal_process(task.tgid, libc::SIGKILL);
+        }
+        while let Ok(Some((pid, status))) = wait_any(true) {
+            if !matches!(status, Status::Ended(_)) {
+                let _ = host::signal_process(pid, libc::SIGKILL);
+                let _ = Stopped::reported(pid).resume(Resume::Cont, 0);
+            }
+        }
+        self.tasks.clear();
+    }
+}
+
+/// Waits for anybody; `None` if there is nobody left, or nothing to report yet.
+fn wait_any(block: bool) -> Result<Option<(Pid, Status)>, RecordError> {
+    match wait::wait(Whom::Any, block) {
+        Ok(report) => Ok(report),
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
+        Err(error) => Err(RecordError::os("waiting for the application")(error)),
+    }
+}

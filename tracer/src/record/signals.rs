@@ -1,0 +1,347 @@
+//! Signals while recording.
+//!
+//! A synchronous fault is delivered where it happens. An asynchronous signal is delivered
+//! at a sync point: at once if the thread has executed nothing since its last one,
+//! otherwise before its next syscall, which is set back and made again after the handler.
+
+use super::error::{RecordError, Step};
+use super::session::Session;
+use super::task::{State, Task};
+use crate::insn::{self, INSTRUCTION_BYTES_MAX};
+use crate::sys::host;
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use journal::{Action, Delivery, Event, Out, Signal, Trap, TrapKind};
+use pmu::Regs;
+
+/// `AUDIT_ARCH_X86_64`, as `si_arch` of a `SIGSYS` has it.
+const ARCH_X86_64: u32 = 0xc000_003e;
+
+/// What the kernel will do with a signal, as far as a program can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disposition {
+    Caught,
+    Ignored,
+    Stops,
+    Fatal,
+}
+
+impl Session {
+    /// A thread stands before the delivery of a signal.
+    pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
+        let regs = stopped.regs()?;
+        let mut info = stopped.siginfo()?;
+        if is_fault(signal, &info) {
+            return self.fault(tid, stopped, signal, &info, &regs);
+        }
+        if signal == libc::SIGSYS {
+            self.check_arch(tid, &info)?;
+        }
+        let disposition = disposition(tid, signal);
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let here = same_place(&regs, &task.sync_regs);
+        if here
+            && let Some(stashed) = take_stashed(task, signal, &info)
+        {
+            info = stashed;
+            stopped.set_siginfo(&info)?;
+        }
+        match disposition {
+            Disposition::Ignored => {
+                let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+                task.state = State::Running;
+                stopped.resume(how, signal)?;
+                Ok(())
+            }
+            Disposition::Caught if !here => {
+                task.stash.push_back(info);
+                let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+                task.state = State::Running;
+                stopped.resume(how, 0)?;
+                Ok(())
+            }
+            Disposition::Caught => {
+                let at = if task.set_back {
+                    Delivery::Entry { ip: regs.rip, signature: regs.signature() }
+                } else {
+                    Delivery::Here
+                };
+                task.set_back = false;
+                self.enter_handler(tid, stopped, signal, &info, at, &regs)
+            }
+            Disposition::Stops => {
+                self.emit_signal(tid, &info, Delivery::Here, Action::Stop)?;
+                self.let_it_happen(tid, stopped, signal)
+            }
+            Disposition::Fatal => {
+                self.emit_signal(tid, &info, Delivery::Here, Action::Fatal)?;
+                self.let_it_happen(tid, stopped, signal)
+            }
+        }
+    }
+
+    fn let_it_happen(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.state = State::Running;
+        }
+        stopped.resume(Resume::Cont, signal)?;
+        Ok(())
+    }
+
+    fn emit_signal(&mut self, tid: Pid, info: &[u8; 128], at: Delivery, action: Action<'_>) -> Step {
+        let len = info.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let signal = Signal { info: info[..len].into(), at, action };
+        self.emit_for(tid, &Event::Signal(signal))
+    }
+
+    /// Delivers a signal that has a handler, up to the handler's first instruction.
+    fn enter_handler(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        signal: i32,
+        info: &[u8; 128],
+        at: Delivery,
+        before: &Regs,
+    ) -> Step {
+        stopped.resume(Resume::Step, signal)?;
+        let report = wait::wait(Whom::Only(tid), true)
+            .map_err(RecordError::os("waiting for a signal handler"))?;
+        let Some((_, status)) = report else { return Ok(()) };
+        let stopped = Stopped::reported(tid);
+        match status {
+            Status::Signal(libc::SIGTRAP) => {
+                let regs = stopped.regs()?;
+                let frame = signal_frame(tid, &regs);
+                let frame = Out { addr: regs.rsp, data: frame.into() };
+                self.emit_signal(tid, info, at, Action::Handler { frame, regs })?;
+                self.at_sync_point(tid, regs);
+                self.runnable(tid, stopped);
+                Ok(())
+            }
+            // The frame could not be written, or it was killed meanwhile.
+            Status::Signal(_) | Status::Event(_) | Status::Ended(_) => {
+                self.emit_signal(tid, info, at, Action::None)?;
+                self.at_sync_point(tid, *before);
+                self.note(tid, status)
+            }
+            Status::Syscall | Status::Stop(_) => self.note(tid, status),
+        }
+    }
+
+    /// An instruction raised a signal by itself.
+    fn fault(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        signal: i32,
+        info: &[u8; 128],
+        regs: &Regs,
+    ) -> Step {
+        if (signal == libc::SIGSEGV || signal == libc::SIGILL)
+            && let Some(found) = self.trapped_instruction(tid, signal, regs)
+        {
+            return self.trap(tid, stopped, found, regs);
+        }
+        let at = Delivery::Fault { ip: regs.rip, signature: regs.signature() };
+        self.at_sync_point(tid, *regs);
+        match disposition(tid, signal) {
+            Disposition::Caught => self.enter_handler(tid, stopped, signal, info, at, regs),
+            _ => {
+                self.emit_signal(tid, info, at, Action::Fatal)?;
+                self.let_it_happen(tid, stopped, signal)
+            }
+        }
+    }
+
+    fn trapped_instruction(&self, tid: Pid, signal: i32, regs: &Regs) -> Option<insn::Nondeterministic> {
+        let mut code = [0u8; INSTRUCTION_BYTES_MAX];
+        let read = Remote(tid).read_some(regs.rip, &mut code);
+        let code = &code[..read];
+        if signal == libc::SIGILL {
+            let space = self.tasks.get(&tid)?.space;
+            return self
+                .memories
+                .is_patched(space, regs.rip)
+                .then(|| insn::decode_patched(code, regs.rip))
+                .flatten();
+        }
+        insn::decode(code, regs.rip)
+            .filter(|found| matches!(found.kind, TrapKind::Rdtsc | TrapKind::Rdtscp))
+    }
+
+    /// Performs an instruction whose result the journal must have.
+    fn trap(&mut self, tid: Pid, stopped: Stopped, found: insn::Nondeterministic, regs: &Regs) -> Step {
+        let (value, aux) = match found.kind {
+            TrapKind::Rdtsc | TrapKind::Rdtscp => {
+                let (value, aux) = host::time_stamp();
+                (value, u64::from(aux))
+            }
+            TrapKind::Rdrand | TrapKind::Rdseed | TrapKind::Cpuid => {
+                let mut bytes = [0; 8];
+                host::random(&mut bytes).map_err(RecordError::os("reading random bytes"))?;
+                (u64::from_le_bytes(bytes), 0)
+            }
+        };
+        let trap = Trap { kind: found.kind, ip: regs.rip, signature: regs.signature(), value, aux };
+        self.emit_for(tid, &Event::Trap(trap))?;
+        let mut after = *regs;
+        found.apply(&mut after, value, aux);
+        stopped.set_regs(&after)?;
+        self.at_sync_point(tid, after);
+        self.runnable(tid, stopped);
+        Ok(())
+    }
+
+    /// The thread stands at a syscall's entry, and a signal waits for it: the syscall is
+    /// set back, and the signal sent again, so that it comes before the syscall.
+    pub(super) fn set_back(&mut self, tid: Pid, stopped: Stopped, entered: Regs) -> Step {
+        let mut regs = entered;
+        regs.rax = entered.orig_rax;
+        regs.orig_rax = u64::MAX;
+        regs.rip -= 2;
+        stopped.set_regs(&regs)?;
+        self.at_sync_point(tid, regs);
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        task.set_back = true;
+        let tgid = task.tgid;
+        while let Some(info) = task.stash.pop_front() {
+            let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
+            // It fails only if the thread is gone, which the next step finds out.
+            let _ = host::signal_thread(tgid, tid, signal);
+            task.sent.push_back(info);
+        }
+        task.state = State::Runnable(stopped);
+        Ok(())
+    }
+
+    /// The foreign-architecture arm of the filter.
+    fn check_arch(&self, tid: Pid, info: &[u8; 128]) -> Step {
+        const SI_CODE: usize = 8;
+        const SI_ARCH: usize = 28;
+        let code = i32::from_le_bytes([info[SI_CODE], info[9], info[10], info[11]]);
+        let arch = u32::from_le_bytes([info[SI_ARCH], info[29], info[30], info[31]]);
+        if code == SYS_SECCOMP && arch != ARCH_X86_64 {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: "a 32-bit syscall (int 0x80)".to_owned(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// A `PTRACE_EVENT_STOP`: a group stop, or its end.
+    pub(super) fn event_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
+        let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        if stops {
+            task.state = State::Halted;
+            stopped.resume(Resume::Listen, 0)?;
+        } else if task.call.is_some() {
+            // In a syscall still: on to its exit.
+            task.state = State::Running;
+            stopped.resume(Resume::Syscall, 0)?;
+        } else {
+            task.state = State::Runnable(stopped);
+        }
+        Ok(())
+    }
+}
+
+const SYS_SECCOMP: i32 = 1;
+
+/// Whether a signal was raised by the instruction that the thread stands at.
+fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
+    let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+    matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP)
+        && code > 0
+}
+
+/// Whether the thread has executed nothing since a sync point: its registers are those
+/// that it had there. (If it came back to the very same state, that *is* that position.)
+fn same_place(now: &Regs, then: &Regs) -> bool {
+    const RESUME_FLAG: u64 = 1 << 16;
+    let mut now = *now;
+    let mut then = *then;
+    now.orig_rax = 0;
+    then.orig_rax = 0;
+    now.eflags &= !RESUME_FLAG;
+    then.eflags &= !RESUME_FLAG;
+    now == then
+}
+
+/// The stashed `siginfo` that a signal which we sent again stands for.
+fn take_stashed(task: &mut Task, signal: i32, info: &[u8; 128]) -> Option<[u8; 128]> {
+    const SI_TKILL: i32 = -6;
+    let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+    let sender = i32::from_le_bytes([info[16], info[17], info[18], info[19]]);
+    if code != SI_TKILL || u32::try_from(sender) != Ok(std::process::id()) {
+        return None;
+    }
+    let index = task.sent.iter().position(|sent| sent[..4] == signal.to_le_bytes())?;
+    task.sent.remove(index)
+}
+
+fn disposition(tid: Pid, signal: i32) -> Disposition {
+    if signal == libc::SIGKILL {
+        return Disposition::Fatal;
+    }
+    if signal == libc::SIGSTOP {
+        return Disposition::Stops;
+    }
+    let (caught, ignored) = signal_sets(tid).unwrap_or((0, 0));
+    let bit = 1u64 << (signal - 1);
+    if caught & bit != 0 {
+        return Disposition::Caught;
+    }
+    if ignored & bit != 0 {
+        return Disposition::Ignored;
+    }
+    match signal {
+        libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => Disposition::Ignored,
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Disposition::Stops,
+        _ => Disposition::Fatal,
+    }
+}
+
+/// Signals that have a handler, and those that are ignored.
+fn signal_sets(tid: Pid) -> Option<(u64, u64)> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    Some((set("SigCgt:")?, set("SigIgn:")?))
+}
+
+/// The bytes that the kernel wrote for a handler: from the stack pointer to the end of the
+/// extended state. (arch/x86/include/uapi/asm/sigcontext.h, ucontext.h)
+fn signal_frame(tid: Pid, regs: &Regs) -> Vec<u8> {
+    /// Return address, ucontext, siginfo.
+    const FIXED_BYTES: u64 = 8 + 304 + 128;
+    /// The pointer to the extended state: return address, then `uc_mcontext.fpstate`.
+    const FPSTATE: u64 = 8 + 40 + 184;
+    const MAGIC1_OFFSET: u64 = 464;
+    const MAGIC1: u32 = 0x4650_5853;
+    const LEGACY_BYTES: u64 = 512;
+    const XSTATE_BYTES_MAX: u64 = 64 * 1024;
+    let memory = Remote(tid);
+    let mut end = regs.rsp + FIXED_BYTES;
+    if let Ok(fpstate) = memory.read_u64(regs.rsp + FPSTATE)
+        && fpstate > regs.rsp
+    {
+        let extended = memory.read_u32(fpstate + MAGIC1_OFFSET).is_ok_and(|magic| magic == MAGIC1);
+        let len = if extended {
+            memory.read_u32(fpstate + MAGIC1_OFFSET + 4).map_or(LEGACY_BYTES, u64::from)
+        } else {
+            LEGACY_BYTES
+        };
+        end = end.max(fpstate + len.min(XSTATE_BYTES_MAX));
+    }
+    let mut frame = vec![0; usize::try_from((end - regs.rsp).min(2 * XSTATE_BYTES_MAX)).unwrap_or(0)];
+    let read = memory.read_some(regs.rsp, &mut frame);
+    frame.truncate(read);
+    frame
+}

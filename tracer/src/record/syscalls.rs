@@ -1,0 +1,502 @@
+//! Syscalls of the application while recording: entry, exit, and what the table cannot say.
+
+use super::error::{RecordError, Step};
+use super::session::Session;
+use super::task::InCall;
+use crate::layout;
+use crate::model::capture::{Call, Entry, Range};
+use crate::model::{self, Block, Handler, Policy, Syscall};
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::Pid;
+use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
+use pmu::Regs;
+
+/// `x32` syscalls carry this bit; no kernel of ours serves them.
+const X32_BIT: u64 = 0x4000_0000;
+/// Output pieces larger than this go ahead of their record.
+pub const PIECE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of output that may stand in the record itself.
+const INLINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Restart codes that the kernel leaves in `rax` at a syscall's exit when a signal
+/// interrupted it (include/linux/errno.h): from here…
+pub const RESTART_FIRST: i64 = -516;
+/// … to here.
+pub const RESTART_LAST: i64 = -512;
+
+/// Whether a result asks for a restart.
+#[must_use]
+pub const fn is_restart(result: i64) -> bool {
+    result >= RESTART_FIRST && result <= RESTART_LAST
+}
+
+/// Whether a result is an error.
+#[must_use]
+pub const fn is_error(result: i64) -> bool {
+    result >= -4095 && result < 0
+}
+
+/// Whether a syscall can wait for somebody.
+pub fn can_wait(call: &Call, _entry: &Entry) -> bool {
+    call.block() == Block::May
+}
+
+impl Session {
+    /// A thread stands at the entry of a syscall.
+    pub(super) fn syscall_entry(&mut self, tid: Pid, stopped: Stopped) -> Step {
+        let regs = stopped.regs()?;
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        if !task.stash.is_empty() {
+            return self.set_back(tid, stopped, regs);
+        }
+        let nr = regs.orig_rax;
+        let mut args = regs.args();
+        let mut def = u32::try_from(nr).ok().and_then(model::lookup);
+        let known = def;
+        if def.is_some_and(|def| def.handler == Handler::Restart)
+            && let Some((nr, former)) = task.interrupted
+        {
+            // The registers still hold the arguments; the number is the one interrupted.
+            def = model::lookup(nr);
+            args = former;
+        }
+        let (Some(def), Some(known)) = (def, known) else {
+            // Newer than this version, or nonsense: as on an older kernel.
+            return self.answer(tid, stopped, regs, -i64::from(libc::ENOSYS));
+        };
+        if self.out.is_lost() {
+            return self.unrecorded_entry(tid, stopped, &regs, known, args);
+        }
+        let call = Call { def, args };
+        let memory = Remote(tid);
+        let (entry, ins) = call.enter(&memory).map_err(|error| RecordError::Unsupported {
+            tid: tid.0,
+            what: format!("{}: {error}", def.name),
+        })?;
+        match call.policy() {
+            Policy::Record => {}
+            Policy::Refuse(errno) => {
+                return self.answer(tid, stopped, regs, -i64::from(errno));
+            }
+            Policy::Unsupported => {
+                return Err(RecordError::Unsupported { tid: tid.0, what: format!("syscall {}", def.name) }
+                    .into());
+            }
+        }
+        if let Some(result) = self.before(tid, &stopped, &call, &regs)? {
+            return self.answer(tid, stopped, regs, result);
+        }
+        let enter = Enter {
+            nr: known.nr,
+            args: Args::new(regs.args(), known.args.len().max(def.args.len())),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins,
+        };
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        task.call = Some(InCall { call, entry, enter, emitted: false, regs });
+        stopped.resume(Resume::Syscall, 0)?;
+        Ok(())
+    }
+
+    /// Nothing is recorded any more: let the kernel do it, with the same restrictions.
+    fn unrecorded_entry(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        regs: &Regs,
+        def: &'static Syscall,
+        args: [u64; 6],
+    ) -> Step {
+        let call = Call { def, args };
+        if let Policy::Refuse(errno) = call.policy() {
+            return self.answer(tid, stopped, *regs, -i64::from(errno));
+        }
+        let enter = Enter {
+            nr: def.nr,
+            args: Args::default(),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins: Vec::new(),
+        };
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        task.call = Some(InCall { call, entry: Entry::default(), enter, emitted: true, regs: *regs });
+        stopped.resume(Resume::Syscall, 0)?;
+        Ok(())
+    }
+
+    /// Answers a syscall without letting the kernel perform it.
+    fn answer(&mut self, tid: Pid, stopped: Stopped, entered: Regs, result: i64) -> Step {
+        let mut regs = entered;
+        regs.orig_rax = u64::MAX;
+        regs.rax = result.cast_unsigned();
+        stopped.set_regs(&regs)?;
+        let nr = u32::try_from(entered.orig_rax & !X32_BIT).unwrap_or(u32::MAX);
+        let enter = Enter {
+            nr: if entered.orig_rax > u64::from(u32::MAX) { u32::MAX } else { nr | x32(entered.orig_rax) },
+            args: Args::new(entered.args(), 6),
+            ip: entered.rip,
+            signature: entered.signature(),
+            ins: Vec::new(),
+        };
+        let leave = Leave { result, outs: Vec::new(), effects: Vec::new() };
+        self.out.emit(Tid(tid.0), &Event::Syscall(enter, leave))?;
+        self.at_sync_point(tid, regs);
+        self.runnable(tid, stopped);
+        Ok(())
+    }
+
+    /// Remembers where the thread stands.
+    pub(super) fn at_sync_point(&mut self, tid: Pid, regs: Regs) {
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.sync_regs = regs;
+            task.set_back = false;
+        }
+    }
+
+    /// Writes the entry of the syscall that `tid` is in, if that has not been done.
+    pub(super) fn emit_enter(&mut self, tid: Pid) -> Step {
+        let Some(call) = self.tasks.get_mut(&tid).and_then(|task| task.call.as_mut()) else {
+            return Ok(());
+        };
+        if !call.emitted {
+            call.emitted = true;
+            self.out.emit(Tid(tid.0), &Event::Enter(call.enter.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes an event of one thread while another one may be in a syscall whose entry
+    /// is not written yet.
+    pub(super) fn emit_for(&mut self, tid: Pid, event: &Event<'_>) -> Step {
+        let open: Vec<Pid> = self
+            .tasks
+            .values()
+            .filter(|task| task.tid != tid && task.call.as_ref().is_some_and(|call| !call.emitted))
+            .map(|task| task.tid)
+            .collect();
+        for other in open {
+            self.emit_enter(other)?;
+        }
+        self.out.emit(Tid(tid.0), event)?;
+        Ok(())
+    }
+
+    /// A thread stands at the exit of the syscall that it is in.
+    pub(super) fn syscall_exit(&mut self, tid: Pid, stopped: Stopped) -> Step {
+        let mut regs = stopped.regs()?;
+        let Some(in_call) = self.tasks.get_mut(&tid).and_then(|task| task.call.take()) else {
+            return Ok(());
+        };
+        let result = regs.rax.cast_signed();
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.interrupted = is_restart(result).then_some((in_call.call.def.nr, in_call.call.args));
+        }
+        if self.out.is_lost() {
+            self.at_sync_point(tid, regs);
+            self.runnable(tid, stopped);
+            return Ok(());
+        }
+        let (stopped, effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
+        let result = regs.rax.cast_signed();
+        let mut ranges = Vec::new();
+        in_call
+            .call
+            .outs(&in_call.entry, result, &Remote(tid), &mut ranges)
+            .map_err(|error| RecordError::Unsupported {
+                tid: tid.0,
+                what: format!("{}: {error}", in_call.call.def.name),
+            })?;
+        self.leave(tid, in_call, result, &ranges, effects)?;
+        self.at_sync_point(tid, regs);
+        self.runnable(tid, stopped);
+        Ok(())
+    }
+
+    /// Writes the exit of a syscall.
+    fn leave(
+        &mut self,
+        tid: Pid,
+        in_call: InCall,
+        result: i64,
+        ranges: &[Range],
+        effects: Vec<Effect<'static>>,
+    ) -> Step {
+        let memory = Remote(tid);
+        let total: u64 = ranges.iter().map(|range| range.len).sum();
+        let mut emitted = in_call.emitted;
+        let mut outs = Vec::with_capacity(ranges.len());
+        if total > INLINE_BYTES_MAX {
+            if !emitted {
+                self.out.emit(Tid(tid.0), &Event::Enter(in_call.enter.clone()))?;
+                emitted = true;
+            }
+            self.send_ahead(tid, ranges)?;
+        } else {
+            for range in ranges {
+                let mut data = vec![0; usize::try_from(range.len).unwrap_or(0)];
+                let read = memory.read_some(range.addr, &mut data);
+                data.truncate(read);
+                if !data.is_empty() {
+                    outs.push(Out { addr: range.addr, data: data.into() });
+                }
+            }
+        }
+        let leave = Leave { result, outs, effects };
+        let event = if emitted { Event::Leave(leave) } else { Event::Syscall(in_call.enter, leave) };
+        self.out.emit(Tid(tid.0), &event)?;
+        Ok(())
+    }
+
+    fn send_ahead(&mut self, tid: Pid, ranges: &[Range]) -> Step {
+        let memory = Remote(tid);
+        let mut piece = vec![0u8; PIECE_BYTES_MAX];
+        for range in ranges {
+            let mut done = 0u64;
+            while done < range.len {
+                let want = usize::try_from(range.len - done).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
+                let read = memory.read_some(range.addr + done, &mut piece[..want]);
+                if read == 0 {
+                    break;
+                }
+                let data = Out { addr: range.addr + done, data: piece[..read].into() };
+                self.out.emit(Tid(tid.0), &Event::Data(data))?;
+                done += read as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a syscall's semantics ask for before the kernel performs it. A value answers
+    /// the syscall in the kernel's stead.
+    fn before(&mut self, tid: Pid, stopped: &Stopped, call: &Call, regs: &Regs) -> Step<Option<i64>> {
+        let arg = |index: usize| call.args[index];
+        let unsupported = |what: &str| {
+            Err(RecordError::Unsupported { tid: tid.0, what: what.to_owned() }.into())
+        };
+        match call.def.handler {
+            Handler::Munmap | Handler::Mprotect if layout::touches_page(arg(0), arg(1)) => {
+                return unsupported("a change of the page that ftrun claims at 0x70000000");
+            }
+            Handler::Mmap if is_fixed(arg(3)) && layout::touches_page(arg(0), arg(1)) => {
+                return unsupported("a mapping over the page that ftrun claims at 0x70000000");
+            }
+            Handler::Madvise if arg(2) == libc::MADV_FREE.cast_unsigned().into() => {
+                // Whether such pages keep their content is the kernel's whim; losing it at
+                // once is within the promise, and the same every time.
+                let mut changed = *regs;
+                changed.rdx = libc::MADV_DONTNEED.cast_unsigned().into();
+                stopped.set_regs(&changed)?;
+            }
+            Handler::Clone if call.def.name == "clone" && arg(0) & UNTRACED != 0 => {
+                let mut changed = *regs;
+                changed.rdi &= !UNTRACED;
+                stopped.set_regs(&changed)?;
+            }
+            Handler::Affinity if call.def.name == "sched_setaffinity" => {
+                return self.set_affinity(tid, arg(0), arg(1), arg(2)).map(Some);
+            }
+            Handler::Prctl if arg(0) == PR_SET_TSC => {
+                return Ok(Some(0));
+            }
+            Handler::MemoryOther => return unsupported(&format!("syscall {}", call.def.name)),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn set_affinity(&mut self, tid: Pid, of: u64, len: u64, mask: u64) -> Step<i64> {
+        let of = i32::try_from(of.cast_signed()).unwrap_or(-1);
+        let of = if of == 0 { tid } else { Pid(of) };
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).min(1024)];
+        let read = Remote(tid).read_some(mask, &mut bytes);
+        if read < bytes.len() {
+            return Ok(-i64::from(libc::EFAULT));
+        }
+        let allowed = &self.options.affinity.0;
+        if !bytes.iter().zip(allowed).any(|(asked, has)| asked & has != 0) {
+            return Ok(-i64::from(libc::EINVAL));
+        }
+        let granted = (0..allowed.len())
+            .map(|index| bytes.get(index).copied().unwrap_or(0) & allowed[index])
+            .collect();
+        match self.tasks.get_mut(&of) {
+            Some(task) => {
+                task.affinity = Some(granted);
+                Ok(0)
+            }
+            None => Ok(-i64::from(libc::ESRCH)),
+        }
+    }
+
+    /// What a syscall's semantics ask for after the kernel performed it.
+    fn after(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        in_call: &InCall,
+        regs: &mut Regs,
+        result: i64,
+    ) -> Step<(Stopped, Vec<Effect<'static>>)> {
+        let mut effects = Vec::new();
+        let call = &in_call.call;
+        let arg = |index: usize| call.args[index];
+        let changed_registers = |regs: &Regs| *regs != in_call.regs;
+        let restore = match call.def.handler {
+            Handler::Madvise => arg(2) == libc::MADV_FREE.cast_unsigned().into(),
+            Handler::Clone => true,
+            _ => false,
+        };
+        if restore && changed_registers(regs) && !is_restart(result) {
+            regs.rdx = in_call.regs.rdx;
+            regs.rdi = in_call.regs.rdi;
+            stopped.set_regs(regs)?;
+        }
+        if call.def.handler == Handler::Exec && result == 0 {
+            return self.exec_done(tid, stopped, regs);
+        }
+        if call.def.handler == Handler::Futex {
+            self.futex_words(tid, call, &mut effects);
+        }
+        if is_error(result) {
+            return Ok((stopped, effects));
+        }
+        match call.def.handler {
+            Handler::Mmap => self.mapped(tid, call, result.cast_unsigned(), &mut effects)?,
+            Handler::Mprotect if arg(2) & PROT_EXEC != 0 => {
+                self.made_executable(tid, arg(0), arg(1), &mut effects)?;
+            }
+            Handler::Shmat => self.attached(tid, call, result.cast_unsigned(), &mut effects)?,
+            Handler::ArchPrctl | Handler::Sigreturn => effects.push(Effect::Regs(*regs)),
+            Handler::Affinity => self.show_affinity(tid, call, result)?,
+            Handler::SetRobustList => {
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.robust_list = arg(0);
+                }
+            }
+            Handler::SetTidAddress => {
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.clear_tid = arg(0);
+                }
+            }
+            Handler::Seccomp => self.own_filter(tid, arg(0) == SECCOMP_SET_MODE_FILTER, arg(1)),
+            Handler::Prctl => self.prctl_done(tid, &stopped, arg(0), arg(1), regs)?,
+            Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
+            _ => {}
+        }
+        self.memories.file_changed(&mut self.out, tid, call, result, &mut effects)?;
+        Ok((stopped, effects))
+    }
+
+    fn show_affinity(&mut self, tid: Pid, call: &Call, result: i64) -> Step {
+        if call.def.name != "sched_getaffinity" || result <= 0 {
+            return Ok(());
+        }
+        let of = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
+        let of = if of == 0 { tid } else { Pid(of) };
+        let Some(task) = self.tasks.get(&of) else { return Ok(()) };
+        let shown = task.affinity.as_ref().unwrap_or(&self.options.affinity.0);
+        let len = usize::try_from(result).unwrap_or(0).min(shown.len());
+        Remote(tid)
+            .write(call.args[2], &shown[..len])
+            .map_err(RecordError::os("answering sched_getaffinity"))?;
+        Ok(())
+    }
+
+    /// Futex operations that change a word on behalf of the caller or of a waiter.
+    fn futex_words(&mut self, tid: Pid, call: &Call, effects: &mut Vec<Effect<'static>>) {
+        const PRIVATE_AND_CLOCK: u64 = 128 | 256;
+        let operation = i32::try_from(call.args[1] & !PRIVATE_AND_CLOCK).unwrap_or(-1);
+        if call.def.name != "futex" || !CHANGES_WORD.contains(&operation) {
+            return;
+        }
+        for addr in [call.args[0], call.args[4]] {
+            let mut word = [0u8; 4];
+            if addr != 0 && Remote(tid).read_some(addr, &mut word) == 4 {
+                let data = word.to_vec().into();
+                effects.push(Effect::Write(journal::Write { tid: Tid(tid.0), addr, data }));
+            }
+        }
+    }
+
+    fn own_filter(&mut self, tid: Pid, installed: bool, flags: u64) {
+        if !installed {
+            return;
+        }
+        let tgid = self.tasks.get(&tid).map(|task| task.tgid);
+        for task in self.tasks.values_mut() {
+            if task.tid == tid || (flags & SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid) {
+                task.own_filter = true;
+            }
+        }
+    }
+
+    /// Options of prctl in which the supervisor would show through.
+    fn prctl_done(&mut self, tid: Pid, stopped: &Stopped, option: u64, addr: u64, regs: &mut Regs) -> Step {
+        match option {
+            PR_SET_SECCOMP => self.own_filter(tid, true, 0),
+            PR_GET_TSC => {
+                Remote(tid)
+                    .write(addr, &1u32.to_le_bytes())
+                    .map_err(RecordError::os("answering prctl"))?;
+            }
+            PR_GET_SECCOMP if !self.tasks.get(&tid).is_some_and(|task| task.own_filter) => {
+                regs.rax = 0;
+                stopped.set_regs(regs)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `process_vm_writev` into another process of the recording.
+    fn wrote_other(&mut self, tid: Pid, call: &Call, result: i64, effects: &mut Vec<Effect<'static>>) {
+        let other = Pid(i32::try_from(call.args[0]).unwrap_or(0));
+        if !self.tasks.contains_key(&other) {
+            return;
+        }
+        let mut left = u64::try_from(result).unwrap_or(0);
+        for index in 0..call.args[4].min(1024) {
+            let entry = call.args[3] + index * 16;
+            let (Ok(addr), Ok(len)) = (Remote(tid).read_u64(entry), Remote(tid).read_u64(entry + 8))
+            else {
+                return;
+            };
+            let len = len.min(left);
+            let mut data = vec![0; usize::try_from(len).unwrap_or(0)];
+            let read = Remote(other).read_some(addr, &mut data);
+            data.truncate(read);
+            effects.push(Effect::Write(journal::Write { tid: Tid(other.0), addr, data: data.into() }));
+            left -= len;
+        }
+    }
+}
+
+const fn x32(nr: u64) -> u32 {
+    if nr & X32_BIT != 0 { 0x4000_0000 } else { 0 }
+}
+
+const fn is_fixed(flags: u64) -> bool {
+    flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE).cast_unsigned() as u64 != 0
+}
+
+/// Futex operations after which a word may hold something else.
+const CHANGES_WORD: [i32; 7] = [
+    libc::FUTEX_WAKE_OP,
+    libc::FUTEX_LOCK_PI,
+    libc::FUTEX_UNLOCK_PI,
+    libc::FUTEX_TRYLOCK_PI,
+    libc::FUTEX_WAIT_REQUEUE_PI,
+    libc::FUTEX_CMP_REQUEUE_PI,
+    FUTEX_LOCK_PI2,
+];
+const FUTEX_LOCK_PI2: i32 = 13;
+const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
+const PROT_EXEC: u64 = libc::PROT_EXEC.cast_unsigned() as u64;
+const PR_SET_SECCOMP: u64 = 22;
+const PR_GET_SECCOMP: u64 = 21;
+const PR_GET_TSC: u64 = 25;
+const PR_SET_TSC: u64 = 26;
+const SECCOMP_SET_MODE_FILTER: u64 = 1;
+const SECCOMP_FILTER_FLAG_TSYNC: u64 = 1;

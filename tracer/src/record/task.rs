@@ -1,0 +1,132 @@
+//! What the recorder knows of one thread.
+
+use crate::model::capture::{Call, Entry};
+use crate::sys::ptrace::Stopped;
+use crate::sys::wait::{Pid, Status};
+use journal::Enter;
+use pmu::Regs;
+use std::collections::VecDeque;
+use std::fs::File;
+
+/// An address space, shared by the threads (and `vfork` children) that have its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpaceId(pub u32);
+
+/// Where a thread stands.
+#[derive(Debug)]
+pub enum State {
+    /// Stopped at a sync point, all of it journaled: may be resumed.
+    Runnable(Stopped),
+    /// Stopped with a report that is looked at once it has the logical CPU.
+    Reported(Stopped, Status),
+    /// Has the logical CPU, in user mode or in a syscall that need not wait.
+    Running,
+    /// Waits in a syscall, without the logical CPU.
+    Waiting,
+    /// In a group stop.
+    Halted,
+    /// Past its last instruction.
+    Ending,
+}
+
+/// A syscall between its entry and its exit.
+#[derive(Debug)]
+pub struct InCall {
+    /// What is called.
+    pub call: Call,
+    /// What the capture at exit needs from the entry.
+    pub entry: Entry,
+    /// The journal's record of the entry.
+    pub enter: Enter<'static>,
+    /// Whether that record is in the journal.
+    pub emitted: bool,
+    /// Registers at entry, as the application set them.
+    pub regs: Regs,
+}
+
+/// One traced thread.
+#[derive(Debug)]
+pub struct Task {
+    /// Its thread id.
+    pub tid: Pid,
+    /// Its process.
+    pub tgid: Pid,
+    /// Its address space.
+    pub space: SpaceId,
+    /// Where it stands.
+    pub state: State,
+    /// The syscall that it is in.
+    pub call: Option<InCall>,
+    /// Signals that came between sync points, until the next one.
+    pub stash: VecDeque<[u8; 128]>,
+    /// Of those, the ones that were sent again and are pending in the kernel.
+    pub sent: VecDeque<[u8; 128]>,
+    /// Registers at the last sync point.
+    pub sync_regs: Regs,
+    /// That sync point is a syscall about to be made, set back for a signal's sake.
+    pub set_back: bool,
+    /// The syscall that `restart_syscall` would continue.
+    pub interrupted: Option<(u32, [u64; 6])>,
+    /// Head of its robust futex list.
+    pub robust_list: u64,
+    /// Address that the kernel clears at its end.
+    pub clear_tid: u64,
+    /// The application installed a seccomp filter of its own.
+    pub own_filter: bool,
+    /// CPUs that the application believes to have confined it to.
+    pub affinity: Option<Vec<u8>>,
+    /// The id that it had when it called `execve`, until that has returned.
+    pub exec_former: Option<Pid>,
+    /// Its end is in the journal.
+    pub end_emitted: bool,
+    /// `/proc/<tid>/stat`, kept open.
+    pub stat: Option<File>,
+}
+
+impl Task {
+    /// A thread at its first stop.
+    #[must_use]
+    pub fn new(tid: Pid, tgid: Pid, space: SpaceId, state: State) -> Self {
+        Self {
+            tid,
+            tgid,
+            space,
+            state,
+            call: None,
+            stash: VecDeque::new(),
+            sent: VecDeque::new(),
+            sync_regs: Regs::default(),
+            set_back: false,
+            interrupted: None,
+            robust_list: 0,
+            clear_tid: 0,
+            own_filter: false,
+            affinity: None,
+            exec_former: None,
+            end_emitted: false,
+            stat: File::open(format!("/proc/{tid}/stat")).ok(),
+        }
+    }
+
+    /// The stop it stands in, taken out; the state becomes `Running`.
+    pub fn take_stop(&mut self) -> Option<Stopped> {
+        match std::mem::replace(&mut self.state, State::Running) {
+            State::Runnable(stopped) | State::Reported(stopped, _) => Some(stopped),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// The letter that the kernel gives for its state (`S`: sleeping, `R`: running …).
+    #[must_use]
+    pub fn kernel_state(&self) -> Option<u8> {
+        use std::os::unix::fs::FileExt;
+        let mut text = [0u8; 512];
+        let len = self.stat.as_ref()?.read_at(&mut text, 0).ok()?;
+        // The name, in parentheses, may contain anything; the last ") " ends it.
+        let end = text[..len].windows(2).rposition(|pair| pair == b") ")?;
+        text.get(end + 2).copied()
+    }
+}

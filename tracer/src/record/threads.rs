@@ -1,0 +1,217 @@
+//! Threads and processes while recording: how they begin and how they end.
+
+use super::error::{RecordError, Step};
+use super::session::Session;
+use super::task::{State, Task};
+use crate::model::capture::Memory;
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use journal::{Event, Spawn, ThreadEnd, Tid, Write};
+
+const CLONE_VM: u64 = libc::CLONE_VM.cast_unsigned() as u64;
+const CLONE_VFORK: u64 = libc::CLONE_VFORK.cast_unsigned() as u64;
+const CLONE_THREAD: u64 = libc::CLONE_THREAD.cast_unsigned() as u64;
+const CLONE_PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID.cast_unsigned() as u64;
+const CLONE_CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID.cast_unsigned() as u64;
+const CLONE_CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID.cast_unsigned() as u64;
+const CLONE_PIDFD: u64 = libc::CLONE_PIDFD.cast_unsigned() as u64;
+/// The exit signal, in clone's flags.
+const CSIGNAL: u64 = 0xff;
+
+/// The arguments of any of fork's family.
+#[derive(Debug, Clone, Copy, Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    parent_tid: u64,
+    child_tid: u64,
+}
+
+impl Session {
+    /// A thread, inside a syscall, created another one.
+    pub(super) fn spawned(&mut self, tid: Pid, stopped: Stopped, _event: i32) -> Step {
+        let child = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
+        let clone = self.clone_args(tid);
+        self.emit_enter(tid)?;
+        let Some(parent) = self.tasks.get(&tid) else { return Ok(()) };
+        let tgid = if clone.flags & CLONE_THREAD != 0 { parent.tgid } else { child };
+        let mut space = parent.space;
+        let (robust_filter, affinity) = (parent.own_filter, parent.affinity.clone());
+        if clone.flags & CLONE_VM == 0 {
+            let fresh = self.fresh_space();
+            self.memories.forked(space, fresh);
+            space = fresh;
+        }
+        let Some(first) = self.first_stop(child)? else {
+            // Killed before it ran at all; the parent goes on.
+            stopped.resume(Resume::Syscall, 0)?;
+            return Ok(());
+        };
+        let regs = first.regs()?;
+        let mut writes = Vec::new();
+        let mut stored = |owner: Pid, addr: u64| {
+            let mut word = [0u8; 4];
+            if addr != 0 && Remote(owner).read(addr, &mut word) == 4 {
+                writes.push(Write { tid: Tid(owner.0), addr, data: word.to_vec().into() });
+            }
+        };
+        if clone.flags & CLONE_PARENT_SETTID != 0 {
+            stored(tid, clone.parent_tid);
+        }
+        if clone.flags & CLONE_PIDFD != 0 {
+            stored(tid, clone.pidfd);
+        }
+        if clone.flags & CLONE_CHILD_SETTID != 0 {
+            stored(child, clone.child_tid);
+        }
+        let spawn = Spawn { tid: Tid(child.0), flags: clone.flags & !CSIGNAL, regs, writes };
+        self.emit_for(tid, &Event::Spawn(spawn))?;
+        let mut task = Task::new(child, tgid, space, State::Runnable(first));
+        task.sync_regs = regs;
+        task.own_filter = robust_filter;
+        task.affinity = affinity;
+        if clone.flags & CLONE_CHILD_CLEARTID != 0 {
+            task.clear_tid = clone.child_tid;
+        }
+        self.tasks.insert(child, task);
+        self.ready.push_back(child);
+        stopped.resume(Resume::Syscall, 0)?;
+        Ok(())
+    }
+
+    pub(super) fn fresh_space(&mut self) -> super::task::SpaceId {
+        self.next_space += 1;
+        super::task::SpaceId(self.next_space)
+    }
+
+    fn first_stop(&mut self, child: Pid) -> Step<Option<Stopped>> {
+        if self.early.remove(&child).is_some() {
+            return Ok(Some(Stopped::reported(child)));
+        }
+        let report = wait::wait(Whom::Only(child), true).map_err(RecordError::os("waiting for a new thread"))?;
+        Ok(match report {
+            None | Some((_, Status::Ended(_))) => None,
+            Some((child, _)) => Some(Stopped::reported(child)),
+        })
+    }
+
+    fn clone_args(&self, tid: Pid) -> CloneArgs {
+        let Some(call) = self.tasks.get(&tid).and_then(|task| task.call.as_ref()) else {
+            return CloneArgs::default();
+        };
+        let args = call.call.args;
+        match call.call.def.name {
+            "clone3" => {
+                let word = |index: u64| Remote(tid).read_u64(args[0] + index * 8).unwrap_or(0);
+                CloneArgs { flags: word(0), pidfd: word(1), child_tid: word(2), parent_tid: word(3) }
+            }
+            "clone" => CloneArgs { flags: args[0], pidfd: args[2], parent_tid: args[2], child_tid: args[3] },
+            "vfork" => CloneArgs { flags: CLONE_VM | CLONE_VFORK, ..CloneArgs::default() },
+            _ => CloneArgs::default(),
+        }
+    }
+
+    /// A thread has executed its last instruction.
+    pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
+        let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
+        self.emit_end(tid, status)?;
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        task.state = State::Ending;
+        let tgid = task.tgid;
+        stopped.resume(Resume::Cont, 0)?;
+        let others = self.tasks.values().any(|task| task.tgid == tgid && task.tid != tid);
+        if tid == tgid && others {
+            self.until_zombie(tid);
+            return Ok(());
+        }
+        // What the kernel changes at a thread's end must not race with another thread.
+        match wait::wait(Whom::Only(tid), true) {
+            Ok(Some((_, status))) => self.note(tid, status),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The end of a process's first thread is not reported while others live: wait until
+    /// the kernel has done with it.
+    fn until_zombie(&self, tid: Pid) {
+        let Some(task) = self.tasks.get(&tid) else { return };
+        while !matches!(task.kernel_state(), None | Some(b'Z' | b'X')) {
+            crate::sys::host::yield_cpu();
+        }
+    }
+
+    fn emit_end(&mut self, tid: Pid, status: i32) -> Step {
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        if std::mem::replace(&mut task.end_emitted, true) {
+            return Ok(());
+        }
+        let (space, clear_tid) = (task.space, task.clear_tid);
+        let mut writes = robust_words(task);
+        let shared = self.tasks.values().any(|other| other.space == space && other.tid != tid);
+        if clear_tid != 0 && shared {
+            writes.push(Write { tid: Tid(tid.0), addr: clear_tid, data: vec![0; 4].into() });
+        }
+        self.emit_enter(tid)?;
+        self.emit_for(tid, &Event::ThreadEnd(ThreadEnd { status, writes }))
+    }
+
+    /// A thread is gone.
+    pub(super) fn ended(&mut self, tid: Pid, status: i32) -> Step {
+        self.emit_end(tid, status)?;
+        self.tasks.remove(&tid);
+        self.ready.retain(|&other| other != tid);
+        self.memories.spaces_left(self.tasks.values().map(|task| task.space));
+        if tid == self.first {
+            self.first_status = Some(status);
+        }
+        Ok(())
+    }
+}
+
+/// What the kernel does to the robust futexes that a thread still owns
+/// (kernel/futex/core.c, `exit_robust_list`).
+fn robust_words(task: &Task) -> Vec<Write<'static>> {
+    const ENTRIES_MAX: usize = 2048;
+    const OWNER_DIED: u32 = 0x4000_0000;
+    const WAITERS: u32 = 0x8000_0000;
+    const TID_MASK: u32 = 0x3fff_ffff;
+    let memory = Remote(task.tid);
+    let head = task.robust_list;
+    let mut writes = Vec::new();
+    if head == 0 {
+        return writes;
+    }
+    let (Ok(first), Ok(offset), Ok(pending)) =
+        (memory.read_u64(head), memory.read_u64(head + 8), memory.read_u64(head + 16))
+    else {
+        return writes;
+    };
+    let mut died = |entry: u64| {
+        // The lowest bit marks a priority-inheriting one.
+        let addr = (entry & !1).wrapping_add(offset);
+        if let Ok(word) = memory.read_u32(addr)
+            && word & TID_MASK == task.tid.0.cast_unsigned()
+        {
+            let data = (word & WAITERS | OWNER_DIED).to_le_bytes().to_vec();
+            writes.push(Write { tid: Tid(task.tid.0), addr, data: data.into() });
+        }
+    };
+    let mut entry = first;
+    for _ in 0..ENTRIES_MAX {
+        if entry & !1 == head {
+            break;
+        }
+        if entry != pending {
+            died(entry);
+        }
+        match memory.read_u64(entry & !1) {
+            Ok(next) => entry = next,
+            Err(_) => break,
+        }
+    }
+    if pending & !1 != 0 {
+        died(pending);
+    }
+    writes
+}

@@ -1,0 +1,131 @@
+//! Syscalls that the supervisor makes a stopped thread perform, from the claimed page.
+
+use crate::layout::{PAGE_DATA, PAGE_DATA_LEN, PAGE_SYSCALL, PAGE_SYSCALL_DONE};
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Gone, Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use pmu::Regs;
+
+/// Why a remote syscall could not be performed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The thread was killed.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// It stopped for something else.
+    #[error("thread {tid} stopped with {status:?} in a syscall of the supervisor")]
+    Unexpected {
+        /// The thread.
+        tid: Pid,
+        /// The stop.
+        status: Status,
+    },
+    /// The kernel refused it.
+    #[error("{what} in thread {tid}: {error}")]
+    Failed {
+        /// The thread.
+        tid: Pid,
+        /// What was attempted.
+        what: &'static str,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+}
+
+/// A stop met on the way, which the caller of [`start`] may want to see.
+pub type Report = (Stopped, Status);
+
+/// Lets `stopped` perform a syscall, up to its next stop, whatever that is. `base` gives
+/// the registers that do not matter.
+pub fn start(
+    stopped: Stopped,
+    base: &Regs,
+    site: u64,
+    nr: u64,
+    args: [u64; 6],
+) -> Result<Report, RemoteError> {
+    let mut regs = *base;
+    regs.rax = nr;
+    regs.orig_rax = u64::MAX;
+    regs.rip = site;
+    for (index, value) in args.into_iter().enumerate() {
+        regs.set_arg(index, value);
+    }
+    stopped.set_regs(&regs)?;
+    proceed(stopped)
+}
+
+/// Lets it go on, up to its next stop.
+pub fn proceed(stopped: Stopped) -> Result<Report, RemoteError> {
+    let tid = stopped.tid();
+    stopped.resume(Resume::Cont, 0)?;
+    match wait::wait(Whom::Only(tid), true) {
+        Ok(Some((_, Status::Ended(_)))) | Ok(None) | Err(_) => Err(RemoteError::Gone(Gone)),
+        Ok(Some((tid, status))) => Ok((Stopped::reported(tid), status)),
+    }
+}
+
+/// Performs a syscall and returns its result. The registers are left changed.
+pub fn call(
+    stopped: Stopped,
+    base: &Regs,
+    nr: i64,
+    args: [u64; 6],
+) -> Result<(Stopped, i64), RemoteError> {
+    call_at(stopped, base, PAGE_SYSCALL, nr, args)
+}
+
+/// The same with a `syscall; int3` at another address.
+pub fn call_at(
+    stopped: Stopped,
+    base: &Regs,
+    site: u64,
+    nr: i64,
+    args: [u64; 6],
+) -> Result<(Stopped, i64), RemoteError> {
+    let mut report = start(stopped, base, site, nr.cast_unsigned(), args)?;
+    loop {
+        let (stopped, status) = report;
+        match status {
+            Status::Signal(libc::SIGTRAP) => {
+                let regs = stopped.regs()?;
+                if regs.rip != site + (PAGE_SYSCALL_DONE - PAGE_SYSCALL) {
+                    return Err(RemoteError::Unexpected { tid: stopped.tid(), status });
+                }
+                return Ok((stopped, regs.rax.cast_signed()));
+            }
+            // The filter stops it where the site is not in the claimed page.
+            Status::Event(libc::PTRACE_EVENT_SECCOMP) => report = proceed(stopped)?,
+            _ => return Err(RemoteError::Unexpected { tid: stopped.tid(), status }),
+        }
+    }
+}
+
+/// Performs a syscall that must succeed.
+pub fn must(
+    stopped: Stopped,
+    base: &Regs,
+    what: &'static str,
+    nr: i64,
+    args: [u64; 6],
+) -> Result<(Stopped, u64), RemoteError> {
+    let tid = stopped.tid();
+    let (stopped, result) = call(stopped, base, nr, args)?;
+    if (-4095..0).contains(&result) {
+        let errno = i32::try_from(-result).unwrap_or(libc::EINVAL);
+        return Err(RemoteError::Failed { tid, what, error: std::io::Error::from_raw_os_error(errno) });
+    }
+    Ok((stopped, result.cast_unsigned()))
+}
+
+/// Puts a NUL-terminated path where a remote syscall can read it; returns its address.
+pub fn place_path(tid: Pid, path: &[u8]) -> Result<u64, RemoteError> {
+    let failed = |error| RemoteError::Failed { tid, what: "placing a path", error };
+    if path.len() >= PAGE_DATA_LEN {
+        return Err(failed(std::io::Error::from_raw_os_error(libc::ENAMETOOLONG)));
+    }
+    let mut bytes = path.to_vec();
+    bytes.push(0);
+    Remote(tid).write(PAGE_DATA, &bytes).map_err(failed)?;
+    Ok(PAGE_DATA)
+}

@@ -1,0 +1,83 @@
+//! What ends a replay early.
+
+use crate::remote::RemoteError;
+use crate::sys::ptrace::Gone;
+use journal::{EventIndex, Tid};
+use std::io;
+
+/// Replay did something that the journal does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// The event that did not come to pass.
+    pub event: EventIndex,
+    /// The thread.
+    pub thread: Tid,
+    /// What the journal says.
+    pub expected: String,
+    /// What happened.
+    pub found: String,
+    /// Where the thread stands, innermost frame first.
+    pub backtrace: Vec<String>,
+}
+
+impl std::fmt::Display for Divergence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "replay diverged at event {} of thread {}", self.event.0, self.thread)?;
+        writeln!(f, "  expected: {}", self.expected)?;
+        write!(f, "  found:    {}", self.found)?;
+        for (index, frame) in self.backtrace.iter().enumerate() {
+            write!(f, "\n  #{index} {frame}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a replay could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It did something else than the recording.
+    #[error("{0}")]
+    Divergence(Box<Divergence>),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] journal::ReadError),
+    /// A kept file is missing or changed.
+    #[error(transparent)]
+    File(#[from] journal::FileError),
+    /// The journal contradicts itself.
+    #[error("the journal is inconsistent at event {}: {what}", event.0)]
+    Inconsistent {
+        /// The event.
+        event: EventIndex,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A syscall that replay needs failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// A replayed thread was killed from outside.
+    #[error("a replayed thread was killed from outside")]
+    Killed,
+    /// A service of the operating system failed.
+    #[error("{what}: {error}")]
+    Os {
+        /// What was attempted.
+        what: String,
+        /// Why it failed.
+        error: io::Error,
+    },
+}
+
+impl From<Gone> for ReplayError {
+    fn from(_: Gone) -> Self {
+        Self::Killed
+    }
+}
+
+impl ReplayError {
+    /// An operating system failure while doing `what`.
+    pub fn os(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        |error| Self::Os { what, error }
+    }
+}

@@ -1,0 +1,86 @@
+//! Replay: reproduces a recorded execution from its journal alone, event by event, and
+//! stops at the first difference. Nothing outside the replayed processes is touched.
+
+mod check;
+mod error;
+mod fds;
+mod memory;
+mod session;
+mod signals;
+mod stub;
+mod syscalls;
+mod task;
+mod threads;
+
+pub use error::{Divergence, ReplayError};
+
+use crate::machine;
+use crate::sys::host;
+use journal::{EventIndex, Reader, Tail};
+use session::Session;
+use std::path::Path;
+
+/// Who watches a replay.
+pub trait Sink {
+    /// Bytes that the application wrote to its standard output (1) or error (2).
+    fn output(&mut self, stream: u8, bytes: &[u8]);
+    /// An event was reproduced; bytes of the journal read, and in all.
+    fn progress(&mut self, event: EventIndex, read: u64, total: u64);
+    /// Something that people should know.
+    fn notice(&mut self, text: &str);
+}
+
+/// What became of a replay.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Wait status of the first process, if the journal has it.
+    pub status: Option<i32>,
+    /// Whether the journal was whole.
+    pub tail: Tail,
+    /// Events reproduced.
+    pub events: u64,
+}
+
+/// Events between two reports of progress.
+const PROGRESS_EVENTS: u64 = 1024;
+
+/// Replays the recording in `dir`.
+pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
+    let mut reader = Reader::open(dir)?;
+    let recorded = &reader.header().machine;
+    for difference in machine::differences(recorded, &machine::describe(None)) {
+        sink.notice(&format!("{difference}; the replay may diverge"));
+    }
+    let cpu = choose_cpu(recorded.pinned_cpu)?;
+    host::set_affinity(&[cpu]).map_err(ReplayError::os("choosing a CPU"))?;
+    let mut session = Session::new(dir)?;
+    let mut events = 0;
+    let result = loop {
+        if events % PROGRESS_EVENTS == 0 {
+            let (read, total) = reader.progress();
+            sink.progress(EventIndex(events), read, total);
+        }
+        match reader.next() {
+            Ok(Some((index, event))) => {
+                events = index.0 + 1;
+                if let Err(error) = session.apply(index, &event, sink) {
+                    break Err(error);
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    let status = session.end();
+    result?;
+    let (read, total) = reader.progress();
+    sink.progress(EventIndex(events), read, total);
+    Ok(Outcome { status, tail: reader.tail().clone(), events })
+}
+
+/// The CPU that the recording ran on, if it is here, because CPUID tells its number.
+fn choose_cpu(recorded: Option<u32>) -> Result<usize, ReplayError> {
+    let here = host::affinity().map_err(ReplayError::os("reading the CPU affinity"))?.cpus();
+    let wanted = recorded.and_then(|cpu| usize::try_from(cpu).ok());
+    Ok(wanted.filter(|cpu| here.contains(cpu)).or_else(|| here.first().copied()).unwrap_or(0))
+}

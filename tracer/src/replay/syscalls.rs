@@ -1,0 +1,196 @@
+//! Syscalls in replay: checked at their entry, injected at their exit.
+
+use super::Sink;
+use super::check;
+use super::error::ReplayError;
+use super::session::Session;
+use super::task::{InCall, Restart};
+use crate::model::capture::{Call, Entry};
+use crate::model::{self, Handler, Policy};
+use crate::record::{is_error, is_restart};
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::Resume;
+use crate::sys::wait::Status;
+use journal::{Effect, Enter, Leave, Tid};
+use pmu::Regs;
+
+impl Session {
+    /// The current thread enters a syscall.
+    pub(super) fn enter(&mut self, enter: &Enter<'_>) -> Result<(), ReplayError> {
+        let tid = self.current;
+        let name = model::lookup(enter.nr).map_or("an unknown syscall", |def| def.name);
+        if self.task(tid)?.prelude {
+            // The supervisor's own preparation, up to the `execve`.
+            let in_call = InCall { call: None, entry: Entry::default(), regs: Regs::default() };
+            self.task(tid)?.call = Some(in_call);
+            return Ok(());
+        }
+        let status = self.run(tid)?;
+        if status != Status::Event(libc::PTRACE_EVENT_SECCOMP) {
+            let found = self.describe_stop(tid, status);
+            return Err(self.diverged(format!("syscall {name}"), found));
+        }
+        let task = self.task(tid)?;
+        let Some(stopped) = &task.stopped else { return Err(ReplayError::Killed) };
+        let regs = stopped.regs()?;
+        let real = task.real;
+        let interrupted = task.interrupted;
+        if let Some((expected, found)) = check::entry_difference(enter, &regs, name) {
+            return Err(self.diverged(expected, found));
+        }
+        let mut def = model::lookup(enter.nr);
+        let mut args = regs.args();
+        if def.is_some_and(|def| def.handler == Handler::Restart)
+            && let Some((nr, former)) = interrupted
+        {
+            def = model::lookup(nr);
+            args = former;
+        }
+        let call = def.map(|def| Call { def, args });
+        let mut entry = Entry::default();
+        if let Some(call) = &call {
+            let (found_entry, ins) = call
+                .enter(&Remote(real))
+                .map_err(|error| self.inconsistent(&format!("{name}: {error}")))?;
+            entry = found_entry;
+            // Refused syscalls are recorded without their input.
+            if call.policy() == Policy::Record
+                && !enter.ins.is_empty()
+                && let Some((expected, found)) = check::input_difference(&enter.ins, &ins, call)
+            {
+                return Err(self.diverged(expected, found));
+            }
+        }
+        let task = self.task(tid)?;
+        task.regs = regs;
+        task.call = Some(InCall { call, entry, regs });
+        Ok(())
+    }
+
+    /// What a thread stopped for, in words.
+    pub(super) fn describe_stop(&mut self, tid: Tid, status: Status) -> String {
+        let regs = self.tasks.get(&tid).and_then(|task| task.stopped.as_ref()?.regs().ok());
+        let at = regs.map_or_else(String::new, |regs| format!(" at {:#x}", regs.rip));
+        match status {
+            Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
+                let nr = regs.and_then(|regs| u32::try_from(regs.orig_rax).ok()).unwrap_or(u32::MAX);
+                let name = model::lookup(nr).map_or("unknown", |def| def.name);
+                format!("syscall {name} ({nr}){at}")
+            }
+            Status::Signal(signal) => format!("signal {signal}{at}"),
+            other => format!("{other:?}{at}"),
+        }
+    }
+
+    /// The current thread leaves the syscall that it is in.
+    pub(super) fn leave(&mut self, leave: &Leave<'_>, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+        let tid = self.current;
+        for effect in &leave.effects {
+            if let Effect::Exec(exec) = effect {
+                return self.exec(exec);
+            }
+        }
+        let Some(in_call) = self.task(tid)?.call.take() else {
+            return Err(self.inconsistent("a syscall left that was not entered"));
+        };
+        let Some(call) = &in_call.call else {
+            return self.inject(tid, &in_call, leave.result);
+        };
+        let mut result_regs = None;
+        if call.def.handler == Handler::Sigreturn {
+            self.really_return(tid)?;
+        }
+        for effect in &leave.effects {
+            if let Effect::Regs(regs) = effect {
+                result_regs = Some(*regs);
+            } else {
+                self.effect(tid, effect, sink)?;
+            }
+        }
+        if !is_error(leave.result) {
+            self.perform(tid, call, leave.result)?;
+        }
+        for out in &leave.outs {
+            self.write(tid, out.addr, &out.data)?;
+        }
+        self.inject(tid, &in_call, leave.result)?;
+        let task = self.task(tid)?;
+        if let Some(regs) = result_regs {
+            task.regs = regs;
+            task.regs.orig_rax = u64::MAX;
+        }
+        if !is_error(leave.result) {
+            self.echo(tid, call, leave.result, sink)?;
+            self.task(tid)?.fds.borrow_mut().after(call, leave.result);
+        }
+        Ok(())
+    }
+
+    /// Sets the registers as after the syscall; they reach the thread when it is resumed.
+    fn inject(&mut self, tid: Tid, in_call: &InCall, result: i64) -> Result<(), ReplayError> {
+        let task = self.task(tid)?;
+        task.regs = in_call.regs;
+        task.regs.rax = result.cast_unsigned();
+        task.regs.orig_rax = u64::MAX;
+        task.restart = is_restart(result).then_some(Restart { code: result, nr: in_call.regs.orig_rax });
+        task.interrupted = None;
+        if is_restart(result) {
+            task.interrupted = in_call.call.as_ref().map(|call| (call.def.nr, call.args));
+        }
+        Ok(())
+    }
+
+    /// Lets the kernel restore the extended state from the signal frame, as it did then.
+    fn really_return(&mut self, tid: Tid) -> Result<(), ReplayError> {
+        let stopped = self.take_stop(tid)?;
+        stopped.resume(Resume::Syscall, 0)?;
+        match self.await_stop(tid)? {
+            Status::Syscall => Ok(()),
+            status => {
+                let found = self.describe_stop(tid, status);
+                Err(self.diverged("a return from a signal handler", found))
+            }
+        }
+    }
+
+    /// Shows again what went to the standard streams.
+    fn echo(&mut self, tid: Tid, call: &Call, result: i64, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+        let written = usize::try_from(result).unwrap_or(0);
+        let task = self.task(tid)?;
+        let fd = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
+        let Some(stream) = task.fds.borrow().stream(fd) else { return Ok(()) };
+        let memory = Remote(task.real);
+        let gather = call.def.name;
+        let pieces: Vec<(u64, usize)> = match gather {
+            "write" | "pwrite64" | "sendto" => vec![(call.args[1], written)],
+            "writev" | "pwritev" | "pwritev2" => vectors(&memory, call.args[1], call.args[2], written),
+            "sendmsg" => {
+                let list = memory.read_u64(call.args[1] + 16).unwrap_or(0);
+                let count = memory.read_u64(call.args[1] + 24).unwrap_or(0);
+                vectors(&memory, list, count, written)
+            }
+            _ => return Ok(()),
+        };
+        for (addr, len) in pieces {
+            let mut bytes = vec![0; len];
+            let read = memory.read_some(addr, &mut bytes);
+            sink.output(stream, &bytes[..read]);
+        }
+        Ok(())
+    }
+}
+
+/// The buffers of an iovec array, up to `total` bytes.
+fn vectors(memory: &Remote, list: u64, count: u64, total: usize) -> Vec<(u64, usize)> {
+    const IOV_MAX: u64 = 1024;
+    let mut left = total;
+    let mut pieces = Vec::new();
+    for index in 0..count.min(IOV_MAX) {
+        let entry = list + index * 16;
+        let (Ok(addr), Ok(len)) = (memory.read_u64(entry), memory.read_u64(entry + 8)) else { break };
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
+        pieces.push((addr, len));
+        left -= len;
+    }
+    pieces
+}

@@ -1,0 +1,68 @@
+//! What replay knows of one thread.
+
+use super::fds::Descriptors;
+use crate::model::capture::{Call, Entry};
+use crate::sys::ptrace::Stopped;
+use crate::sys::wait::Pid;
+use journal::Tid;
+use pmu::Regs;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What replay knows of an address space besides what the kernel does.
+#[derive(Debug, Clone, Default)]
+pub struct Space {
+    /// The program break, once the application asked for it.
+    pub brk: Option<u64>,
+    /// Lengths of attached System V segments, by address.
+    pub attached: HashMap<u64, u64>,
+}
+
+/// The syscall that a thread is in.
+#[derive(Debug)]
+pub struct InCall {
+    /// What is called; `None` for numbers that no kernel knows.
+    pub call: Option<Call>,
+    /// What the capture at exit needs from the entry.
+    pub entry: Entry,
+    /// Registers at entry.
+    pub regs: Regs,
+}
+
+/// A syscall that a signal interrupted, and that the kernel makes the thread repeat
+/// unless a handler is entered first.
+#[derive(Debug, Clone, Copy)]
+pub struct Restart {
+    /// The code left in `rax`.
+    pub code: i64,
+    /// The syscall's number.
+    pub nr: u64,
+}
+
+/// One replayed thread.
+#[derive(Debug)]
+pub struct Task {
+    /// Its thread id in the recording.
+    pub tid: Tid,
+    /// Its process in the recording.
+    pub tgid: Tid,
+    /// Its thread id here.
+    pub real: Pid,
+    /// Its stop; `None` only while it runs.
+    pub stopped: Option<Stopped>,
+    /// Its registers; written to the thread before it is resumed.
+    pub regs: Regs,
+    /// Its address space.
+    pub space: Rc<RefCell<Space>>,
+    /// Its descriptors.
+    pub fds: Rc<RefCell<Descriptors>>,
+    /// The syscall that it is in.
+    pub call: Option<InCall>,
+    /// To be settled before it executes anything.
+    pub restart: Option<Restart>,
+    /// The interrupted syscall that `restart_syscall` continues.
+    pub interrupted: Option<(u32, [u64; 6])>,
+    /// It has not executed any program of the application yet.
+    pub prelude: bool,
+}

@@ -1,0 +1,136 @@
+//! Small services of this machine's kernel: affinity, signals, descriptors of others.
+
+use super::wait::Pid;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// A set of CPUs as the kernel lays it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuSet(pub Vec<u8>);
+
+impl CpuSet {
+    /// The numbers in it.
+    #[must_use]
+    pub fn cpus(&self) -> Vec<usize> {
+        (0..self.0.len() * 8).filter(|cpu| self.0[cpu / 8] & (1 << (cpu % 8)) != 0).collect()
+    }
+}
+
+/// The CPUs that the calling thread may use.
+pub fn affinity() -> io::Result<CpuSet> {
+    let mut bytes = vec![0u8; 1024];
+    // SAFETY: the kernel fills at most `bytes.len()` bytes.
+    let len = unsafe {
+        libc::syscall(libc::SYS_sched_getaffinity, 0, bytes.len(), bytes.as_mut_ptr())
+    };
+    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+    bytes.truncate(len);
+    Ok(CpuSet(bytes))
+}
+
+/// Confines the calling thread, and what it starts, to these CPUs.
+pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
+    let mut bytes = [0u8; 1024];
+    for &cpu in cpus {
+        if let Some(byte) = bytes.get_mut(cpu / 8) {
+            *byte |= 1 << (cpu % 8);
+        }
+    }
+    // SAFETY: the kernel reads `bytes`.
+    let done = unsafe {
+        libc::syscall(libc::SYS_sched_setaffinity, 0, bytes.len(), bytes.as_ptr())
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Gives the CPU to whoever else wants it.
+pub fn yield_cpu() {
+    // SAFETY: no memory is involved.
+    unsafe { libc::sched_yield() };
+}
+
+/// Sends a signal to one thread.
+pub fn signal_thread(process: Pid, thread: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    let done = unsafe { libc::syscall(libc::SYS_tgkill, process.0, thread.0, signal) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sends a signal to a process.
+pub fn signal_process(process: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    let done = unsafe { libc::kill(process.0, signal) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The file behind descriptor `fd` of another process, opened anew for reading where
+/// possible, so that file locks and positions of the application stay its own.
+pub fn file_of(thread: Pid, fd: i32) -> io::Result<File> {
+    match File::open(format!("/proc/{thread}/fd/{fd}")) {
+        Ok(file) => Ok(file),
+        Err(_) => duplicate_of(thread, fd),
+    }
+}
+
+fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
+    // SAFETY: no memory is involved.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, thread.0, 0) };
+    if pidfd == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
+    // SAFETY: a descriptor that the kernel has just made for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
+    // SAFETY: no memory is involved.
+    let found = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
+    if found == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok(unsafe { File::from_raw_fd(found as i32) })
+}
+
+/// A file that lives in memory only.
+pub fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
+    // SAFETY: a NUL-terminated name, which the kernel copies.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    if fd == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Fills `buf` with random bytes of the kernel.
+pub fn random(buf: &mut [u8]) -> io::Result<()> {
+    // SAFETY: the kernel fills at most `buf.len()` bytes; up to 256 are never cut short.
+    let done = unsafe { libc::getrandom(buf.as_mut_ptr().cast(), buf.len(), 0) };
+    if usize::try_from(done) == Ok(buf.len()) { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The CPU's time stamp counter.
+#[must_use]
+pub fn time_stamp() -> (u64, u32) {
+    let mut aux = 0u32;
+    // SAFETY: every x86-64 CPU of the last fifteen years has RDTSCP; it stores one word.
+    let value = unsafe { core::arch::x86_64::__rdtscp(&raw mut aux) };
+    (value, aux)
+}
+
+/// Kills this process with `signal`, as the application died, without a core dump.
+pub fn die_of(signal: i32) -> ! {
+    // SAFETY: plain libc calls; the process ends here either way.
+    unsafe {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        libc::raise(signal);
+        libc::_exit(128 + signal)
+    }
+}
