@@ -1,18 +1,31 @@
 //! What can be typed: the one definition that help, man pages and completions come from.
 
 use crate::failure::OWN_FAILURE;
-use crate::messages;
+use crate::{messages, recordings};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  The application's, when recording; if it died of a signal, ftrun dies of the same one.
+  replay: the application's, or 128+N if it died of signal N.
+  verify: 0 if the recording is whole, 1 if it ends early but can be read.
+  120  the replay diverged from the recording
+  125  ftrun itself failed
+  126  the program cannot be executed
+  127  the program was not found
+
+Recordings are kept in $FTRUN_DIR, else in $XDG_DATA_HOME/ftrun, else in ~/.local/share/ftrun.
+A command that takes a RECORDING takes the name of one there, or the path of any.";
 
 /// Records unmodified Linux programs and reproduces their execution exactly.
 ///
 /// `ftrun -- ./app` records; `ftrun replay` reproduces the latest recording.
 #[derive(Debug, Parser)]
-#[command(name = "ftrun", version, args_conflicts_with_subcommands = true)]
+#[command(name = "ftrun", version, args_conflicts_with_subcommands = true, after_long_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -34,16 +47,36 @@ pub enum Command {
     Record(RecordArgs),
     /// Reproduce a recording, with no effect on anything outside
     Replay(ReplayArgs),
+    /// Check a recording: structure, checksums, kept files
+    Verify(VerifyArgs),
+    /// List recordings
+    Ls(LsArgs),
+    /// Remove recordings
+    Rm(RmArgs),
+    /// Tell what a recording is: of what, when, on which machine, how it ended
+    Info(InfoArgs),
+    /// Show the processes and threads of a recording
+    Ps(PsArgs),
+    /// Print the events of a recording, one a line
+    Events(EventsArgs),
+    /// Count a recording's events and bytes: by kind, thread, syscall and second
+    Stat(StatArgs),
+    /// Tell what this machine can do, and what to change
+    Doctor(DoctorArgs),
+    /// Print a shell's completion script
+    Completions(CompletionsArgs),
+    /// Write the man pages
+    Man(ManArgs),
 }
 
 /// Options of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
     /// Write the recording to exactly this directory, which must be empty or not exist
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
     /// Write ftrun's own messages to this file instead of standard error
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
     /// What to do with the application when the journal can no longer be written
     #[arg(long, value_name = "WHAT", default_value = "stop")]
@@ -80,22 +113,180 @@ pub struct ReplayArgs {
     /// Do not show what the application wrote
     #[arg(long, short)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Replay it as well, without showing what the application wrote
+    #[arg(long)]
+    pub replay: bool,
+    #[command(flatten)]
+    pub json: JsonArg,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// Options of `rm`.
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// Remove all recordings that are listed by `ftrun ls` and not being made just now
+    #[arg(long, conflicts_with = "recordings")]
+    pub all: bool,
+    /// Names or directories
+    #[arg(required_unless_present = "all", value_name = "RECORDING", value_hint = ValueHint::DirPath)]
+    pub recordings: Vec<OsString>,
+}
+
+/// Options of `info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    #[command(flatten)]
+    pub json: JsonArg,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    #[command(flatten)]
+    pub json: JsonArg,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `events`.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Only events of these threads
+    #[arg(long, value_name = "TID", value_delimiter = ',')]
+    pub thread: Vec<i32>,
+    /// Only events of these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub kind: Vec<EventKind>,
+    /// Begin with the event of this index
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub from: u64,
+    /// End with the event of this index
+    #[arg(long, value_name = "INDEX", default_value_t = u64::MAX, hide_default_value = true)]
+    pub to: u64,
+    /// Go on while the recording is being made
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the journal describes them")]
+pub enum EventKind {
+    Start,
+    Switch,
+    Syscall,
+    Enter,
+    Leave,
+    Data,
+    Signal,
+    Trap,
+    Preempt,
+    Spawn,
+    ThreadEnd,
+    File,
+    Time,
+    Note,
+    End,
+}
+
+/// Options of `stat`.
+#[derive(Debug, Args)]
+pub struct StatArgs {
+    #[command(flatten)]
+    pub json: JsonArg,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Directory for the pages; it is created
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+}
+
+/// Which recording.
+#[derive(Debug, Args)]
+pub struct RecordingArg {
     /// Name or directory of the recording [default: the latest]
-    #[arg(value_name = "RECORDING")]
+    #[arg(value_name = "RECORDING", value_hint = ValueHint::DirPath)]
     pub recording: Option<OsString>,
+}
+
+impl RecordingArg {
+    /// Its directory.
+    pub fn resolve(&self) -> anyhow::Result<PathBuf> {
+        recordings::resolve(self.recording.as_deref())
+    }
+}
+
+/// `--json`.
+#[derive(Debug, Args)]
+pub struct JsonArg {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Shows help, or tells what is wrong with the arguments.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // A closed standard output is nobody's mistake.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    if std::env::args_os().len() <= 1 {
+        messages::say("nothing to do: `ftrun -- COMMAND` records a program, `ftrun --help` tells the rest");
+        return ExitCode::from(OWN_FAILURE);
+    }
     let text = error.render().to_string();
-    messages::say(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // What is wrong, and the tips; the rest is what `--help` is for.
+    let wrong = text.split("\n\nUsage:").next().unwrap_or(text).trim_end();
+    let lines: Vec<&str> = wrong.lines().filter(|line| !line.trim().is_empty()).collect();
+    messages::say(&lines.join("\n"));
+    if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
+        messages::say("a program to record stands after `--`: `ftrun -- COMMAND`; see `ftrun --help`");
+    } else {
+        messages::say("see `ftrun --help`");
+    }
     ExitCode::from(OWN_FAILURE)
 }

@@ -1,12 +1,27 @@
 //! The `ftrun` command line: reads the arguments, hands over to the subcommand's file.
 
 mod cli;
+mod completions;
+mod describe;
+mod doctor;
+mod events;
 mod failure;
+mod info;
+mod ls;
+mod man;
 mod messages;
 mod meta;
+mod output;
+mod progress;
+mod ps;
 mod record;
 mod recordings;
 mod replay;
+mod rm;
+mod scan;
+mod stat;
+mod sys;
+mod verify;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -20,6 +35,16 @@ fn main() -> ExitCode {
     let done = match cli.command() {
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Rm(args) => rm::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Ps(args) => ps::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     done.unwrap_or_else(|error| failure::report(&error))
 }

@@ -171,3 +171,78 @@ impl Drop for Writer {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Machine, MemoryStorage};
+
+    fn header() -> Header {
+        let machine = Machine {
+            kernel: String::new(),
+            cpu_vendor: String::new(),
+            cpu_family: 0,
+            cpu_model: 0,
+            cpu_name: String::new(),
+            features: Vec::new(),
+            xsave_size: 0,
+            xcr0: 0,
+            page_size: 4096,
+            cpus: 1,
+            pinned_cpu: None,
+            counter: pmu::Counter::SyncPoint,
+        };
+        Header { format_version: crate::FORMAT_VERSION, ftrun_version: String::new(), created_unix_ns: 0, machine }
+    }
+
+    /// Panics where it should write its second piece.
+    struct Panicking(bool);
+
+    impl Storage for Panicking {
+        fn create_segment(&mut self, _number: u32) -> io::Result<()> {
+            Ok(())
+        }
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(!std::mem::replace(&mut self.0, true), "a defect, for the test");
+            Ok(bytes.len())
+        }
+        fn truncate(&mut self, _len: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn path(&self) -> PathBuf {
+            PathBuf::new()
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_a_failure_and_not_a_wait() {
+        let options = WriterOptions { buffered_bytes_max: 0, ..WriterOptions::default() };
+        let mut writer = Writer::create_on(Box::new(Panicking(false)), &header(), options).expect("begins");
+        assert!(matches!(writer.append(&Event::Time(0)), Err(WriteError::Thread)));
+        assert!(matches!(writer.flush(), Err(WriteError::Thread)));
+        assert!(matches!(writer.finish(), Err(WriteError::Thread)));
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_writer() {
+        let mut writer = Writer::create_on(Box::new(MemoryStorage::new()), &header(), WriterOptions::default()).expect("begins");
+        writer.append(&Event::Time(0)).expect("appends");
+        let queue = Arc::downgrade(&writer.queue);
+        writer.finish().expect("finishes");
+        assert!(queue.upgrade().is_none());
+    }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let mut writer = Writer::create_on(Box::new(MemoryStorage::new()), &header(), WriterOptions::default()).expect("begins");
+        let note = Event::Note("x".repeat(100_000).into());
+        for _ in 0..1000 {
+            writer.append(&note).expect("appends");
+        }
+        writer.flush().expect("flushes");
+        assert!(writer.queue.buffers() * (256 << 10) <= WriterOptions::default().buffered_bytes_max + (1 << 20));
+    }
+}

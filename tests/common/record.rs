@@ -14,9 +14,11 @@ use super::scratch::Scratch;
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
-/// The built binary.
-pub fn ftrun() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ftrun"))
+/// The built binary, or the one that `FTRUN_TEST_BINARY` names (to develop tests beside an engine
+/// that does not compile at the moment).
+pub fn ftrun() -> PathBuf {
+    let other = std::env::var_os("FTRUN_TEST_BINARY");
+    other.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ftrun")), PathBuf::from)
 }
 
 /// A command to record. Its environment is small and the same everywhere; its cwd is `work/`.

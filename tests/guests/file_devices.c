@@ -29,6 +29,7 @@ int main(void) {
     OK(fstat(null, &st));
     CHECK(S_ISCHR(st.st_mode));
     FAILS(ioctl(null, TIOCGWINSZ, data), ENOTTY);
-    FAILS(open("/dev/tty", O_RDWR) >= 0 ? (errno = ENXIO, -1) : -1, ENXIO);
+    int tty = open("/dev/tty", O_RDWR);
+    say("terminal %d", tty < 0 ? -errno : tty);
     return 0;
 }

@@ -2,6 +2,10 @@
 #include "guest.h"
 #include <sys/uio.h>
 
+/* Hidden from the compiler, which would rightly warn. */
+static void *volatile nowhere = (void *)8;
+static volatile int negative = -1, too_many = 100000;
+
 int main(void) {
     int fd = OK(open("f", O_RDWR | O_CREAT, 0600));
     char out[1000], in[1200];
@@ -18,10 +22,9 @@ int main(void) {
     CHECK(memcmp(in + 2, "XYZ", 3) == 0);
     FAILS(pread(fd, in, 1, -1), EINVAL);
     FAILS(read(77, in, 1), EBADF);
-    FAILS(read(fd, (void *)8, 0x10) == 0 ? -1 : read(-1, in, 1), EBADF);
     OK(lseek(fd, 0, SEEK_SET));
-    FAILS(read(fd, (void *)8, 16), EFAULT);
-    FAILS(write(fd, (void *)8, 16), EFAULT);
+    FAILS(read(fd, nowhere, 16), EFAULT);
+    FAILS(write(fd, nowhere, 16), EFAULT);
 
     struct iovec put[3] = {{(void *)"one", 3}, {NULL, 0}, {(void *)"three", 5}};
     OK(lseek(fd, 0, SEEK_SET));
@@ -41,10 +44,10 @@ int main(void) {
     ssize_t n = preadv2(fd, get, 3, 0, RWF_NOWAIT);
     CHECK(n > 0 || errno == EAGAIN || errno == EOPNOTSUPP);
     say("preadv2 nowait %zd", n);
-    FAILS(readv(fd, get, -1), EINVAL);
-    FAILS(readv(fd, get, 100000), EINVAL);
+    FAILS(readv(fd, get, negative), EINVAL);
+    FAILS(readv(fd, get, too_many), EINVAL);
     /* Ends inside the file, and the second piece is never reached. */
-    struct iovec faulting[2] = {{a, 4}, {(void *)8, 4}};
+    struct iovec faulting[2] = {{a, 4}, {nowhere, 4}};
     CHECK_EQ(preadv(fd, faulting, 2, 0), 4);
     say("contents %016lx size %ld", (unsigned long)hash(c, sizeof c), (long)lseek(fd, 0, SEEK_END));
 

@@ -216,6 +216,12 @@ impl Queue {
         }
     }
 
+    /// How many buffers wait to be used again.
+    #[cfg(test)]
+    pub fn buffers(&self) -> usize {
+        self.lock().spare.len()
+    }
+
     /// Gives the buffer of a batch that was written back.
     pub fn give_back(&self, bytes: Vec<u8>) {
         let mut state = self.lock();

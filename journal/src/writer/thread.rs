@@ -32,9 +32,7 @@ pub(super) fn start(
         // Not being able to is no reason to stop: it is slower, not wrong.
         let _ = cpu.map(pin_to);
         let guard = Guard(queue);
-        let summary = output.run(&guard.0);
-        std::mem::forget(guard);
-        summary
+        output.run(&guard.0)
     });
     if let Ok(mask) = mask {
         let _ = mask.thread_set_mask();
@@ -53,7 +51,9 @@ struct Guard(Arc<Queue>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.fail(WriteError::Thread);
+        if std::thread::panicking() {
+            self.0.fail(WriteError::Thread);
+        }
     }
 }
 

@@ -166,6 +166,25 @@ pub enum Size {
         /// Bytes per unit.
         scale: u32,
     },
+    /// Argument `index` and `plus` more (`struct msgbuf`: a text's length, and its type).
+    ArgPlus {
+        /// Index of the argument.
+        index: u8,
+        /// Bytes besides.
+        plus: u32,
+    },
+    /// The syscall's result, at most argument `max`, and `plus` more (only for `Out`).
+    RetPlus {
+        /// Index of the argument that bounds the result.
+        max: u8,
+        /// Bytes besides.
+        plus: u32,
+    },
+    /// One byte for each page of as many bytes as argument `index` says.
+    Pages {
+        /// Index of the argument.
+        index: u8,
+    },
     /// The 32-bit number behind pointer argument `index` (a `socklen_t`): at entry for
     /// what is read; the smaller of the values at entry and at exit for what is written.
     Deref {
@@ -358,7 +377,8 @@ pub enum FileChange {
 /// value is 0: `O_RDONLY` stands after `O_RDWR` and before the flags, `PROT_NONE` last.
 #[derive(Debug)]
 pub struct Names {
-    /// Prefix that an unknown value prints in a comment, as strace does: `O_???`.
+    /// Prefix that an unknown value prints in a comment, as strace does: `O_???`. If it is
+    /// empty, an unknown value prints as a plain number.
     pub unknown: &'static str,
     /// Value and name.
     pub names: &'static [(u64, &'static str)],

@@ -171,7 +171,8 @@ impl Session {
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
-            let asleep = self.tasks.get(&tid).and_then(Task::kernel_state) == Some(b'S');
+            // `D` too: that is how `vfork` and `execve` wait for other threads.
+            let asleep = matches!(self.tasks.get(&tid).and_then(Task::kernel_state), Some(b'S' | b'D'));
             if asleep {
                 // It may have been stopped between the two looks.
                 if let Some(report) = wait_any(false)? {

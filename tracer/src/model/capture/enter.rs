@@ -24,6 +24,7 @@ const BIT_SET_BYTES_MAX: u64 = 8 << 20;
 /// Greatest structure that says its own size.
 const SELF_SIZED_BYTES_MAX: u64 = 64 << 10;
 
+const PAGE_BYTES: u64 = 4096;
 const MSGHDR_BYTES: usize = 56;
 const IOVEC_BYTES: u64 = 16;
 const MMSGHDR_BYTES: u64 = 64;
@@ -183,6 +184,13 @@ impl Capture<'_> {
             Size::Ret { max, scale } => {
                 (Extent::Result { scale }, count(max).saturating_mul(scale.into()))
             }
+            Size::ArgPlus { index, plus } => {
+                (Extent::Max, count(index).saturating_add(plus.into()))
+            }
+            Size::RetPlus { max, plus } => {
+                (Extent::ResultPlus { plus }, count(max).saturating_add(plus.into()))
+            }
+            Size::Pages { index } => (Extent::Max, count(index).div_ceil(PAGE_BYTES)),
             Size::Deref { index, scale } => {
                 let at = self.call.arg(index);
                 let len = memory::u32_at(self.mem, at).and_then(|len| i32::try_from(len).ok());

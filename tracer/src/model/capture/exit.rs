@@ -48,6 +48,11 @@ pub(super) enum Extent {
         /// Bytes per unit.
         scale: u32,
     },
+    /// As many bytes as the result says, and more.
+    ResultPlus {
+        /// Bytes besides.
+        plus: u32,
+    },
     /// As many units as the 32-bit number there says.
     Number {
         /// Where it stands.
@@ -189,6 +194,9 @@ impl Written<'_> {
         };
         let len = match (extent, result) {
             (Extent::Result { scale }, Some(result)) => result.saturating_mul(scale.into()).min(max),
+            (Extent::ResultPlus { plus }, Some(result)) => {
+                result.saturating_add(plus.into()).min(max)
+            }
             (Extent::Number { at, scale }, Some(_)) => memory::u32_at(self.mem, at)
                 .map_or(max, |len| u64::from(len).saturating_mul(scale.into()).min(max)),
             (Extent::Nul, Some(_)) => self.string(addr, max),
@@ -197,7 +205,8 @@ impl Written<'_> {
                 let now = u64::from(memory::u32_at(self.mem, addr).unwrap_or(0));
                 now.max(max).min(COUNTED_BYTES_MAX)
             }
-            (Extent::Max | Extent::Result { .. } | Extent::Number { .. } | Extent::Nul, _) => max,
+            // Fixed by the entry, or the most possible after a failure.
+            _ => max,
         };
         self.push(addr, len);
     }

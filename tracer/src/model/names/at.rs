@@ -95,8 +95,8 @@ pub static STATX_MASK: Names = Names {
         (0x2000, "STATX_DIOALIGN"),
         (0x4000, "STATX_MNT_ID_UNIQUE"),
         (0x8000, "STATX_SUBVOL"),
-        (0x10000, "STATX_WRITE_ATOMIC"),
-        (0x20000, "STATX_DIO_READ_ALIGN"),
+        (0x1_0000, "STATX_WRITE_ATOMIC"),
+        (0x2_0000, "STATX_DIO_READ_ALIGN"),
     ],
 };
 

@@ -15,7 +15,7 @@ pub static CTL: Names = Names {
 /// Flags of `epoll_create1`.
 pub static CREATE: Names = Names {
     unknown: "EPOLL_???",
-    names: &[(0x80000, "EPOLL_CLOEXEC")],
+    names: &[(0x8_0000, "EPOLL_CLOEXEC")],
 };
 
 /// Events of epoll.
@@ -33,10 +33,10 @@ pub static EVENTS: Names = Names {
         (0x8, "EPOLLERR"),
         (0x10, "EPOLLHUP"),
         (0x2000, "EPOLLRDHUP"),
-        (0x10000000, "EPOLLEXCLUSIVE"),
-        (0x20000000, "EPOLLWAKEUP"),
-        (0x40000000, "EPOLLONESHOT"),
-        (0x80000000, "EPOLLET"),
+        (0x1000_0000, "EPOLLEXCLUSIVE"),
+        (0x2000_0000, "EPOLLWAKEUP"),
+        (0x4000_0000, "EPOLLONESHOT"),
+        (0x8000_0000, "EPOLLET"),
     ],
 };
 
@@ -45,7 +45,7 @@ pub static EVENTFD: Names = Names {
     unknown: "EFD_???",
     names: &[
         (0x1, "EFD_SEMAPHORE"),
-        (0x80000, "EFD_CLOEXEC"),
+        (0x8_0000, "EFD_CLOEXEC"),
         (0x800, "EFD_NONBLOCK"),
     ],
 };
@@ -53,13 +53,13 @@ pub static EVENTFD: Names = Names {
 /// Flags of `signalfd4`.
 pub static SIGNALFD: Names = Names {
     unknown: "SFD_???",
-    names: &[(0x80000, "SFD_CLOEXEC"), (0x800, "SFD_NONBLOCK")],
+    names: &[(0x8_0000, "SFD_CLOEXEC"), (0x800, "SFD_NONBLOCK")],
 };
 
 /// Flags of `inotify_init1`.
 pub static INOTIFY_INIT: Names = Names {
     unknown: "IN_???",
-    names: &[(0x800, "IN_NONBLOCK"), (0x80000, "IN_CLOEXEC")],
+    names: &[(0x800, "IN_NONBLOCK"), (0x8_0000, "IN_CLOEXEC")],
 };
 
 /// Events and flags of `inotify_add_watch`.
@@ -81,13 +81,13 @@ pub static INOTIFY: Names = Names {
         (0x2000, "IN_UNMOUNT"),
         (0x4000, "IN_Q_OVERFLOW"),
         (0x8000, "IN_IGNORED"),
-        (0x1000000, "IN_ONLYDIR"),
-        (0x2000000, "IN_DONT_FOLLOW"),
-        (0x4000000, "IN_EXCL_UNLINK"),
-        (0x10000000, "IN_MASK_CREATE"),
-        (0x20000000, "IN_MASK_ADD"),
-        (0x40000000, "IN_ISDIR"),
-        (0x80000000, "IN_ONESHOT"),
+        (0x100_0000, "IN_ONLYDIR"),
+        (0x200_0000, "IN_DONT_FOLLOW"),
+        (0x400_0000, "IN_EXCL_UNLINK"),
+        (0x1000_0000, "IN_MASK_CREATE"),
+        (0x2000_0000, "IN_MASK_ADD"),
+        (0x4000_0000, "IN_ISDIR"),
+        (0x8000_0000, "IN_ONESHOT"),
     ],
 };
 
@@ -97,7 +97,7 @@ pub static PIPE: Names = Names {
     names: &[
         (0x800, "O_NONBLOCK"),
         (0x4000, "O_DIRECT"),
-        (0x80000, "O_CLOEXEC"),
+        (0x8_0000, "O_CLOEXEC"),
         (0x80, "O_NOTIFICATION_PIPE"),
     ],
 };

@@ -55,5 +55,5 @@ pub static FUTEX2: Names = Names {
 /// Bit sets with a name.
 pub static BITSET: Names = Names {
     unknown: "FUTEX_BITSET_???",
-    names: &[(0xffffffff, "FUTEX_BITSET_MATCH_ANY")],
+    names: &[(0xffff_ffff, "FUTEX_BITSET_MATCH_ANY")],
 };

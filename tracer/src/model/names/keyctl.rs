@@ -4,16 +4,16 @@ use crate::model::types::Names;
 
 /// Special key ids.
 pub static KEYRING: Names = Names {
-    unknown: "KEY_SPEC_???",
+    unknown: "",
     names: &[
-        (0xffffffff, "KEY_SPEC_THREAD_KEYRING"),
-        (0xfffffffe, "KEY_SPEC_PROCESS_KEYRING"),
-        (0xfffffffd, "KEY_SPEC_SESSION_KEYRING"),
-        (0xfffffffc, "KEY_SPEC_USER_KEYRING"),
-        (0xfffffffb, "KEY_SPEC_USER_SESSION_KEYRING"),
-        (0xfffffffa, "KEY_SPEC_GROUP_KEYRING"),
-        (0xfffffff9, "KEY_SPEC_REQKEY_AUTH_KEY"),
-        (0xfffffff8, "KEY_SPEC_REQUESTOR_KEYRING"),
+        (0xffff_ffff, "KEY_SPEC_THREAD_KEYRING"),
+        (0xffff_fffe, "KEY_SPEC_PROCESS_KEYRING"),
+        (0xffff_fffd, "KEY_SPEC_SESSION_KEYRING"),
+        (0xffff_fffc, "KEY_SPEC_USER_KEYRING"),
+        (0xffff_fffb, "KEY_SPEC_USER_SESSION_KEYRING"),
+        (0xffff_fffa, "KEY_SPEC_GROUP_KEYRING"),
+        (0xffff_fff9, "KEY_SPEC_REQKEY_AUTH_KEY"),
+        (0xffff_fff8, "KEY_SPEC_REQUESTOR_KEYRING"),
     ],
 };
 
@@ -21,7 +21,7 @@ pub static KEYRING: Names = Names {
 pub static REQKEY: Names = Names {
     unknown: "KEY_REQKEY_DEFL_???",
     names: &[
-        (0xffffffff, "KEY_REQKEY_DEFL_NO_CHANGE"),
+        (0xffff_ffff, "KEY_REQKEY_DEFL_NO_CHANGE"),
         (0x0, "KEY_REQKEY_DEFL_DEFAULT"),
         (0x1, "KEY_REQKEY_DEFL_THREAD_KEYRING"),
         (0x2, "KEY_REQKEY_DEFL_PROCESS_KEYRING"),
@@ -37,18 +37,18 @@ pub static REQKEY: Names = Names {
 pub static PERM: Names = Names {
     unknown: "KEY_???",
     names: &[
-        (0x1000000, "KEY_POS_VIEW"),
-        (0x2000000, "KEY_POS_READ"),
-        (0x4000000, "KEY_POS_WRITE"),
-        (0x8000000, "KEY_POS_SEARCH"),
-        (0x10000000, "KEY_POS_LINK"),
-        (0x20000000, "KEY_POS_SETATTR"),
-        (0x10000, "KEY_USR_VIEW"),
-        (0x20000, "KEY_USR_READ"),
-        (0x40000, "KEY_USR_WRITE"),
-        (0x80000, "KEY_USR_SEARCH"),
-        (0x100000, "KEY_USR_LINK"),
-        (0x200000, "KEY_USR_SETATTR"),
+        (0x100_0000, "KEY_POS_VIEW"),
+        (0x200_0000, "KEY_POS_READ"),
+        (0x400_0000, "KEY_POS_WRITE"),
+        (0x800_0000, "KEY_POS_SEARCH"),
+        (0x1000_0000, "KEY_POS_LINK"),
+        (0x2000_0000, "KEY_POS_SETATTR"),
+        (0x1_0000, "KEY_USR_VIEW"),
+        (0x2_0000, "KEY_USR_READ"),
+        (0x4_0000, "KEY_USR_WRITE"),
+        (0x8_0000, "KEY_USR_SEARCH"),
+        (0x10_0000, "KEY_USR_LINK"),
+        (0x20_0000, "KEY_USR_SETATTR"),
         (0x100, "KEY_GRP_VIEW"),
         (0x200, "KEY_GRP_READ"),
         (0x400, "KEY_GRP_WRITE"),

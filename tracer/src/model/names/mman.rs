@@ -16,7 +16,7 @@ pub static PROT: Names = Names {
     ],
 };
 
-/// Flags of `mmap`. The bits that say the size of huge pages stay numbers, as in strace.
+/// Flags of `mmap`. Of the sizes of huge pages only those that this architecture has are named.
 pub static MAP: Names = Names {
     unknown: "MAP_???",
     names: &[
@@ -37,9 +37,9 @@ pub static MAP: Names = Names {
         (0x2000, "MAP_LOCKED"),
         (0x8_0000, "MAP_SYNC"),
         (0x10_0000, "MAP_FIXED_NOREPLACE"),
-        (0x15 << 26, "21<<MAP_HUGE_SHIFT"),
-        (0x1e << 26, "30<<MAP_HUGE_SHIFT"),
         (0x4_0000, "MAP_HUGETLB"),
+        (30 << 26, "30<<MAP_HUGE_SHIFT"),
+        (21 << 26, "21<<MAP_HUGE_SHIFT"),
         (0x400_0000, "MAP_UNINITIALIZED"),
         (0x0, "MAP_FILE"),
     ],

@@ -7,7 +7,7 @@ pub static OPEN_TREE: Names = Names {
     unknown: "OPEN_TREE_???",
     names: &[
         (0x1, "OPEN_TREE_CLONE"),
-        (0x80000, "OPEN_TREE_CLOEXEC"),
+        (0x8_0000, "OPEN_TREE_CLOEXEC"),
         (0x100, "AT_SYMLINK_NOFOLLOW"),
         (0x800, "AT_NO_AUTOMOUNT"),
         (0x1000, "AT_EMPTY_PATH"),
@@ -82,8 +82,8 @@ pub static ATTR: Names = Names {
         (0x0, "MOUNT_ATTR_RELATIME"),
         (0x70, "MOUNT_ATTR__ATIME"),
         (0x80, "MOUNT_ATTR_NODIRATIME"),
-        (0x100000, "MOUNT_ATTR_IDMAP"),
-        (0x200000, "MOUNT_ATTR_NOSYMFOLLOW"),
+        (0x10_0000, "MOUNT_ATTR_IDMAP"),
+        (0x20_0000, "MOUNT_ATTR_NOSYMFOLLOW"),
     ],
 };
 

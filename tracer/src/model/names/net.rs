@@ -66,7 +66,7 @@ pub static SOCK_TYPE: Names = Names {
         (0x3, "SOCK_RAW"),
         (0x2, "SOCK_DGRAM"),
         (0x1, "SOCK_STREAM"),
-        (0x80000, "SOCK_CLOEXEC"),
+        (0x8_0000, "SOCK_CLOEXEC"),
         (0x800, "SOCK_NONBLOCK"),
     ],
 };
@@ -74,7 +74,7 @@ pub static SOCK_TYPE: Names = Names {
 /// Flags of `accept4`.
 pub static SOCK_FLAGS: Names = Names {
     unknown: "SOCK_???",
-    names: &[(0x80000, "SOCK_CLOEXEC"), (0x800, "SOCK_NONBLOCK")],
+    names: &[(0x8_0000, "SOCK_CLOEXEC"), (0x800, "SOCK_NONBLOCK")],
 };
 
 /// Protocols of the internet families.
@@ -168,12 +168,12 @@ pub static MSG: Names = Names {
         (0x2000, "MSG_ERRQUEUE"),
         (0x4000, "MSG_NOSIGNAL"),
         (0x8000, "MSG_MORE"),
-        (0x10000, "MSG_WAITFORONE"),
-        (0x10000, "MSG_SENDPAGE_NOPOLICY"),
-        (0x40000, "MSG_BATCH"),
-        (0x4000000, "MSG_ZEROCOPY"),
-        (0x20000000, "MSG_FASTOPEN"),
-        (0x40000000, "MSG_CMSG_CLOEXEC"),
+        (0x1_0000, "MSG_WAITFORONE"),
+        (0x1_0000, "MSG_SENDPAGE_NOPOLICY"),
+        (0x4_0000, "MSG_BATCH"),
+        (0x400_0000, "MSG_ZEROCOPY"),
+        (0x2000_0000, "MSG_FASTOPEN"),
+        (0x4000_0000, "MSG_CMSG_CLOEXEC"),
     ],
 };
 
@@ -203,8 +203,8 @@ pub static IFF: Names = Names {
         (0x2000, "IFF_PORTSEL"),
         (0x4000, "IFF_AUTOMEDIA"),
         (0x8000, "IFF_DYNAMIC"),
-        (0x10000, "IFF_LOWER_UP"),
-        (0x20000, "IFF_DORMANT"),
-        (0x40000, "IFF_ECHO"),
+        (0x1_0000, "IFF_LOWER_UP"),
+        (0x2_0000, "IFF_DORMANT"),
+        (0x4_0000, "IFF_ECHO"),
     ],
 };

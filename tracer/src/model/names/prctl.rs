@@ -196,11 +196,11 @@ pub static FP_EXC: Names = Names {
         (0x2, "PR_FP_EXC_ASYNC"),
         (0x3, "PR_FP_EXC_PRECISE"),
         (0x80, "PR_FP_EXC_SW_ENABLE"),
-        (0x10000, "PR_FP_EXC_DIV"),
-        (0x20000, "PR_FP_EXC_OVF"),
-        (0x40000, "PR_FP_EXC_UND"),
-        (0x80000, "PR_FP_EXC_RES"),
-        (0x100000, "PR_FP_EXC_INV"),
+        (0x1_0000, "PR_FP_EXC_DIV"),
+        (0x2_0000, "PR_FP_EXC_OVF"),
+        (0x4_0000, "PR_FP_EXC_UND"),
+        (0x8_0000, "PR_FP_EXC_RES"),
+        (0x10_0000, "PR_FP_EXC_INV"),
     ],
 };
 

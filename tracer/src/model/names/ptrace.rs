@@ -66,8 +66,8 @@ pub static OPTIONS: Names = Names {
         (0x20, "PTRACE_O_TRACEVFORKDONE"),
         (0x40, "PTRACE_O_TRACEEXIT"),
         (0x80, "PTRACE_O_TRACESECCOMP"),
-        (0x100000, "PTRACE_O_EXITKILL"),
-        (0x200000, "PTRACE_O_SUSPEND_SECCOMP"),
+        (0x10_0000, "PTRACE_O_EXITKILL"),
+        (0x20_0000, "PTRACE_O_SUSPEND_SECCOMP"),
     ],
 };
 

@@ -30,7 +30,7 @@ pub static ABSTIME: Names = Names {
 /// Flags of `timerfd_create`.
 pub static TFD_CREATE: Names = Names {
     unknown: "TFD_???",
-    names: &[(0x80000, "TFD_CLOEXEC"), (0x800, "TFD_NONBLOCK")],
+    names: &[(0x8_0000, "TFD_CLOEXEC"), (0x800, "TFD_NONBLOCK")],
 };
 
 /// Flags of `timerfd_settime`.

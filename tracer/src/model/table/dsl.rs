@@ -14,10 +14,10 @@ use super::super::types::{
 /// (a variant of [`Ret`]). It records, never waits and has no handler unless the
 /// methods of [`Syscall`] below say otherwise.
 macro_rules! s {
-    ($nr:literal $name:ident ( $($arg:ident : $kind:expr),* $(,)? ) -> $ret:ident) => {{
+    ($nr:literal $name:ident ( $($arg:ident : $kind:expr),* $(,)? ) -> $ret:ident $(($names:expr))?) => {{
         const ARGS: &[$crate::model::Arg] =
             &[$($crate::model::Arg { name: stringify!($arg), kind: $kind }),*];
-        $crate::model::table::dsl::syscall($nr, stringify!($name), ARGS, $crate::model::Ret::$ret)
+        $crate::model::table::dsl::syscall($nr, stringify!($name), ARGS, $crate::model::Ret::$ret $(($names))?)
     }};
 }
 pub(crate) use s;

@@ -4,6 +4,7 @@ pub mod dsl;
 mod high;
 mod low;
 mod low2;
+mod pending;
 #[cfg(test)]
 mod tests;
 
