@@ -22,16 +22,24 @@ pub enum Outcome {
 
 /// Runs one input.
 pub fn run(data: &[u8]) -> Outcome {
-    let Some((&mode, rest)) = data.split_first() else { return Outcome::Refused };
+    let Some((&mode, rest)) = data.split_first() else {
+        return Outcome::Refused;
+    };
     let mut segments = cut(rest, usize::from(mode & 3));
     if mode & REPAIR != 0 {
         segments.iter_mut().for_each(|segment| repair(segment));
     }
-    let Ok(mut reader) = Reader::from_segments(segments.clone()) else { return Outcome::Refused };
+    let Ok(mut reader) = Reader::from_segments(segments.clone()) else {
+        return Outcome::Refused;
+    };
     let header = reader.header().clone();
-    let options = WriterOptions { flush_ms: 60_000, ..WriterOptions::default() };
+    let options = WriterOptions {
+        flush_ms: 60_000,
+        ..WriterOptions::default()
+    };
     let storage = MemoryStorage::new();
-    let mut again = Writer::create_on(Box::new(storage.clone()), &header, options).expect("it was read");
+    let mut again =
+        Writer::create_on(Box::new(storage.clone()), &header, options).expect("it was read");
     let end = copy(&mut reader, &mut again);
     again.finish().expect("memory does not fail");
     let count = compare(segments, storage.segments());
@@ -62,7 +70,10 @@ fn compare(original: Vec<Vec<u8>>, copy: Vec<Vec<u8>>) -> u64 {
     while let Ok(Some((index, event))) = original.next() {
         assert!(!ended, "an event follows the end");
         ended = matches!(event, Event::End(_));
-        let (other_index, other) = copy.next().expect("it was written").expect("every event was written");
+        let (other_index, other) = copy
+            .next()
+            .expect("it was written")
+            .expect("every event was written");
         assert!(index == other_index && event == other, "event {index:?}");
     }
     assert!(copy.next().expect("it was written").is_none());
@@ -73,7 +84,9 @@ fn compare(original: Vec<Vec<u8>>, copy: Vec<Vec<u8>>) -> u64 {
 fn cut(mut bytes: &[u8], more: usize) -> Vec<Vec<u8>> {
     let mut segments = Vec::new();
     for _ in 0..more {
-        let Some((len, rest)) = bytes.split_first_chunk() else { break };
+        let Some((len, rest)) = bytes.split_first_chunk() else {
+            break;
+        };
         let len = usize::from(u16::from_le_bytes(*len)).min(rest.len());
         segments.push(rest[..len].to_vec());
         bytes = &rest[len..];
@@ -84,16 +97,23 @@ fn cut(mut bytes: &[u8], more: usize) -> Vec<Vec<u8>> {
 
 /// Makes the checksums of a segment right, as far as its lengths lead.
 fn repair(segment: &mut [u8]) {
-    let Some(header_len) = u32_at(segment, 24) else { return };
-    let Some(header) = segment.get(HEAD..HEAD.saturating_add(header_len)) else { return };
+    let Some(header_len) = u32_at(segment, 24) else {
+        return;
+    };
+    let Some(header) = segment.get(HEAD..HEAD.saturating_add(header_len)) else {
+        return;
+    };
     let seed = crc32c::crc32c(header);
     let crc = crc32c::crc32c_append(crc32c::crc32c(&segment[..28]), header);
     segment[28..HEAD].copy_from_slice(&crc.to_le_bytes());
     let mut at = HEAD + header_len;
     while let Some(payload_len) = u32_at(segment, at + 8) {
         let end = (at + HEAD).saturating_add(payload_len);
-        let Some(payload) = segment.get(at + HEAD..end) else { return };
-        let crc = crc32c::crc32c_append(crc32c::crc32c_append(seed, &segment[at..at + 28]), payload);
+        let Some(payload) = segment.get(at + HEAD..end) else {
+            return;
+        };
+        let crc =
+            crc32c::crc32c_append(crc32c::crc32c_append(seed, &segment[at..at + 28]), payload);
         segment[at + 28..at + HEAD].copy_from_slice(&crc.to_le_bytes());
         at = end;
     }

@@ -1,9 +1,13 @@
 //! How fast events are appended and read, checksums included, on one core: the writing
 //! thread shares it with the appending one.
 
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+#![allow(missing_docs, reason = "criterion makes public functions without")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use journal::{
-    Args, Bytes, Enter, Event, Header, Leave, Machine, MemoryStorage, Out, Reader, Tid, Writer, WriterOptions,
+    Args, Bytes, Enter, Event, Header, Leave, Machine, MemoryStorage, Out, Reader, Tid, Writer,
+    WriterOptions,
 };
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -34,7 +38,9 @@ fn header() -> Header {
 
 fn one_core() {
     let allowed = nix::sched::sched_getaffinity(Pid::from_raw(0)).expect("affinity can be read");
-    let last = (0..CpuSet::count()).rfind(|&cpu| allowed.is_set(cpu).unwrap_or(false)).expect("some CPU");
+    let last = (0..CpuSet::count())
+        .rfind(|&cpu| allowed.is_set(cpu).unwrap_or(false))
+        .expect("some CPU");
     let mut set = CpuSet::new();
     set.set(last).expect("the CPU exists");
     sched_setaffinity(Pid::from_raw(0), &set).expect("affinity can be set");
@@ -53,7 +59,10 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn text(len: usize) -> Vec<u8> {
     let line = |number: usize| format!("GET /item/{number} HTTP/1.1\r\nHost: example.org\r\n\r\n");
-    (0..).flat_map(|number| line(number).into_bytes()).take(len).collect()
+    (0..)
+        .flat_map(|number| line(number).into_bytes())
+        .take(len)
+        .collect()
 }
 
 /// Ten bytes without the length: the size of a typical internal event.
@@ -64,25 +73,56 @@ fn ten_bytes(number: u64) -> Event<'static> {
 
 fn preempt(number: u64) -> Event<'static> {
     let signature = Signature(0x9abc_def0u32.wrapping_mul(number as u32 | 1));
-    let at = Position { sync: SyncIndex(number), rcb: Rcb(5000), ip: 0x5555_5555_1234, signature, counter: Counter::Hardware };
+    let at = Position {
+        sync: SyncIndex(number),
+        rcb: Rcb(5000),
+        ip: 0x5555_5555_1234,
+        signature,
+        counter: Counter::Hardware,
+    };
     Event::Preempt(at)
 }
 
 fn syscall(number: u64) -> Event<'static> {
     let args = Args::new([3, 0x7fff_ffff_e000 + number, 64, 0, 0, 0], 3);
-    let enter = Enter { nr: 0, args, ip: 0x7fff_f7d1_4992, signature: Signature(0x9abc_def0), ins: Vec::new() };
-    Event::Syscall(enter, Leave { result: 64, outs: Vec::new(), effects: Vec::new() })
+    let enter = Enter {
+        nr: 0,
+        args,
+        ip: 0x7fff_f7d1_4992,
+        signature: Signature(0x9abc_def0),
+        ins: Vec::new(),
+    };
+    Event::Syscall(
+        enter,
+        Leave {
+            result: 64,
+            outs: Vec::new(),
+            effects: Vec::new(),
+        },
+    )
 }
 
 fn data(bytes: &[u8]) -> Event<'_> {
-    Event::Data(Out { addr: 0x7fff_ffff_e000, data: Bytes::from(bytes) })
+    Event::Data(Out {
+        addr: 0x7fff_ffff_e000,
+        data: Bytes::from(bytes),
+    })
 }
 
-fn appends<'e>(c: &mut Criterion, name: &str, count: u64, bytes: Option<u64>, event: impl Fn(u64) -> Event<'e>) {
+fn appends<'e>(
+    c: &mut Criterion,
+    name: &str,
+    count: u64,
+    bytes: Option<u64>,
+    event: impl Fn(u64) -> Event<'e>,
+) {
     let mut group = c.benchmark_group("append");
-    group.throughput(bytes.map_or(Throughput::Elements(count), |bytes| Throughput::Bytes(count * bytes)));
+    group.throughput(bytes.map_or(Throughput::Elements(count), |bytes| {
+        Throughput::Bytes(count * bytes)
+    }));
     let storage = MemoryStorage::new().keeping_last_only();
-    let mut writer = Writer::create_on(Box::new(storage), &header(), WriterOptions::default()).expect("memory");
+    let mut writer =
+        Writer::create_on(Box::new(storage), &header(), WriterOptions::default()).expect("memory");
     group.bench_function(name, |b| {
         b.iter(|| {
             for number in 0..count {
@@ -94,20 +134,39 @@ fn appends<'e>(c: &mut Criterion, name: &str, count: u64, bytes: Option<u64>, ev
     writer.finish().expect("memory");
 }
 
-fn reads<'e>(c: &mut Criterion, name: &str, count: u64, bytes: Option<u64>, event: impl Fn(u64) -> Event<'e>) {
+fn reads<'e>(
+    c: &mut Criterion,
+    name: &str,
+    count: u64,
+    bytes: Option<u64>,
+    event: impl Fn(u64) -> Event<'e>,
+) {
     let storage = MemoryStorage::new();
-    let mut writer = Writer::create_on(Box::new(storage.clone()), &header(), WriterOptions::default()).expect("memory");
+    let mut writer = Writer::create_on(
+        Box::new(storage.clone()),
+        &header(),
+        WriterOptions::default(),
+    )
+    .expect("memory");
     for number in 0..count {
         writer.append(&event(number)).expect("memory");
     }
     writer.finish().expect("memory");
     let mut group = c.benchmark_group("read");
-    group.throughput(bytes.map_or(Throughput::Elements(count), |bytes| Throughput::Bytes(count * bytes)));
+    group.throughput(bytes.map_or(Throughput::Elements(count), |bytes| {
+        Throughput::Bytes(count * bytes)
+    }));
     group.bench_function(name, |b| {
         let reader = || Reader::from_segments(storage.segments()).expect("whole");
-        b.iter_batched(reader, |mut reader| while let Some(event) = reader.next().expect("whole") {
-            black_box(event);
-        }, BatchSize::LargeInput);
+        b.iter_batched(
+            reader,
+            |mut reader| {
+                while let Some(event) = reader.next().expect("whole") {
+                    black_box(event);
+                }
+            },
+            BatchSize::LargeInput,
+        );
     });
 }
 
@@ -115,7 +174,9 @@ fn benches(c: &mut Criterion) {
     one_core();
     let (noise, text) = (noise(10_000), text(10_000));
     appends(c, "10 B", 1_000_000, None, ten_bytes);
-    appends(c, "switch", 1_000_000, None, |number| Event::Switch(Tid(1000 + (number & 7) as i32)));
+    appends(c, "switch", 1_000_000, None, |number| {
+        Event::Switch(Tid(1000 + (number & 7) as i32))
+    });
     appends(c, "preempt", 1_000_000, None, preempt);
     appends(c, "syscall without data", 1_000_000, None, syscall);
     appends(c, "10 KB noise", 10_000, Some(10_000), |_| data(&noise));

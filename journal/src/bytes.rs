@@ -20,7 +20,12 @@ impl std::fmt::Debug for Bytes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 64;
         let more = if self.0.len() > SHOWN { "…" } else { "" };
-        write!(f, "b\"{}\"{more} ({} bytes)", self.0[..self.0.len().min(SHOWN)].escape_ascii(), self.0.len())
+        write!(
+            f,
+            "b\"{}\"{more} ({} bytes)",
+            self.0[..self.0.len().min(SHOWN)].escape_ascii(),
+            self.0.len()
+        )
     }
 }
 

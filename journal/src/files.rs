@@ -66,15 +66,24 @@ impl FileStore {
     /// Begins the store of the recording in `dir`, which must not have one yet.
     pub fn create(dir: &Path) -> Result<Self, FileError> {
         let dir = dir.join(FILES_DIR);
-        DirBuilder::new().mode(0o700).create(&dir).map_err(|error| io_error("create", &dir, error))?;
-        Ok(Self { dir, temporaries: 0 })
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| io_error("create", &dir, error))?;
+        Ok(Self {
+            dir,
+            temporaries: 0,
+        })
     }
 
     /// Opens the store of the recording in `dir`.
     pub fn open(dir: &Path) -> Result<Self, FileError> {
         let dir = dir.join(FILES_DIR);
         match std::fs::metadata(&dir) {
-            Ok(_) => Ok(Self { dir, temporaries: 0 }),
+            Ok(_) => Ok(Self {
+                dir,
+                temporaries: 0,
+            }),
             Err(error) => Err(io_error("open", &dir, error)),
         }
     }
@@ -85,11 +94,14 @@ impl FileStore {
         let source = copy::reopen(file);
         let source = source.as_ref().unwrap_or(file);
         let described = copy::describe(file);
-        let (hash, size) = hash_content(source, size).map_err(|error| io_error("read", &described, error))?;
+        let (hash, size) =
+            hash_content(source, size).map_err(|error| io_error("read", &described, error))?;
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
-        let temporary = self.dir.join(format!(".{}-{}", std::process::id(), self.temporaries));
+        let temporary = self
+            .dir
+            .join(format!(".{}-{}", std::process::id(), self.temporaries));
         self.temporaries += 1;
         let kept = self.copy_in(source, &described, size, &temporary);
         if !matches!(kept, Ok(Kept { already: false, .. })) {
@@ -98,11 +110,24 @@ impl FileStore {
         kept
     }
 
-    fn copy_in(&self, source: &File, described: &Path, size: u64, temporary: &Path) -> Result<Kept, FileError> {
+    fn copy_in(
+        &self,
+        source: &File,
+        described: &Path,
+        size: u64,
+        temporary: &Path,
+    ) -> Result<Kept, FileError> {
         let failed = |error| io_error("write", temporary, error);
         let mut options = OpenOptions::new();
-        let copy = options.read(true).write(true).create_new(true).mode(0o400).open(temporary).map_err(failed)?;
-        copy::copy_content(source, &copy, size).map_err(|error| io_error("copy", described, error))?;
+        let copy = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(temporary)
+            .map_err(failed)?;
+        copy::copy_content(source, &copy, size)
+            .map_err(|error| io_error("copy", described, error))?;
         // What counts is what lies here now, not what was read a moment ago.
         let (hash, size) = hash_content(&copy, size).map_err(failed)?;
         if let Some(kept) = self.find(hash, size)? {
@@ -110,13 +135,21 @@ impl FileStore {
         }
         let path = self.path(hash);
         std::fs::rename(temporary, &path).map_err(|error| io_error("create", &path, error))?;
-        Ok(Kept { hash, size, already: false })
+        Ok(Kept {
+            hash,
+            size,
+            already: false,
+        })
     }
 
     fn find(&self, hash: u128, size: u64) -> Result<Option<Kept>, FileError> {
         let path = self.path(hash);
         match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == size => Ok(Some(Kept { hash, size, already: true })),
+            Ok(metadata) if metadata.len() == size => Ok(Some(Kept {
+                hash,
+                size,
+                already: true,
+            })),
             Ok(_) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error("open", &path, error)),
@@ -142,8 +175,13 @@ impl FileStore {
     pub fn verify(&self, hash: u128) -> Result<(), FileError> {
         let path = self.path(hash);
         let file = self.open_kept(hash)?;
-        let (found, _) = hash_content(&file, u64::MAX).map_err(|error| io_error("read", &path, error))?;
-        if found == hash { Ok(()) } else { Err(FileError::Changed { path, found }) }
+        let (found, _) =
+            hash_content(&file, u64::MAX).map_err(|error| io_error("read", &path, error))?;
+        if found == hash {
+            Ok(())
+        } else {
+            Err(FileError::Changed { path, found })
+        }
     }
 
     /// Everything kept: hash and size, by hash.
@@ -166,9 +204,13 @@ impl FileStore {
     pub fn sync(&self) -> Result<(), FileError> {
         for (hash, _) in self.list()? {
             let path = self.path(hash);
-            self.open_kept(hash)?.sync_all().map_err(|error| io_error("sync", &path, error))?;
+            self.open_kept(hash)?
+                .sync_all()
+                .map_err(|error| io_error("sync", &path, error))?;
         }
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| io_error("sync", &self.dir, error))
+        File::open(&self.dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|error| io_error("sync", &self.dir, error))
     }
 }
 
@@ -205,5 +247,9 @@ fn hash_of_name(name: &str) -> Option<u128> {
 }
 
 fn io_error(doing: &'static str, path: &Path, error: io::Error) -> FileError {
-    FileError::Io { doing, path: path.into(), error }
+    FileError::Io {
+        doing,
+        path: path.into(),
+        error,
+    }
 }

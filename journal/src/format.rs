@@ -80,12 +80,15 @@ impl SegmentHead {
 
 /// The encoded header. `None` if it is too long.
 pub(crate) fn encode_header(header: &Header) -> Option<Vec<u8>> {
-    postcard::to_stdvec(header).ok().filter(|header| header.len() <= HEADER_BYTES_MAX)
+    postcard::to_stdvec(header)
+        .ok()
+        .filter(|header| header.len() <= HEADER_BYTES_MAX)
 }
 
 /// A segment's beginning, the encoded header included.
 pub(crate) fn encode_segment_head(number: u32, first_event: u64, header: &[u8]) -> Vec<u8> {
-    let header_len = u32::try_from(header.len()).expect("no header is longer than HEADER_BYTES_MAX");
+    let header_len =
+        u32::try_from(header.len()).expect("no header is longer than HEADER_BYTES_MAX");
     let mut head = [0; SEGMENT_HEAD_BYTES];
     head[..8].copy_from_slice(&SEGMENT_MAGIC);
     head[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -173,7 +176,9 @@ impl FrameHead {
             count: u32_at(bytes, 24),
             crc: u32_at(bytes, 28),
         };
-        head.within_limits().then_some(head).ok_or(FrameFault::Limit)
+        head.within_limits()
+            .then_some(head)
+            .ok_or(FrameFault::Limit)
     }
 
     /// Every record takes a byte at least, a packed payload is shorter than what it
@@ -188,7 +193,10 @@ impl FrameHead {
         packed
             && raw <= FRAME_RAW_BYTES_MAX
             && (1..=self.raw_len).contains(&self.count)
-            && self.first_event.checked_add(u64::from(self.count)).is_some()
+            && self
+                .first_event
+                .checked_add(u64::from(self.count))
+                .is_some()
     }
 
     /// The checksum that belongs to this head and `payload` in the journal whose header

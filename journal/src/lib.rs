@@ -23,8 +23,8 @@ pub use bytes::Bytes;
 pub use event::*;
 pub use files::{FileError, FileStore, Kept, hash_file};
 pub use format::{
-    FORMAT_VERSION, FRAME_PAYLOAD_BYTES_MAX, FRAME_RAW_BYTES_MAX, HEADER_BYTES_MAX, JOURNAL_DIR, LOCK_FILE,
-    RECORD_BYTES_MAX, segment_name,
+    FORMAT_VERSION, FRAME_PAYLOAD_BYTES_MAX, FRAME_RAW_BYTES_MAX, HEADER_BYTES_MAX, JOURNAL_DIR,
+    LOCK_FILE, RECORD_BYTES_MAX, segment_name,
 };
 pub use header::{Header, Machine};
 pub use live::writer_of;

@@ -20,7 +20,11 @@ pub(crate) struct WriterLock {
 impl WriterLock {
     /// Creates and locks the lock file of the journal directory `dir`.
     pub fn take(dir: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(LOCK_FILE))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(dir.join(LOCK_FILE))?;
         file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
         let mut file = file;
         // A reader that looks just now holds it for an instant.

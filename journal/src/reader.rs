@@ -84,7 +84,10 @@ impl Reader {
 
     fn on(mut source: Box<dyn Source>) -> Result<Self, ReadError> {
         let (header, header_bytes) = first_head(&mut *source)?;
-        let place = Place { segment: 0, offset: (SEGMENT_HEAD_BYTES + header_bytes.len()) as u64 };
+        let place = Place {
+            segment: 0,
+            offset: (SEGMENT_HEAD_BYTES + header_bytes.len()) as u64,
+        };
         let total = total_bytes(&*source, 0)?;
         Ok(Self {
             source,
@@ -167,7 +170,11 @@ impl Reader {
         loop {
             let Place { segment, offset } = self.place;
             let len = self.segment_len()?;
-            let found = if offset == 0 { self.read_head(len)? } else { self.read_frame(len)? };
+            let found = if offset == 0 {
+                self.read_head(len)?
+            } else {
+                self.read_frame(len)?
+            };
             if let Found::Whole = found {
                 if self.frame.left > 0 {
                     return Ok(true);
@@ -190,10 +197,16 @@ impl Reader {
                     continue;
                 }
                 let path = self.source.path(segment + 1);
-                return Err(ReadError::MissingSegment { path, number: segment + 1 });
+                return Err(ReadError::MissingSegment {
+                    path,
+                    number: segment + 1,
+                });
             }
             self.tail = self.tail_at(found, len, live)?;
-            let wait = self.follow.as_ref().is_some_and(|follow| patience.wait(follow));
+            let wait = self
+                .follow
+                .as_ref()
+                .is_some_and(|follow| patience.wait(follow));
             if self.tail != Tail::Live || !wait {
                 self.total = self.done + len;
                 return Ok(false);
@@ -212,7 +225,10 @@ impl Reader {
             Found::Damaged(reason) => Err(self.corrupt(self.place.offset, &reason)),
             Found::Whole | Found::Nothing => {
                 self.done += len;
-                self.place = Place { segment: self.place.segment + 1, offset: 0 };
+                self.place = Place {
+                    segment: self.place.segment + 1,
+                    offset: 0,
+                };
                 self.total = self.done + total_bytes(&*self.source, self.place.segment)?;
                 Ok(())
             }
@@ -232,10 +248,19 @@ impl Reader {
         };
         // A damaged frame had an event at least; a damaged segment head has none.
         let later = self.next_event + u64::from(offset > 0);
-        if suspicious && scan::frame_follows(&mut *self.source, self.place, len, self.seed, later)? {
+        if suspicious && scan::frame_follows(&mut *self.source, self.place, len, self.seed, later)?
+        {
             return Err(self.corrupt(offset, &format!("{reason}, and whole frames follow")));
         }
-        Ok(if live { Tail::Live } else { Tail::Torn { segment, offset, reason } })
+        Ok(if live {
+            Tail::Live
+        } else {
+            Tail::Torn {
+                segment,
+                offset,
+                reason,
+            }
+        })
     }
 
     /// Reads the head of a segment that is not the first.
@@ -245,10 +270,15 @@ impl Reader {
             return Ok(Found::CutShort("the segment's head is cut short"));
         }
         let mut bytes = vec![0; whole];
-        if !self.source.read_exact_at(self.place.segment, 0, &mut bytes)? {
+        if !self
+            .source
+            .read_exact_at(self.place.segment, 0, &mut bytes)?
+        {
             return Ok(Found::CutShort("the segment's head is cut short"));
         }
-        let Some((fixed, header)) = bytes.split_first_chunk() else { return Ok(Found::Nothing) };
+        let Some((fixed, header)) = bytes.split_first_chunk() else {
+            return Ok(Found::Nothing);
+        };
         let head = match SegmentHead::decode(fixed) {
             Ok(head) if head.crc == SegmentHead::checksum(fixed, header) => head,
             _ => return Ok(Found::Damaged("the segment's head is damaged".into())),
@@ -257,8 +287,15 @@ impl Reader {
             return Err(self.corrupt(0, "the segment belongs to another recording"));
         }
         if (head.number, head.first_event) != (self.place.segment, self.next_event) {
-            let SegmentHead { number, first_event, .. } = head;
-            return Err(self.corrupt(0, &format!("this is segment {number}, which begins with event {first_event}")));
+            let SegmentHead {
+                number,
+                first_event,
+                ..
+            } = head;
+            return Err(self.corrupt(
+                0,
+                &format!("this is segment {number}, which begins with event {first_event}"),
+            ));
         }
         self.place.offset = whole as u64;
         Ok(Found::Whole)
@@ -294,18 +331,27 @@ fn total_bytes(source: &dyn Source, first: u32) -> Result<u64, ReadError> {
 /// Reads the head of the first segment, without which nothing can be read.
 fn first_head(source: &mut dyn Source) -> Result<(Header, Vec<u8>), ReadError> {
     let path = source.path(0);
-    let Some(len) = source.len(0)? else { return Err(ReadError::NoJournal { path }) };
-    let corrupt =
-        |reason: &str| ReadError::Corrupt { path: path.clone(), segment: 0, offset: 0, event: EventIndex(0), reason: reason.into() };
+    let Some(len) = source.len(0)? else {
+        return Err(ReadError::NoJournal { path });
+    };
+    let corrupt = |reason: &str| ReadError::Corrupt {
+        path: path.clone(),
+        segment: 0,
+        offset: 0,
+        event: EventIndex(0),
+        reason: reason.into(),
+    };
     let mut fixed = [0; SEGMENT_HEAD_BYTES];
     if !source.read_exact_at(0, 0, &mut fixed)? {
         return Err(ReadError::NoHeader { path });
     }
     let head = SegmentHead::decode(&fixed).map_err(|fault| match fault {
         HeadFault::Magic => ReadError::NotAJournal { path: path.clone() },
-        HeadFault::NewerVersion(found) => {
-            ReadError::NewerVersion { path: path.clone(), found, supported: FORMAT_VERSION }
-        }
+        HeadFault::NewerVersion(found) => ReadError::NewerVersion {
+            path: path.clone(),
+            found,
+            supported: FORMAT_VERSION,
+        },
     })?;
     let header_len = head.header_len as usize;
     if header_len > HEADER_BYTES_MAX {
@@ -323,7 +369,10 @@ fn first_head(source: &mut dyn Source) -> Result<(Header, Vec<u8>), ReadError> {
     }
     match postcard::take_from_bytes::<Header>(&bytes) {
         Ok((header, []))
-            if head.number == 0 && head.first_event == 0 && head.version == header.format_version && head.version > 0 =>
+            if head.number == 0
+                && head.first_event == 0
+                && head.version == header.format_version
+                && head.version > 0 =>
         {
             Ok((header, bytes))
         }

@@ -40,7 +40,10 @@ pub(crate) fn append(buffer: &mut Vec<u8>, event: &Event<'_>) -> postcard::Resul
     let start = buffer.len();
     buffer.push(0);
     let body = start + 1;
-    let sink = Sink { end_max: body + RECORD_BYTES_MAX, bytes: buffer };
+    let sink = Sink {
+        end_max: body + RECORD_BYTES_MAX,
+        bytes: buffer,
+    };
     if let Err(error) = postcard::serialize_with_flavor(event, sink) {
         buffer.truncate(start);
         return Err(error);
@@ -86,7 +89,8 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(usize, usize)> {
         if byte & 0x80 == 0 {
             let body = index + 1;
             let shortest = index == 0 || byte != 0;
-            return (shortest && len <= RECORD_BYTES_MAX && len <= bytes.len() - body).then_some((body, body + len));
+            return (shortest && len <= RECORD_BYTES_MAX && len <= bytes.len() - body)
+                .then_some((body, body + len));
         }
     }
     None

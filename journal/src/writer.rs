@@ -63,7 +63,10 @@ pub enum WriteError {
         index: EventIndex,
     },
     /// The header is larger than any header may be.
-    #[error("the journal's header is larger than {} bytes", crate::HEADER_BYTES_MAX)]
+    #[error(
+        "the journal's header is larger than {} bytes",
+        crate::HEADER_BYTES_MAX
+    )]
     HeaderTooLarge,
     /// The event cannot be encoded.
     #[error("cannot encode event {}: {error}", index.0)]
@@ -80,7 +83,11 @@ pub enum WriteError {
 
 impl WriteError {
     fn io(doing: &'static str, path: PathBuf, error: io::Error) -> Self {
-        Self::Io { doing, path, error: Arc::new(error) }
+        Self::Io {
+            doing,
+            path,
+            error: Arc::new(error),
+        }
     }
 }
 
@@ -110,16 +117,28 @@ impl Writer {
     /// first segment's head is written when this returns.
     pub fn create(dir: &Path, header: &Header, options: WriterOptions) -> Result<Self, WriteError> {
         let path = dir.join(crate::JOURNAL_DIR);
-        let storage = FileStorage::create(dir).map_err(|error| WriteError::io("create", path, error))?;
+        let storage =
+            FileStorage::create(dir).map_err(|error| WriteError::io("create", path, error))?;
         Self::create_on(Box::new(storage), header, options)
     }
 
     /// Begins a journal on any medium.
-    pub fn create_on(storage: Box<dyn Storage>, header: &Header, options: WriterOptions) -> Result<Self, WriteError> {
+    pub fn create_on(
+        storage: Box<dyn Storage>,
+        header: &Header,
+        options: WriterOptions,
+    ) -> Result<Self, WriteError> {
         let header = encode_header(header).ok_or(WriteError::HeaderTooLarge)?;
-        let queue = Arc::new(Queue::new(options.buffered_bytes_max, Duration::from_millis(options.flush_ms)));
+        let queue = Arc::new(Queue::new(
+            options.buffered_bytes_max,
+            Duration::from_millis(options.flush_ms),
+        ));
         let thread = thread::start(storage, header, options, Arc::clone(&queue))?;
-        Ok(Self { queue, next: 0, thread: Some(thread) })
+        Ok(Self {
+            queue,
+            next: 0,
+            thread: Some(thread),
+        })
     }
 
     /// Appends an event. Waits while the buffers are full; fails for good once anything
@@ -192,7 +211,12 @@ mod tests {
             pinned_cpu: None,
             counter: pmu::Counter::SyncPoint,
         };
-        Header { format_version: crate::FORMAT_VERSION, ftrun_version: String::new(), created_unix_ns: 0, machine }
+        Header {
+            format_version: crate::FORMAT_VERSION,
+            ftrun_version: String::new(),
+            created_unix_ns: 0,
+            machine,
+        }
     }
 
     /// Panics where it should write its second piece.
@@ -203,7 +227,10 @@ mod tests {
             Ok(())
         }
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            assert!(!std::mem::replace(&mut self.0, true), "a defect, for the test");
+            assert!(
+                !std::mem::replace(&mut self.0, true),
+                "a defect, for the test"
+            );
             Ok(bytes.len())
         }
         fn truncate(&mut self, _len: u64) -> io::Result<()> {
@@ -219,16 +246,28 @@ mod tests {
 
     #[test]
     fn a_thread_that_panics_is_a_failure_and_not_a_wait() {
-        let options = WriterOptions { buffered_bytes_max: 0, ..WriterOptions::default() };
-        let mut writer = Writer::create_on(Box::new(Panicking(false)), &header(), options).expect("begins");
-        assert!(matches!(writer.append(&Event::Time(0)), Err(WriteError::Thread)));
+        let options = WriterOptions {
+            buffered_bytes_max: 0,
+            ..WriterOptions::default()
+        };
+        let mut writer =
+            Writer::create_on(Box::new(Panicking(false)), &header(), options).expect("begins");
+        assert!(matches!(
+            writer.append(&Event::Time(0)),
+            Err(WriteError::Thread)
+        ));
         assert!(matches!(writer.flush(), Err(WriteError::Thread)));
         assert!(matches!(writer.finish(), Err(WriteError::Thread)));
     }
 
     #[test]
     fn nothing_is_left_of_a_writer() {
-        let mut writer = Writer::create_on(Box::new(MemoryStorage::new()), &header(), WriterOptions::default()).expect("begins");
+        let mut writer = Writer::create_on(
+            Box::new(MemoryStorage::new()),
+            &header(),
+            WriterOptions::default(),
+        )
+        .expect("begins");
         writer.append(&Event::Time(0)).expect("appends");
         let queue = Arc::downgrade(&writer.queue);
         writer.finish().expect("finishes");
@@ -237,12 +276,20 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again() {
-        let mut writer = Writer::create_on(Box::new(MemoryStorage::new()), &header(), WriterOptions::default()).expect("begins");
+        let mut writer = Writer::create_on(
+            Box::new(MemoryStorage::new()),
+            &header(),
+            WriterOptions::default(),
+        )
+        .expect("begins");
         let note = Event::Note("x".repeat(100_000).into());
         for _ in 0..1000 {
             writer.append(&note).expect("appends");
         }
         writer.flush().expect("flushes");
-        assert!(writer.queue.buffers() * (256 << 10) <= WriterOptions::default().buffered_bytes_max + (1 << 20));
+        assert!(
+            writer.queue.buffers() * (256 << 10)
+                <= WriterOptions::default().buffered_bytes_max + (1 << 20)
+        );
     }
 }

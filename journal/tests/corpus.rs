@@ -2,6 +2,8 @@
 //!
 //! `JOURNAL_BLESS=1` writes the seeds anew.
 
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+
 mod common;
 #[path = "../../fuzz/src/journal_reader.rs"]
 mod journal_reader;
@@ -28,9 +30,21 @@ fn input(flags: u8, segments: &[Vec<u8>]) -> Vec<u8> {
 
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let all = samples::all();
-    let raw = || WriterOptions { compress: false, ..one_frame_each(1 << 20) };
-    let text = vec![Event::Note("the same again and ".repeat(100).into()), Event::End(0)];
-    let packed = common::segments(WriterOptions { flush_ms: 60_000, ..WriterOptions::default() }, &text);
+    let raw = || WriterOptions {
+        compress: false,
+        ..one_frame_each(1 << 20)
+    };
+    let text = vec![
+        Event::Note("the same again and ".repeat(100).into()),
+        Event::End(0),
+    ];
+    let packed = common::segments(
+        WriterOptions {
+            flush_ms: 60_000,
+            ..WriterOptions::default()
+        },
+        &text,
+    );
     let few = [&all[..3], &all[all.len() - 1..]].concat();
     let several = common::segments(one_frame_each(100), &few);
     let mut torn = common::segments(raw(), &few);
@@ -40,14 +54,32 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     damaged[0][middle] ^= 1;
     vec![
         ("all", input(REPAIR, &common::segments(raw(), &all))),
-        ("one-frame", input(REPAIR, &common::segments(WriterOptions { compress: false, ..WriterOptions::default() }, &all))),
+        (
+            "one-frame",
+            input(
+                REPAIR,
+                &common::segments(
+                    WriterOptions {
+                        compress: false,
+                        ..WriterOptions::default()
+                    },
+                    &all,
+                ),
+            ),
+        ),
         ("packed", input(REPAIR, &packed)),
         ("several", input(REPAIR, &several)),
         ("torn", input(0, &torn)),
         ("damaged", input(0, &damaged)),
         ("empty", input(REPAIR, &common::segments(raw(), &[]))),
-        ("ended", input(REPAIR, &common::segments(raw(), &[Event::End(0)]))),
-        ("something-else", b"\x00#!/bin/sh\n# no journal, whatever its name says\n".to_vec()),
+        (
+            "ended",
+            input(REPAIR, &common::segments(raw(), &[Event::End(0)])),
+        ),
+        (
+            "something-else",
+            b"\x00#!/bin/sh\n# no journal, whatever its name says\n".to_vec(),
+        ),
     ]
 }
 
@@ -58,8 +90,12 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
             std::fs::write(dir.join(name), bytes).expect("writes");
         }
     }
-    let entries = std::fs::read_dir(&dir).expect("the corpus").map(|entry| entry.expect("an entry").path());
-    entries.map(|path| (path.clone(), std::fs::read(path).expect("reads"))).collect()
+    let entries = std::fs::read_dir(&dir)
+        .expect("the corpus")
+        .map(|entry| entry.expect("an entry").path());
+    entries
+        .map(|path| (path.clone(), std::fs::read(path).expect("reads")))
+        .collect()
 }
 
 #[test]
@@ -67,7 +103,12 @@ fn the_corpus_is_good_and_reaches_every_outcome() {
     let corpus = corpus();
     assert!(corpus.len() >= seeds().len());
     let outcomes: BTreeSet<_> = corpus.iter().map(|(_, bytes)| run(bytes)).collect();
-    let all = [Outcome::Refused, Outcome::Corrupt, Outcome::Torn, Outcome::Whole];
+    let all = [
+        Outcome::Refused,
+        Outcome::Corrupt,
+        Outcome::Torn,
+        Outcome::Whole,
+    ];
     assert_eq!(outcomes, BTreeSet::from(all));
 }
 

@@ -1,10 +1,14 @@
 //! Journals that were cut short, damaged or made up: every one is read as far as it is
 //! good, and told apart.
 
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+
 mod common;
 
 use common::{one_frame_each, read_and_compare};
-use journal::{Event, FORMAT_VERSION, MemoryStorage, ReadError, Reader, Tail, Tid, Writer, WriterOptions};
+use journal::{
+    Event, FORMAT_VERSION, MemoryStorage, ReadError, Reader, Tail, Tid, Writer, WriterOptions,
+};
 use proptest::prelude::*;
 
 const SEGMENT_HEAD: usize = 32;
@@ -12,7 +16,9 @@ const FRAME_HEAD: usize = 32;
 
 fn few() -> Vec<Event<'static>> {
     let mut events: Vec<_> = (0..5).map(|tid| Event::Switch(Tid(tid))).collect();
-    events.push(Event::Note("a note that is long enough to be worth a look".into()));
+    events.push(Event::Note(
+        "a note that is long enough to be worth a look".into(),
+    ));
     events.extend((5..7).map(|tid| Event::Switch(Tid(tid))));
     events.push(Event::End(0));
     events
@@ -47,15 +53,31 @@ fn frames(segment: &[u8]) -> Vec<usize> {
 #[test]
 fn cut_anywhere_in_the_last_segment_the_tail_is_torn() {
     let (events, segments) = small();
-    let before: usize = segments[..2].iter().map(|segment| frames(segment).len()).sum();
+    let before: usize = segments[..2]
+        .iter()
+        .map(|segment| frames(segment).len())
+        .sum();
     for len in 0..segments[2].len() {
         let mut cut = segments.clone();
         cut[2].truncate(len);
-        let whole = frames(&segments[2]).iter().skip(1).filter(|&&end| end <= len).count();
+        let whole = frames(&segments[2])
+            .iter()
+            .skip(1)
+            .filter(|&&end| end <= len)
+            .count();
         let (count, tail) = read_and_compare(&cut, &events);
         assert_eq!(count, before + whole, "cut to {len} bytes");
-        let end = if len < head_len(&segments[2]) { 0 } else { frames(&segments[2])[whole] };
-        let Ok(Tail::Torn { segment: 2, offset, .. }) = tail else { panic!("cut to {len} bytes: {tail:?}") };
+        let end = if len < head_len(&segments[2]) {
+            0
+        } else {
+            frames(&segments[2])[whole]
+        };
+        let Ok(Tail::Torn {
+            segment: 2, offset, ..
+        }) = tail
+        else {
+            panic!("cut to {len} bytes: {tail:?}")
+        };
         assert_eq!(offset, end as u64, "cut to {len} bytes");
     }
 }
@@ -68,7 +90,10 @@ fn cut_anywhere_in_another_segment_it_is_corrupt() {
         cut[1].truncate(len);
         let (count, tail) = read_and_compare(&cut, &events);
         assert!(count < events.len());
-        assert!(matches!(tail, Err(ReadError::Corrupt { .. })), "cut to {len} bytes: {tail:?}");
+        assert!(
+            matches!(tail, Err(ReadError::Corrupt { .. })),
+            "cut to {len} bytes: {tail:?}"
+        );
     }
 }
 
@@ -76,8 +101,12 @@ fn cut_anywhere_in_another_segment_it_is_corrupt() {
 fn cut_in_the_first_head_there_is_nothing_to_read() {
     let (_, segments) = small();
     for len in 0..head_len(&segments[0]) {
-        let error = Reader::from_segments(vec![segments[0][..len].to_vec()]).expect_err("no header");
-        assert!(matches!(error, ReadError::NoHeader { .. }), "cut to {len} bytes: {error}");
+        let error =
+            Reader::from_segments(vec![segments[0][..len].to_vec()]).expect_err("no header");
+        assert!(
+            matches!(error, ReadError::NoHeader { .. }),
+            "cut to {len} bytes: {error}"
+        );
     }
 }
 
@@ -91,12 +120,15 @@ fn every_single_flipped_bit_is_found() {
                 let mut flipped = segments.clone();
                 flipped[number][at] ^= 1 << bit;
                 let (count, tail) = read_and_compare(&flipped, &events);
-                let place = format!("segment {number}, byte {at}, bit {bit}: {count} events, {tail:?}");
+                let place =
+                    format!("segment {number}, byte {at}, bit {bit}: {count} events, {tail:?}");
                 assert!(count < events.len(), "{place}");
                 // Only what nothing follows can be taken for a torn tail.
                 match tail {
                     Err(error) => assert!(error.to_string().contains(".ftj"), "{place}"),
-                    Ok(Tail::Torn { segment, .. }) => assert!(segment == 2 && number == 2 && at >= last_frame, "{place}"),
+                    Ok(Tail::Torn { segment, .. }) => {
+                        assert!(segment == 2 && number == 2 && at >= last_frame, "{place}")
+                    }
                     Ok(_) => panic!("{place}"),
                 }
             }
@@ -112,7 +144,9 @@ fn damage_names_its_place() {
     let (count, tail) = read_and_compare(&segments, &events);
     assert_eq!(count, 1);
     let text = tail.expect_err("damaged").to_string();
-    let expected = format!("00000000.ftj is corrupt at offset {second} (segment 0, event 1): a frame's checksum is wrong");
+    let expected = format!(
+        "00000000.ftj is corrupt at offset {second} (segment 0, event 1): a frame's checksum is wrong"
+    );
     assert!(text.ends_with(&expected), "{text}");
 }
 
@@ -125,7 +159,10 @@ fn damage_in_the_last_segment_with_whole_frames_after_it_is_no_torn_tail() {
     segments[2][first + 14] = 1;
     let (_, tail) = read_and_compare(&segments, &events);
     let text = tail.expect_err("damaged").to_string();
-    assert!(text.contains("a frame is cut short, and whole frames follow"), "{text}");
+    assert!(
+        text.contains("a frame is cut short, and whole frames follow"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -135,7 +172,9 @@ fn a_torn_frame_that_contains_the_frames_of_a_journal_is_a_torn_tail() {
         let mut header = common::header();
         header.created_unix_ns += 1;
         let storage = MemoryStorage::new();
-        let mut writer = Writer::create_on(Box::new(storage.clone()), &header, one_frame_each(1 << 20)).expect("begins");
+        let mut writer =
+            Writer::create_on(Box::new(storage.clone()), &header, one_frame_each(1 << 20))
+                .expect("begins");
         for event in few() {
             writer.append(&event).expect("appends");
         }
@@ -145,8 +184,17 @@ fn a_torn_frame_that_contains_the_frames_of_a_journal_is_a_torn_tail() {
     let own = common::segments(one_frame_each(1 << 20), &few()[..2]).concat();
     let data = [foreign, own].concat();
     let mut events = few()[..3].to_vec();
-    events.push(Event::Data(journal::Out { addr: 0, data: data.into() }));
-    let mut segments = common::segments(WriterOptions { compress: false, ..one_frame_each(1 << 20) }, &events);
+    events.push(Event::Data(journal::Out {
+        addr: 0,
+        data: data.into(),
+    }));
+    let mut segments = common::segments(
+        WriterOptions {
+            compress: false,
+            ..one_frame_each(1 << 20)
+        },
+        &events,
+    );
     segments[0].pop();
     let (count, tail) = read_and_compare(&segments, &events);
     assert_eq!(count, 3);
@@ -161,7 +209,10 @@ fn zeros_at_the_end_are_a_torn_tail() {
     segments[0].extend([0; 9000]);
     let (count, tail) = read_and_compare(&segments, &events);
     assert_eq!(count, 4);
-    assert!(matches!(tail, Ok(Tail::Torn { offset, .. }) if offset == end), "{tail:?}");
+    assert!(
+        matches!(tail, Ok(Tail::Torn { offset, .. }) if offset == end),
+        "{tail:?}"
+    );
 }
 
 #[test]
@@ -171,7 +222,14 @@ fn an_unended_journal_is_torn_at_its_end() {
     let (count, tail) = read_and_compare(&segments, &events);
     assert_eq!(count, 4);
     let reason = "the recording was not ended".into();
-    assert_eq!(tail.expect("readable"), Tail::Torn { segment: 0, offset: segments[0].len() as u64, reason });
+    assert_eq!(
+        tail.expect("readable"),
+        Tail::Torn {
+            segment: 0,
+            offset: segments[0].len() as u64,
+            reason
+        }
+    );
 }
 
 #[test]
@@ -180,14 +238,25 @@ fn a_segment_missing_in_the_middle_is_named() {
     let (events, segments) = small();
     std::fs::create_dir(dir.path().join("journal")).expect("creates");
     for number in [0u32, 2] {
-        let path = dir.path().join("journal").join(journal::segment_name(number));
+        let path = dir
+            .path()
+            .join("journal")
+            .join(journal::segment_name(number));
         std::fs::write(path, &segments[number as usize]).expect("writes");
     }
     let (count, tail) = common::compare(&mut Reader::open(dir.path()).expect("opens"), &events);
     assert_eq!(count, frames(&segments[0]).len());
     let error = tail.expect_err("one is missing");
-    assert!(matches!(error, ReadError::MissingSegment { number: 1, .. }), "{error}");
-    assert!(error.to_string().contains("journal/00000001.ftj is missing"), "{error}");
+    assert!(
+        matches!(error, ReadError::MissingSegment { number: 1, .. }),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("journal/00000001.ftj is missing"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -197,7 +266,10 @@ fn segments_in_the_wrong_order_are_corrupt() {
     let (count, tail) = read_and_compare(&segments, &events);
     assert_eq!(count, frames(&segments[0]).len());
     let text = tail.expect_err("out of order").to_string();
-    assert!(text.contains("this is segment 2, which begins with event 6"), "{text}");
+    assert!(
+        text.contains("this is segment 2, which begins with event 6"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -207,14 +279,19 @@ fn a_segment_of_another_recording_is_corrupt() {
     let mut header = common::header();
     header.created_unix_ns += 1;
     let options = one_frame_each(segments[0].len() as u64);
-    let mut writer = Writer::create_on(Box::new(storage.clone()), &header, options).expect("begins");
+    let mut writer =
+        Writer::create_on(Box::new(storage.clone()), &header, options).expect("begins");
     for event in &events {
         writer.append(event).expect("appends");
     }
     writer.finish().expect("finishes");
     segments[1] = storage.segments()[1].clone();
     let (_, tail) = read_and_compare(&segments, &events);
-    assert!(tail.expect_err("foreign").to_string().contains("belongs to another recording"));
+    assert!(
+        tail.expect_err("foreign")
+            .to_string()
+            .contains("belongs to another recording")
+    );
 }
 
 #[test]
@@ -235,7 +312,11 @@ fn an_event_after_the_end_is_corrupt() {
     for options in [one_frame_each(1 << 20), WriterOptions::default()] {
         let (count, tail) = read_and_compare(&common::segments(options, &events), &events);
         assert_eq!(count, events.len() - 1);
-        assert!(tail.expect_err("goes on").to_string().contains("an event follows the end"));
+        assert!(
+            tail.expect_err("goes on")
+                .to_string()
+                .contains("an event follows the end")
+        );
     }
 }
 
@@ -245,14 +326,24 @@ fn a_newer_format_names_both_versions() {
     segments[0][8..12].copy_from_slice(&(FORMAT_VERSION + 6).to_le_bytes());
     let error = Reader::from_segments(segments).expect_err("newer");
     let text = error.to_string();
-    assert!(matches!(error, ReadError::NewerVersion { found, supported, .. } if found == supported + 6));
-    assert!(text.contains(&format!("journal format {}", FORMAT_VERSION + 6)), "{text}");
-    assert!(text.contains(&format!("formats up to {FORMAT_VERSION}")), "{text}");
+    assert!(
+        matches!(error, ReadError::NewerVersion { found, supported, .. } if found == supported + 6)
+    );
+    assert!(
+        text.contains(&format!("journal format {}", FORMAT_VERSION + 6)),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("formats up to {FORMAT_VERSION}")),
+        "{text}"
+    );
 }
 
 #[test]
 fn something_else_is_not_a_journal() {
-    let error = Reader::from_segments(vec![b"#!/bin/sh\necho this is longer than a head\n".to_vec()]);
+    let error = Reader::from_segments(vec![
+        b"#!/bin/sh\necho this is longer than a head\n".to_vec(),
+    ]);
     assert!(matches!(error, Err(ReadError::NotAJournal { .. })));
     let dir = tempfile::tempdir().expect("a directory");
     let error = Reader::open(dir.path()).expect_err("empty");
@@ -286,17 +377,41 @@ fn read_all(segments: Vec<Vec<u8>>) -> Result<Tail, ReadError> {
 #[test]
 fn a_forged_frame_is_believed_only_if_it_is_one() {
     // The record is "Event::End(0)": two bytes, variant 14, status 0.
-    assert_eq!(read_all(vec![forged(&[2, 14, 0], false, 3, 1)]).expect("readable"), Tail::Whole);
+    assert_eq!(
+        read_all(vec![forged(&[2, 14, 0], false, 3, 1)]).expect("readable"),
+        Tail::Whole
+    );
     let wrong = [
-        (forged(&[2, 14, 0], false, 3, 2), "the number of records is wrong"),
-        (forged(&[2, 14, 0, 2, 14, 0], false, 6, 1), "the number of records is wrong"),
-        (forged(&[3, 14, 0], false, 3, 1), "a record's length is wrong"),
-        (forged(&[0x82, 0, 14, 0], false, 4, 1), "a record's length is wrong"),
-        (forged(&[0xff; 8], false, 8, 1), "a record's length is wrong"),
-        (forged(&[3, 14, 0, 0], false, 4, 1), "a record is not an event"),
+        (
+            forged(&[2, 14, 0], false, 3, 2),
+            "the number of records is wrong",
+        ),
+        (
+            forged(&[2, 14, 0, 2, 14, 0], false, 6, 1),
+            "the number of records is wrong",
+        ),
+        (
+            forged(&[3, 14, 0], false, 3, 1),
+            "a record's length is wrong",
+        ),
+        (
+            forged(&[0x82, 0, 14, 0], false, 4, 1),
+            "a record's length is wrong",
+        ),
+        (
+            forged(&[0xff; 8], false, 8, 1),
+            "a record's length is wrong",
+        ),
+        (
+            forged(&[3, 14, 0, 0], false, 4, 1),
+            "a record is not an event",
+        ),
         (forged(&[2, 99, 0], false, 3, 1), "a record is not an event"),
         (forged(&[0], false, 1, 1), "a record is not an event"),
-        (forged(&[0xff; 8], true, 100, 1), "a frame cannot be decompressed"),
+        (
+            forged(&[0xff; 8], true, 100, 1),
+            "a frame cannot be decompressed",
+        ),
     ];
     for (segment, reason) in wrong {
         let text = read_all(vec![segment]).expect_err(reason).to_string();
@@ -318,7 +433,10 @@ fn lengths_that_cannot_be_are_never_allocated() {
     ];
     for segment in beyond {
         let tail = read_all(vec![segment]).expect("a torn tail");
-        assert!(matches!(&tail, Tail::Torn { reason, .. } if reason == "a length is beyond the limit"), "{tail:?}");
+        assert!(
+            matches!(&tail, Tail::Torn { reason, .. } if reason == "a length is beyond the limit"),
+            "{tail:?}"
+        );
     }
 }
 

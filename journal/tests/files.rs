@@ -23,18 +23,34 @@ impl Fixture {
     fn file(&self, content: &[u8]) -> File {
         let path = self.dir.path().join("original");
         std::fs::write(&path, content).expect("writes");
-        OpenOptions::new().read(true).write(true).open(path).expect("opens")
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .expect("opens")
     }
 
     fn kept(&self, hash: u128) -> Vec<u8> {
         let mut content = Vec::new();
-        self.store.open_kept(hash).expect("is kept").read_to_end(&mut content).expect("reads");
+        self.store
+            .open_kept(hash)
+            .expect("is kept")
+            .read_to_end(&mut content)
+            .expect("reads");
         content
     }
 
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path().join("files")).expect("lists");
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect()
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
+            .collect()
     }
 }
 
@@ -42,13 +58,28 @@ impl Fixture {
 fn content_is_kept_once_under_its_hash() {
     let mut fixture = Fixture::new();
     let content = b"\x7fELF and so on".repeat(100_000);
-    let kept = fixture.store.keep(&fixture.file(&content), content.len() as u64).expect("keeps");
-    assert_eq!((kept.hash, kept.size, kept.already), (xxh3_128(&content), content.len() as u64, false));
+    let kept = fixture
+        .store
+        .keep(&fixture.file(&content), content.len() as u64)
+        .expect("keeps");
+    assert_eq!(
+        (kept.hash, kept.size, kept.already),
+        (xxh3_128(&content), content.len() as u64, false)
+    );
     assert_eq!(fixture.kept(kept.hash), content);
-    let again = fixture.store.keep(&fixture.file(&content), u64::MAX).expect("keeps");
-    assert_eq!((again.hash, again.size, again.already), (kept.hash, kept.size, true));
+    let again = fixture
+        .store
+        .keep(&fixture.file(&content), u64::MAX)
+        .expect("keeps");
+    assert_eq!(
+        (again.hash, again.size, again.already),
+        (kept.hash, kept.size, true)
+    );
     assert_eq!(fixture.names(), [format!("{:032x}", kept.hash)]);
-    assert_eq!(fixture.store.list().expect("lists"), [(kept.hash, kept.size)]);
+    assert_eq!(
+        fixture.store.list().expect("lists"),
+        [(kept.hash, kept.size)]
+    );
     let metadata = std::fs::metadata(fixture.store.path(kept.hash)).expect("is there");
     assert_eq!(metadata.permissions().mode() & 0o7777, 0o400);
     fixture.store.verify(kept.hash).expect("unchanged");
@@ -64,8 +95,13 @@ fn a_store_is_opened_again_and_not_created_twice() {
     again.verify(kept.hash).expect("unchanged");
     assert!(again.keep(&fixture.file(b"x"), 1).expect("keeps").already);
     let elsewhere = tempfile::tempdir().expect("a directory");
-    let error = FileStore::open(elsewhere.path()).expect_err("no store").to_string();
-    assert!(error.contains("files") && error.contains("No such file"), "{error}");
+    let error = FileStore::open(elsewhere.path())
+        .expect_err("no store")
+        .to_string();
+    assert!(
+        error.contains("files") && error.contains("No such file"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -79,7 +115,10 @@ fn an_empty_file_is_kept_too() {
 #[test]
 fn only_the_first_bytes_are_kept_if_so_asked() {
     let mut fixture = Fixture::new();
-    let kept = fixture.store.keep(&fixture.file(b"header and rest"), 6).expect("keeps");
+    let kept = fixture
+        .store
+        .keep(&fixture.file(b"header and rest"), 6)
+        .expect("keeps");
     assert_eq!((kept.hash, kept.size), (xxh3_128(b"header"), 6));
     assert_eq!(fixture.kept(kept.hash), b"header");
 }
@@ -96,7 +135,9 @@ fn holes_count_as_zeros_and_stay_holes() {
     let kept = fixture.store.keep(&file, LEN as u64).expect("keeps");
     assert_eq!((kept.hash, kept.size), (xxh3_128(&content), LEN as u64));
     assert!(fixture.kept(kept.hash) == content);
-    let blocks = std::fs::metadata(fixture.store.path(kept.hash)).expect("is there").blocks();
+    let blocks = std::fs::metadata(fixture.store.path(kept.hash))
+        .expect("is there")
+        .blocks();
     assert!(blocks * 512 < 4 << 20, "{blocks} blocks of 512 bytes");
 }
 
@@ -120,7 +161,9 @@ fn a_file_open_for_writing_only_or_without_a_name_is_kept() {
     let kept = fixture.store.keep(&file, 100).expect("keeps");
     assert_eq!(fixture.kept(kept.hash), b"write only");
 
-    let mut memory = File::from(nix::sys::memfd::memfd_create(c"m", nix::sys::memfd::MFdFlags::empty()).expect("creates"));
+    let mut memory = File::from(
+        nix::sys::memfd::memfd_create(c"m", nix::sys::memfd::MFdFlags::empty()).expect("creates"),
+    );
     memory.write_all(b"in memory").expect("writes");
     let kept = fixture.store.keep(&memory, 9).expect("keeps");
     assert_eq!(fixture.kept(kept.hash), b"in memory");
@@ -138,7 +181,9 @@ fn what_is_kept_is_true_even_of_a_file_that_changes_meanwhile() {
             if until.load(Ordering::Relaxed) {
                 break;
             }
-            writer.write_all_at(&number.to_le_bytes(), number * 4099 % 290_000).expect("writes");
+            writer
+                .write_all_at(&number.to_le_bytes(), number * 4099 % 290_000)
+                .expect("writes");
             writer.set_len(290_000 + number % 20_000).expect("sizes");
         }
     });
@@ -149,19 +194,29 @@ fn what_is_kept_is_true_even_of_a_file_that_changes_meanwhile() {
     }
     stop.store(true, Ordering::Relaxed);
     changing.join().expect("no panic");
-    assert!(fixture.names().iter().all(|name| name.len() == 32), "{:?}", fixture.names());
+    assert!(
+        fixture.names().iter().all(|name| name.len() == 32),
+        "{:?}",
+        fixture.names()
+    );
 }
 
 #[test]
 fn what_is_missing_or_changed_is_named() {
     let mut fixture = Fixture::new();
-    let kept = fixture.store.keep(&fixture.file(b"original"), 8).expect("keeps");
+    let kept = fixture
+        .store
+        .keep(&fixture.file(b"original"), 8)
+        .expect("keeps");
     let path = fixture.store.path(kept.hash);
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("permits");
     std::fs::write(&path, b"forged!!").expect("writes");
     let error = fixture.store.verify(kept.hash).expect_err("changed");
     assert!(matches!(error, FileError::Changed { found, .. } if found == xxh3_128(b"forged!!")));
-    assert!(error.to_string().contains(&format!("{:032x}", kept.hash)), "{error}");
+    assert!(
+        error.to_string().contains(&format!("{:032x}", kept.hash)),
+        "{error}"
+    );
     std::fs::remove_file(&path).expect("removes");
     let error = fixture.store.verify(kept.hash).expect_err("missing");
     assert!(matches!(error, FileError::Missing { .. }), "{error}");
@@ -170,7 +225,12 @@ fn what_is_missing_or_changed_is_named() {
 #[test]
 fn other_names_are_no_kept_files() {
     let fixture = Fixture::new();
-    let names = ["x", ".1-0", "0123456789ABCDEF0123456789ABCDEF", "+123456789abcdef0123456789abcdef"];
+    let names = [
+        "x",
+        ".1-0",
+        "0123456789ABCDEF0123456789ABCDEF",
+        "+123456789abcdef0123456789abcdef",
+    ];
     for name in names {
         std::fs::write(fixture.dir.path().join("files").join(name), b"").expect("writes");
     }
@@ -181,7 +241,11 @@ fn other_names_are_no_kept_files() {
 fn a_failed_copy_leaves_nothing() {
     let mut fixture = Fixture::new();
     let pipe = nix::unistd::pipe().expect("a pipe").0;
-    let error = fixture.store.keep(&File::from(pipe), 10).expect_err("no file").to_string();
+    let error = fixture
+        .store
+        .keep(&File::from(pipe), 10)
+        .expect_err("no file")
+        .to_string();
     assert!(error.starts_with("cannot read pipe:"), "{error}");
     assert!(fixture.names().is_empty());
 }

@@ -1,5 +1,7 @@
 //! Reading a journal that is being written: by a thread, by a process that is killed, by nobody.
 
+#![allow(clippy::print_stdout, reason = "a child process reports to its parent")]
+
 mod common;
 
 use common::header;
@@ -29,7 +31,12 @@ fn a_follower_sees_everything_and_the_end() {
     const EVENTS: i32 = 300_000;
     let dir = tempfile::tempdir().expect("a directory");
     // Small segments and buffers, so that every border is crossed while it is read.
-    let options = WriterOptions { segment_bytes_max: 5000, buffered_bytes_max: 4000, flush_ms: 1, ..Default::default() };
+    let options = WriterOptions {
+        segment_bytes_max: 5000,
+        buffered_bytes_max: 4000,
+        flush_ms: 1,
+        ..Default::default()
+    };
     let mut writer = Writer::create(dir.path(), &header(), options).expect("begins");
     let mut reader = Reader::open(dir.path()).expect("opens");
     reader.set_follow(Some(Follow::default()));
@@ -50,9 +57,13 @@ fn a_follower_sees_everything_and_the_end() {
 #[test]
 fn an_event_is_seen_soon_though_no_buffer_is_full() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut writer = Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
+    let mut writer =
+        Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
     let mut reader = Reader::open(dir.path()).expect("opens");
-    reader.set_follow(Some(Follow { timeout: Some(Duration::from_secs(20)), cancel: None }));
+    reader.set_follow(Some(Follow {
+        timeout: Some(Duration::from_secs(20)),
+        cancel: None,
+    }));
     for number in 0..5 {
         writer.append(&Event::Time(number)).expect("appends");
         let found = reader.next().expect("readable").map(|(index, _)| index.0);
@@ -63,16 +74,23 @@ fn an_event_is_seen_soon_though_no_buffer_is_full() {
 #[test]
 fn a_follower_gives_up_when_told_to() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut writer = Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
+    let mut writer =
+        Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
     let mut reader = Reader::open(dir.path()).expect("opens");
     let begun = Instant::now();
-    reader.set_follow(Some(Follow { timeout: Some(Duration::from_millis(50)), cancel: None }));
+    reader.set_follow(Some(Follow {
+        timeout: Some(Duration::from_millis(50)),
+        cancel: None,
+    }));
     assert!(reader.next().expect("readable").is_none());
     assert_eq!(reader.tail(), Tail::Live);
     assert!(begun.elapsed() >= Duration::from_millis(50));
 
     let cancel = Arc::new(AtomicBool::new(false));
-    reader.set_follow(Some(Follow { timeout: None, cancel: Some(Arc::clone(&cancel)) }));
+    reader.set_follow(Some(Follow {
+        timeout: None,
+        cancel: Some(Arc::clone(&cancel)),
+    }));
     let follower = std::thread::spawn(move || {
         assert!(reader.next().expect("readable").is_none());
         reader
@@ -84,13 +102,20 @@ fn a_follower_gives_up_when_told_to() {
     // It can be asked again.
     reader.set_follow(Some(Follow::default()));
     writer.append(&Event::Time(9)).expect("appends");
-    assert_eq!(reader.next().expect("readable").map(|(_, event)| event == Event::Time(9)), Some(true));
+    assert_eq!(
+        reader
+            .next()
+            .expect("readable")
+            .map(|(_, event)| event == Event::Time(9)),
+        Some(true)
+    );
 }
 
 #[test]
 fn a_follower_finds_out_that_the_writer_left() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut writer = Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
+    let mut writer =
+        Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
     let mut reader = Reader::open(dir.path()).expect("opens");
     reader.set_follow(Some(Follow::default()));
     let follower = std::thread::spawn(move || (count_up(&mut reader), reader.tail()));
@@ -109,15 +134,24 @@ fn the_lock_tells_who_writes() {
     let dir = tempfile::tempdir().expect("a directory");
     assert_eq!(writer_of(dir.path()).expect("answers"), None);
     let writer = Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
-    assert_eq!(writer_of(dir.path()).expect("answers"), Some(std::process::id()));
-    assert_eq!(writer_of(dir.path()).expect("answers"), Some(std::process::id()));
+    assert_eq!(
+        writer_of(dir.path()).expect("answers"),
+        Some(std::process::id())
+    );
+    assert_eq!(
+        writer_of(dir.path()).expect("answers"),
+        Some(std::process::id())
+    );
     writer.finish().expect("finishes");
     assert_eq!(writer_of(dir.path()).expect("answers"), None);
 }
 
 /// Writes for ever; a line to standard output whenever a thousand events were flushed.
 fn write_until_killed(dir: &Path) {
-    let options = WriterOptions { segment_bytes_max: 20_000, ..Default::default() };
+    let options = WriterOptions {
+        segment_bytes_max: 20_000,
+        ..Default::default()
+    };
     let mut writer = Writer::create(dir, &header(), options).expect("begins");
     for number in 0.. {
         writer.append(&Event::Switch(Tid(number))).expect("appends");
@@ -136,16 +170,24 @@ fn a_killed_writer_leaves_everything_that_it_flushed() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "a_killed_writer_leaves_everything_that_it_flushed", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "a_killed_writer_leaves_everything_that_it_flushed",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(ROLE, dir.path())
         .stdout(Stdio::piped())
         .spawn()
         .expect("runs");
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("piped")));
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("piped")));
     let mut flushed = 0;
     while flushed < 20_000 {
         let line = lines.next().expect("it goes on").expect("readable");
-        flushed = line.strip_prefix("flushed ").map_or(flushed, |number| number.parse().expect("a number"));
+        flushed = line
+            .strip_prefix("flushed ")
+            .map_or(flushed, |number| number.parse().expect("a number"));
     }
     assert_eq!(writer_of(dir.path()).expect("answers"), Some(child.id()));
     let mut reader = Reader::open(dir.path()).expect("opens");
@@ -153,9 +195,15 @@ fn a_killed_writer_leaves_everything_that_it_flushed() {
     let follower = std::thread::spawn(move || (count_up(&mut reader), reader.tail()));
     child.kill().expect("kills");
     child.wait().expect("ends");
-    let last = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("flushed ")?.parse().ok()).last();
+    let last = lines
+        .map_while(Result::ok)
+        .filter_map(|line| line.strip_prefix("flushed ")?.parse().ok())
+        .last();
     let (count, tail) = follower.join().expect("no panic");
-    assert!(count >= last.unwrap_or(flushed), "{count} events of {last:?}");
+    assert!(
+        count >= last.unwrap_or(flushed),
+        "{count} events of {last:?}"
+    );
     assert!(matches!(tail, Tail::Torn { .. }), "{tail:?}");
     assert_eq!(writer_of(dir.path()).expect("answers"), None);
 }

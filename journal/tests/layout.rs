@@ -4,10 +4,15 @@
 //! `JOURNAL_BLESS=1` writes the files in `tests/data/` anew; it is for changes of the
 //! format that were meant.
 
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+
 mod common;
 
 use common::{one_frame_each, samples};
-use journal::{Args, Enter, Event, FORMAT_VERSION, Leave, MemoryStorage, Reader, Tail, Tid, Writer, WriterOptions};
+use journal::{
+    Args, Enter, Event, FORMAT_VERSION, Leave, MemoryStorage, Reader, Tail, Tid, Writer,
+    WriterOptions,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -15,7 +20,9 @@ use std::path::PathBuf;
 const DOCUMENT: &str = include_str!("../../docs/JOURNAL.md");
 
 fn data(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
 }
 
 fn golden(name: &str, written: &[u8]) -> Vec<u8> {
@@ -27,18 +34,31 @@ fn golden(name: &str, written: &[u8]) -> Vec<u8> {
 
 fn compressible() -> Vec<Event<'static>> {
     let note = "the same again and ".repeat(100);
-    vec![Event::Note(note.clone().into()), Event::Note(note.into()), Event::End(0)]
+    vec![
+        Event::Note(note.clone().into()),
+        Event::Note(note.into()),
+        Event::End(0),
+    ]
 }
 
 #[test]
 fn format_1_is_read_and_written_as_ever() {
     let events = samples::all();
-    let options = WriterOptions { compress: false, ..one_frame_each(u64::MAX) };
+    let options = WriterOptions {
+        compress: false,
+        ..one_frame_each(u64::MAX)
+    };
     let written = common::segments(options, &events).remove(0);
     let golden = golden("v1.ftj", &written);
     let (count, tail) = common::read_and_compare(&[golden.clone()], &events);
-    assert_eq!((count, tail.expect("readable")), (events.len(), Tail::Whole));
-    assert!(golden == written, "what is written is no longer what version 1 was");
+    assert_eq!(
+        (count, tail.expect("readable")),
+        (events.len(), Tail::Whole)
+    );
+    assert!(
+        golden == written,
+        "what is written is no longer what version 1 was"
+    );
     let reader = Reader::from_segments(vec![golden]).expect("readable");
     assert_eq!(reader.header(), &common::header());
 }
@@ -47,12 +67,18 @@ fn format_1_is_read_and_written_as_ever() {
 fn compressed_frames_of_format_1_are_read() {
     let events = compressible();
     // As another version of the compressor wrote it: only reading it must stay the same.
-    let options = WriterOptions { flush_ms: 60_000, ..WriterOptions::default() };
+    let options = WriterOptions {
+        flush_ms: 60_000,
+        ..WriterOptions::default()
+    };
     let written = common::segments(options, &events).remove(0);
     let golden = golden("v1-lz4.ftj", &written);
     assert!(golden.len() < 1000, "it is compressed");
     let (count, tail) = common::read_and_compare(&[golden], &events);
-    assert_eq!((count, tail.expect("readable")), (events.len(), Tail::Whole));
+    assert_eq!(
+        (count, tail.expect("readable")),
+        (events.len(), Tail::Whole)
+    );
 }
 
 /// The journal of the worked example.
@@ -68,11 +94,23 @@ fn example() -> Vec<u8> {
         signature: pmu::Signature(0x300),
         ins: Vec::new(),
     };
-    let leave = Leave { result: 1000, outs: Vec::new(), effects: Vec::new() };
+    let leave = Leave {
+        result: 1000,
+        outs: Vec::new(),
+        effects: Vec::new(),
+    };
     let storage = MemoryStorage::new();
-    let options = WriterOptions { flush_ms: 60_000, ..WriterOptions::default() };
-    let mut writer = Writer::create_on(Box::new(storage.clone()), &header, options).expect("begins");
-    for event in [Event::Switch(Tid(1000)), Event::Syscall(enter, leave), Event::End(0)] {
+    let options = WriterOptions {
+        flush_ms: 60_000,
+        ..WriterOptions::default()
+    };
+    let mut writer =
+        Writer::create_on(Box::new(storage.clone()), &header, options).expect("begins");
+    for event in [
+        Event::Switch(Tid(1000)),
+        Event::Syscall(enter, leave),
+        Event::End(0),
+    ] {
         writer.append(&event).expect("appends");
     }
     writer.finish().expect("finishes");
@@ -86,9 +124,16 @@ fn documented_bytes(heading: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in block.lines().skip(1) {
         let (offset, rest) = line.split_once("  ").expect("an offset");
-        assert_eq!(usize::from_str_radix(offset, 16), Ok(bytes.len()), "the offset in {line:?}");
+        assert_eq!(
+            usize::from_str_radix(offset, 16),
+            Ok(bytes.len()),
+            "the offset in {line:?}"
+        );
         let (hex, _) = rest.split_once('|').expect("a meaning");
-        bytes.extend(hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("a byte")));
+        bytes.extend(
+            hex.split_whitespace()
+                .map(|byte| u8::from_str_radix(byte, 16).expect("a byte")),
+        );
     }
     bytes
 }
@@ -96,9 +141,17 @@ fn documented_bytes(heading: &str) -> Vec<u8> {
 #[test]
 fn the_worked_example_is_what_is_written() {
     let written = example();
-    let shown = written.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
-    assert!(documented_bytes("## A worked example") == written, "what is written:\n{shown}");
-    let mut reader = Reader::from_segments(vec![documented_bytes("## A worked example")]).expect("readable");
+    let shown = written
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        documented_bytes("## A worked example") == written,
+        "what is written:\n{shown}"
+    );
+    let mut reader =
+        Reader::from_segments(vec![documented_bytes("## A worked example")]).expect("readable");
     let mut count = 0;
     while reader.next().expect("readable").is_some() {
         count += 1;
@@ -124,10 +177,13 @@ fn the_version_and_the_limits_are_documented() {
 /// The rows of the table under a heading, cell by cell.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
     let heading = format!("\n### `{heading}`\n");
-    let Some((_, section)) = DOCUMENT.split_once(heading.as_str()) else { panic!("no heading {heading}") };
+    let Some((_, section)) = DOCUMENT.split_once(heading.as_str()) else {
+        panic!("no heading {heading}")
+    };
     let section = section.split("\n#").next().unwrap_or_default();
     let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
 }
 
 /// What stands in backquotes.
@@ -145,7 +201,11 @@ fn fields(value: &impl Debug, found: &mut BTreeSet<(String, Vec<String>)>) {
         match character {
             '"' => while !matches!(characters.next(), None | Some('"')) {},
             '{' => open.push((std::mem::take(&mut word), Vec::new())),
-            ':' => open.last_mut().expect("a structure").1.push(std::mem::take(&mut word)),
+            ':' => open
+                .last_mut()
+                .expect("a structure")
+                .1
+                .push(std::mem::take(&mut word)),
             '}' => drop(found.insert(open.pop().expect("a structure"))),
             // The name of a structure is before its brace, with a space between.
             ' ' if characters.peek() == Some(&'{') => {}
@@ -162,11 +222,14 @@ fn every_field_of_every_structure_is_documented() {
         fields(&event, &mut found);
     }
     fields(&common::header(), &mut found);
-    let enums = ["Event", "Effect", "Source", "Delivery", "Action"].map(table).concat();
+    let enums = ["Event", "Effect", "Source", "Delivery", "Action"]
+        .map(table)
+        .concat();
     assert!(found.len() > 20, "{found:?}");
     // Arguments are a sequence on the medium, whatever they are in memory.
     for (name, fields) in found.iter().filter(|(name, _)| name != "Args") {
-        let inline = |row: &&Vec<&str>| quoted(row[1]) == [name.as_str()] && quoted(row[2]) == *fields;
+        let inline =
+            |row: &&Vec<&str>| quoted(row[1]) == [name.as_str()] && quoted(row[2]) == *fields;
         if enums.iter().any(|row| inline(&row)) {
             continue;
         }
@@ -180,11 +243,20 @@ fn check_variants<T: Debug + serde::Serialize>(heading: &str, values: &[T]) {
     let mut found = BTreeMap::new();
     for value in values {
         let text = format!("{value:?}");
-        let name = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
-        found.insert(postcard::to_stdvec(value).expect("encodes")[0].to_string(), name);
+        let name = text
+            .split(|c: char| !c.is_alphanumeric())
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        found.insert(
+            postcard::to_stdvec(value).expect("encodes")[0].to_string(),
+            name,
+        );
     }
-    let documented: BTreeMap<_, _> =
-        table(heading).iter().map(|row| (row[0].to_owned(), quoted(row[1]).concat())).collect();
+    let documented: BTreeMap<_, _> = table(heading)
+        .iter()
+        .map(|row| (row[0].to_owned(), quoted(row[1]).concat()))
+        .collect();
     assert_eq!(documented, found, "variants of {heading}");
 }
 

@@ -1,21 +1,32 @@
 //! What is appended is what is read, in memory and in files, however it is cut up.
 
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+
 mod common;
 
 use common::{arbitrary, header, samples};
-use journal::{Bytes, Event, MemoryStorage, Out, RECORD_BYTES_MAX, Reader, Tail, WriteError, Writer, WriterOptions};
+use journal::{
+    Bytes, Event, MemoryStorage, Out, RECORD_BYTES_MAX, Reader, Tail, WriteError, Writer,
+    WriterOptions,
+};
 use proptest::prelude::*;
 
 fn options() -> impl Strategy<Value = WriterOptions> {
-    (0u64..4000, prop_oneof![Just(0usize), 0usize..100_000], any::<bool>(), 0u64..3).prop_map(
-        |(segment_bytes_max, buffered_bytes_max, compress, flush_ms)| WriterOptions {
-            segment_bytes_max,
-            buffered_bytes_max,
-            flush_ms,
-            writer_cpu: None,
-            compress,
-        },
+    (
+        0u64..4000,
+        prop_oneof![Just(0usize), 0usize..100_000],
+        any::<bool>(),
+        0u64..3,
     )
+        .prop_map(
+            |(segment_bytes_max, buffered_bytes_max, compress, flush_ms)| WriterOptions {
+                segment_bytes_max,
+                buffered_bytes_max,
+                flush_ms,
+                writer_cpu: None,
+                compress,
+            },
+        )
 }
 
 proptest! {
@@ -40,7 +51,8 @@ proptest! {
 fn every_kind_of_event_comes_back_from_files() {
     let dir = tempfile::tempdir().expect("a directory");
     let events = samples::all();
-    let mut writer = Writer::create(dir.path(), &header(), common::one_frame_each(500)).expect("begins");
+    let mut writer =
+        Writer::create(dir.path(), &header(), common::one_frame_each(500)).expect("begins");
     for event in &events {
         writer.append(event).expect("appends");
     }
@@ -50,23 +62,37 @@ fn every_kind_of_event_comes_back_from_files() {
     assert_eq!(reader.header(), &header());
     assert_eq!(reader.progress().1, summary.bytes_written);
     let (count, tail) = common::compare(&mut reader, &events);
-    assert_eq!((count, tail.expect("readable")), (events.len(), Tail::Whole));
-    assert_eq!(reader.progress(), (summary.bytes_written, summary.bytes_written));
+    assert_eq!(
+        (count, tail.expect("readable")),
+        (events.len(), Tail::Whole)
+    );
+    assert_eq!(
+        reader.progress(),
+        (summary.bytes_written, summary.bytes_written)
+    );
     assert_eq!(reader.position().0, events.len() as u64);
 }
 
 #[test]
 fn a_recording_is_not_overwritten() {
     let dir = tempfile::tempdir().expect("a directory");
-    Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins").finish().expect("finishes");
-    let error = Writer::create(dir.path(), &header(), WriterOptions::default()).expect_err("there is one");
-    assert!(error.to_string().contains("cannot create") && error.to_string().contains("exists"), "{error}");
+    Writer::create(dir.path(), &header(), WriterOptions::default())
+        .expect("begins")
+        .finish()
+        .expect("finishes");
+    let error =
+        Writer::create(dir.path(), &header(), WriterOptions::default()).expect_err("there is one");
+    assert!(
+        error.to_string().contains("cannot create") && error.to_string().contains("exists"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_was_flushed_can_be_read_while_more_is_to_come() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut writer = Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
+    let mut writer =
+        Writer::create(dir.path(), &header(), WriterOptions::default()).expect("begins");
     for number in 0..1000 {
         writer.append(&Event::Time(number)).expect("appends");
     }
@@ -78,7 +104,10 @@ fn what_was_flushed_can_be_read_while_more_is_to_come() {
     // The same reader goes on when there is more.
     writer.append(&Event::End(0)).expect("appends");
     writer.finish().expect("finishes");
-    assert_eq!(reader.next().expect("readable").map(|(index, _)| index.0), Some(1000));
+    assert_eq!(
+        reader.next().expect("readable").map(|(index, _)| index.0),
+        Some(1000)
+    );
     assert!(reader.next().expect("readable").is_none());
     assert_eq!(reader.tail(), Tail::Whole);
 }
@@ -88,18 +117,34 @@ fn a_record_at_the_limit_is_kept_and_one_beyond_it_ends_the_journal() {
     // Variant, address and length take six bytes.
     let most = vec![7u8; RECORD_BYTES_MAX - 6];
     let more = vec![7u8; RECORD_BYTES_MAX - 5];
-    let data = |data| Event::Data(Out { addr: 1, data: Bytes::from(data) });
+    let data = |data| {
+        Event::Data(Out {
+            addr: 1,
+            data: Bytes::from(data),
+        })
+    };
     let storage = MemoryStorage::new();
-    let mut writer = Writer::create_on(Box::new(storage.clone()), &header(), WriterOptions::default()).expect("begins");
+    let mut writer = Writer::create_on(
+        Box::new(storage.clone()),
+        &header(),
+        WriterOptions::default(),
+    )
+    .expect("begins");
     let events = [Event::Time(1), data(&most[..]), Event::Time(2)];
     for event in &events {
         writer.append(event).expect("appends");
     }
     assert!(writer.failure().is_none());
     let error = writer.append(&data(&more[..])).expect_err("too large");
-    assert!(matches!(error, WriteError::TooLarge { index } if index.0 == 3), "{error}");
+    assert!(
+        matches!(error, WriteError::TooLarge { index } if index.0 == 3),
+        "{error}"
+    );
     // An event is missing: none may follow it.
-    assert!(matches!(writer.append(&Event::Time(3)), Err(WriteError::TooLarge { .. })));
+    assert!(matches!(
+        writer.append(&Event::Time(3)),
+        Err(WriteError::TooLarge { .. })
+    ));
     assert!(matches!(writer.flush(), Err(WriteError::TooLarge { .. })));
     assert!(writer.failure().is_some());
     assert!(matches!(writer.finish(), Err(WriteError::TooLarge { .. })));
@@ -112,17 +157,34 @@ fn a_record_at_the_limit_is_kept_and_one_beyond_it_ends_the_journal() {
 fn a_header_beyond_the_limit_is_refused() {
     let mut large = header();
     large.machine.kernel = "x".repeat(journal::HEADER_BYTES_MAX);
-    let error = Writer::create_on(Box::new(MemoryStorage::new()), &large, WriterOptions::default());
+    let error = Writer::create_on(
+        Box::new(MemoryStorage::new()),
+        &large,
+        WriterOptions::default(),
+    );
     assert!(matches!(error, Err(WriteError::HeaderTooLarge)));
 }
 
 #[test]
 fn compression_shrinks_what_can_be_shrunk_and_nothing_else() {
-    let noise: Vec<u8> = (0u64..200_000).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 31) as u8).collect();
+    let noise: Vec<u8> = (0u64..200_000)
+        .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 31) as u8)
+        .collect();
     let zeros = vec![0u8; 200_000];
     let size = |data: &[u8], compress| {
-        let events: Vec<_> = (0..10).map(|_| Event::Data(Out { addr: 0, data: Bytes::from(data) })).collect();
-        let options = WriterOptions { compress, flush_ms: 10_000, ..WriterOptions::default() };
+        let events: Vec<_> = (0..10)
+            .map(|_| {
+                Event::Data(Out {
+                    addr: 0,
+                    data: Bytes::from(data),
+                })
+            })
+            .collect();
+        let options = WriterOptions {
+            compress,
+            flush_ms: 10_000,
+            ..WriterOptions::default()
+        };
         let segments = common::segments(options, &events);
         let (count, _) = common::read_and_compare(&segments, &events);
         assert_eq!(count, 10);

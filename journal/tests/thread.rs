@@ -9,16 +9,27 @@ use std::time::Duration;
 /// The fields of the status of the journal's thread, of which there is one in this process.
 fn status(field: &str) -> String {
     let tasks = std::fs::read_dir("/proc/self/task").expect("tasks");
-    let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
-    let status = statuses.into_iter().find(|status| status.starts_with("Name:\tjournal\n")).expect("the thread");
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
+    let statuses =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let status = statuses
+        .into_iter()
+        .find(|status| status.starts_with("Name:\tjournal\n"))
+        .expect("the thread");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .expect("the field");
     line.trim().into()
 }
 
 #[test]
 fn it_blocks_signals_and_sleeps_while_idle() {
-    let options = WriterOptions { writer_cpu: Some(first_cpu()), ..WriterOptions::default() };
-    let mut writer = Writer::create_on(Box::new(MemoryStorage::new()), &header(), options).expect("begins");
+    let options = WriterOptions {
+        writer_cpu: Some(first_cpu()),
+        ..WriterOptions::default()
+    };
+    let mut writer =
+        Writer::create_on(Box::new(MemoryStorage::new()), &header(), options).expect("begins");
     writer.append(&Event::Time(1)).expect("appends");
     writer.flush().expect("flushes");
     std::thread::sleep(Duration::from_millis(60));
@@ -29,18 +40,30 @@ fn it_blocks_signals_and_sleeps_while_idle() {
     assert_eq!(blocked & can_be, can_be, "{blocked:x}");
     assert_eq!(status("Cpus_allowed_list:"), first_cpu().to_string());
     let ours = nix::sys::signal::SigSet::thread_get_mask().expect("a mask");
-    assert!(!ours.contains(nix::sys::signal::Signal::SIGTERM), "this thread's mask is as before");
+    assert!(
+        !ours.contains(nix::sys::signal::Signal::SIGTERM),
+        "this thread's mask is as before"
+    );
 
-    let wakes = || status("voluntary_ctxt_switches:").parse::<u64>().expect("a number");
+    let wakes = || {
+        status("voluntary_ctxt_switches:")
+            .parse::<u64>()
+            .expect("a number")
+    };
     let before = wakes();
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(wakes(), before, "it ran while nothing was appended");
     writer.append(&Event::Time(2)).expect("appends");
     std::thread::sleep(Duration::from_millis(100));
-    assert!(wakes() > before, "it did not run though something was appended");
+    assert!(
+        wakes() > before,
+        "it did not run though something was appended"
+    );
 }
 
 fn first_cpu() -> usize {
     let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("affinity");
-    (0..nix::sched::CpuSet::count()).find(|&cpu| set.is_set(cpu).unwrap_or(false)).expect("a CPU")
+    (0..nix::sched::CpuSet::count())
+        .find(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .expect("a CPU")
 }

@@ -19,7 +19,9 @@ const RANGE_BYTES_MAX: u64 = 1 << 30;
 pub(super) fn reopen(file: &File) -> Option<File> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    open(path.as_str(), flags, Mode::empty()).ok().map(File::from)
+    open(path.as_str(), flags, Mode::empty())
+        .ok()
+        .map(File::from)
 }
 
 /// Names a file in messages.
@@ -52,20 +54,31 @@ fn next_data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
     if at >= size {
         return None;
     }
-    let seek = |at: u64, whence| lseek(file, i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?, whence);
+    let seek = |at: u64, whence| {
+        lseek(
+            file,
+            i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?,
+            whence,
+        )
+    };
     let start = match seek(at, Whence::SeekData) {
         Ok(start) => u64::try_from(start).unwrap_or(at),
         Err(Errno::ENXIO) => return None,
         Err(_) => return Some((at, size)),
     };
-    let end = seek(start, Whence::SeekHole).ok().and_then(|end| u64::try_from(end).ok()).unwrap_or(size);
+    let end = seek(start, Whence::SeekHole)
+        .ok()
+        .and_then(|end| u64::try_from(end).ok())
+        .unwrap_or(size);
     (start < size).then_some((start, end.clamp(start, size)))
 }
 
 fn copy_range(from: &File, to: &File, start: u64, end: u64) -> io::Result<()> {
     let mut at = start;
     while at < end {
-        let (Ok(mut from_at), Ok(mut to_at)) = (i64::try_from(at), i64::try_from(at)) else { break };
+        let (Ok(mut from_at), Ok(mut to_at)) = (i64::try_from(at), i64::try_from(at)) else {
+            break;
+        };
         let want = usize::try_from((end - at).min(RANGE_BYTES_MAX)).unwrap_or(usize::MAX);
         match copy_file_range(from, Some(&mut from_at), to, Some(&mut to_at), want) {
             Ok(len) if len > 0 => at += len as u64,

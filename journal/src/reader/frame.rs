@@ -14,7 +14,9 @@ impl Reader {
         }
         let cut_short = || Ok(Found::CutShort("a frame is cut short"));
         let mut bytes = [0; FRAME_HEAD_BYTES];
-        if left < FRAME_HEAD_BYTES as u64 || !self.source.read_exact_at(segment, offset, &mut bytes)? {
+        if left < FRAME_HEAD_BYTES as u64
+            || !self.source.read_exact_at(segment, offset, &mut bytes)?
+        {
             return cut_short();
         }
         let head = match FrameHead::decode(&bytes) {
@@ -30,7 +32,10 @@ impl Reader {
             Codec::Lz4 => &mut frame.packed,
         };
         payload.resize(head.payload_len as usize, 0);
-        if !self.source.read_exact_at(segment, offset + FRAME_HEAD_BYTES as u64, payload)? {
+        if !self
+            .source
+            .read_exact_at(segment, offset + FRAME_HEAD_BYTES as u64, payload)?
+        {
             return cut_short();
         }
         if FrameHead::checksum(self.seed, &bytes, payload) != head.crc {

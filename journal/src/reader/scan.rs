@@ -32,10 +32,15 @@ pub(super) fn frame_follows(
         // A head that begins in the window's last bytes is seen again in the next one.
         let starts = size - FRAME_HEAD_BYTES + 1;
         for at in 0..starts {
-            let Some(bytes) = window[at..].first_chunk() else { break };
-            let Ok(head) = FrameHead::decode(bytes) else { continue };
+            let Some(bytes) = window[at..].first_chunk() else {
+                break;
+            };
+            let Ok(head) = FrameHead::decode(bytes) else {
+                continue;
+            };
             let payload_at = start + (at + FRAME_HEAD_BYTES) as u64;
-            if head.first_event < first_event_min || u64::from(head.payload_len) > len - payload_at {
+            if head.first_event < first_event_min || u64::from(head.payload_len) > len - payload_at
+            {
                 continue;
             }
             checked += u64::from(head.payload_len);

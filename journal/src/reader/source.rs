@@ -13,7 +13,12 @@ pub(super) trait Source: Send + std::fmt::Debug {
     /// Bytes of a segment by now; `None` if it does not exist.
     fn len(&self, number: u32) -> Result<Option<u64>, ReadError>;
     /// Fills `buffer` from `offset`; `false` if the segment does not reach that far.
-    fn read_exact_at(&mut self, number: u32, offset: u64, buffer: &mut [u8]) -> Result<bool, ReadError>;
+    fn read_exact_at(
+        &mut self,
+        number: u32,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<bool, ReadError>;
     /// The highest number of a segment.
     fn last(&self) -> Result<Option<u32>, ReadError>;
     /// Whether it is still being written.
@@ -33,11 +38,17 @@ pub(super) struct FileSource {
 
 impl FileSource {
     pub fn open(dir: &Path) -> Result<Self, ReadError> {
-        Ok(Self { dir: dir.into(), open: None })
+        Ok(Self {
+            dir: dir.into(),
+            open: None,
+        })
     }
 
     fn error(&self, number: u32, error: io::Error) -> ReadError {
-        ReadError::Io { path: self.path(number), error }
+        ReadError::Io {
+            path: self.path(number),
+            error,
+        }
     }
 }
 
@@ -54,12 +65,21 @@ impl Source for FileSource {
         }
     }
 
-    fn read_exact_at(&mut self, number: u32, offset: u64, buffer: &mut [u8]) -> Result<bool, ReadError> {
+    fn read_exact_at(
+        &mut self,
+        number: u32,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<bool, ReadError> {
         let result = match &mut self.open {
             Some((open, file)) if *open == number => file.read_exact_at(buffer, offset),
             _ => {
-                let file = File::open(self.path(number)).map_err(|error| self.error(number, error))?;
-                self.open.insert((number, file)).1.read_exact_at(buffer, offset)
+                let file =
+                    File::open(self.path(number)).map_err(|error| self.error(number, error))?;
+                self.open
+                    .insert((number, file))
+                    .1
+                    .read_exact_at(buffer, offset)
             }
         };
         match result {
@@ -78,11 +98,17 @@ impl Source for FileSource {
             }
             Ok(last)
         };
-        read().map_err(|error| ReadError::Io { path: dir.clone(), error })
+        read().map_err(|error| ReadError::Io {
+            path: dir.clone(),
+            error,
+        })
     }
 
     fn live(&self) -> Result<bool, ReadError> {
-        let failed = |error| ReadError::Io { path: self.dir.join(JOURNAL_DIR).join(crate::LOCK_FILE), error };
+        let failed = |error| ReadError::Io {
+            path: self.dir.join(JOURNAL_DIR).join(crate::LOCK_FILE),
+            error,
+        };
         Ok(live::writer_of(&self.dir).map_err(failed)?.is_some())
     }
 
@@ -112,15 +138,28 @@ impl Source for MemorySource {
         Ok(self.segment(number).map(|bytes| bytes.len() as u64))
     }
 
-    fn read_exact_at(&mut self, number: u32, offset: u64, buffer: &mut [u8]) -> Result<bool, ReadError> {
-        let rest = self.segment(number).and_then(|bytes| bytes.get(usize::try_from(offset).ok()?..));
-        let Some(bytes) = rest.and_then(|rest| rest.get(..buffer.len())) else { return Ok(false) };
+    fn read_exact_at(
+        &mut self,
+        number: u32,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<bool, ReadError> {
+        let rest = self
+            .segment(number)
+            .and_then(|bytes| bytes.get(usize::try_from(offset).ok()?..));
+        let Some(bytes) = rest.and_then(|rest| rest.get(..buffer.len())) else {
+            return Ok(false);
+        };
         buffer.copy_from_slice(bytes);
         Ok(true)
     }
 
     fn last(&self) -> Result<Option<u32>, ReadError> {
-        Ok(self.segments.len().checked_sub(1).and_then(|last| u32::try_from(last).ok()))
+        Ok(self
+            .segments
+            .len()
+            .checked_sub(1)
+            .and_then(|last| u32::try_from(last).ok()))
     }
 
     fn live(&self) -> Result<bool, ReadError> {

@@ -25,14 +25,21 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { deadline: None, pause: PAUSE_FIRST }
+        Self {
+            deadline: None,
+            pause: PAUSE_FIRST,
+        }
     }
 }
 
 impl Patience {
     /// Pauses; `false` when there is no point in looking again.
     pub fn wait(&mut self, follow: &Follow) -> bool {
-        if follow.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+        if follow
+            .cancel
+            .as_ref()
+            .is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+        {
             return false;
         }
         let now = Instant::now();

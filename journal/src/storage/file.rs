@@ -37,19 +37,35 @@ impl FileStorage {
         let dir = dir.join(JOURNAL_DIR);
         DirBuilder::new().mode(0o700).create(&dir)?;
         let lock = WriterLock::take(&dir)?;
-        Ok(Self { dir, current: None, _lock: lock })
+        Ok(Self {
+            dir,
+            current: None,
+            _lock: lock,
+        })
     }
 
     fn current(&mut self) -> io::Result<&mut Segment> {
-        self.current.as_mut().ok_or_else(|| io::Error::other("no segment was begun"))
+        self.current
+            .as_mut()
+            .ok_or_else(|| io::Error::other("no segment was begun"))
     }
 }
 
 impl Storage for FileStorage {
     fn create_segment(&mut self, number: u32) -> io::Result<()> {
         let path = self.dir.join(segment_name(number));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        self.current = Some(Segment { file, path, len: 0, begun: 0, name_synced: false });
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        self.current = Some(Segment {
+            file,
+            path,
+            len: 0,
+            begun: 0,
+            name_synced: false,
+        });
         Ok(())
     }
 
@@ -84,6 +100,8 @@ impl Storage for FileStorage {
     }
 
     fn path(&self) -> PathBuf {
-        self.current.as_ref().map_or_else(|| self.dir.clone(), |segment| segment.path.clone())
+        self.current
+            .as_ref()
+            .map_or_else(|| self.dir.clone(), |segment| segment.path.clone())
     }
 }

@@ -93,7 +93,9 @@ impl Inner {
     }
 
     fn current(&mut self) -> io::Result<&mut Vec<u8>> {
-        self.segments.last_mut().ok_or_else(|| io::Error::other("no segment was begun"))
+        self.segments
+            .last_mut()
+            .ok_or_else(|| io::Error::other("no segment was begun"))
     }
 }
 
@@ -101,7 +103,9 @@ impl Storage for MemoryStorage {
     fn create_segment(&mut self, _number: u32) -> io::Result<()> {
         let mut inner = self.lock();
         inner.call()?;
-        if inner.keep_last_only && let Some(last) = inner.segments.last_mut() {
+        if inner.keep_last_only
+            && let Some(last) = inner.segments.last_mut()
+        {
             last.clear();
         } else {
             inner.segments.push(Vec::new());

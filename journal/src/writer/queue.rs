@@ -96,7 +96,9 @@ impl Queue {
     }
 
     fn check(&self) -> Result<(), WriteError> {
-        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
+        self.failure
+            .get()
+            .map_or(Ok(()), |error| Err(error.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +137,11 @@ impl Queue {
         // Room for the record that fills the batch, if it is not a large one.
         bytes.reserve(self.batch_bytes + self.batch_bytes / 8 + FRAME_HEAD_BYTES);
         bytes.resize(FRAME_HEAD_BYTES, 0);
-        state.current = Batch { bytes, first_event: index.0, count: 0 };
+        state.current = Batch {
+            bytes,
+            first_event: index.0,
+            count: 0,
+        };
         if state.sleep == Sleep::UntilWork {
             self.wake(state);
         }
@@ -162,7 +168,10 @@ impl Queue {
     fn wait(&self, mut state: MutexGuard<'_, State>, want: Want) -> Result<(), WriteError> {
         state.want = want;
         while state.want != Want::Nothing && self.failure.get().is_none() {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .done
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
         self.check()
@@ -204,12 +213,19 @@ impl Queue {
                     return None;
                 }
                 state.sleep = Sleep::UntilWork;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             } else if patience.is_zero() {
                 state.push_current();
             } else {
                 state.sleep = Sleep::UntilFull;
-                state = self.work.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+                state = self
+                    .work
+                    .wait_timeout(state, patience)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
                 // A spurious end of the wait only means a smaller frame.
                 patience = Duration::ZERO;
             }

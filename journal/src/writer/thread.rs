@@ -2,9 +2,9 @@
 
 use super::queue::{Batch, Queue};
 use super::{Summary, WriteError, WriterOptions};
+use crate::Storage;
 use crate::compress::Adaptive;
 use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead, encode_segment_head};
-use crate::Storage;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
@@ -21,9 +21,20 @@ pub(super) fn start(
 ) -> Result<JoinHandle<Option<Summary>>, WriteError> {
     let cpu = options.writer_cpu;
     let seed = crc32c::crc32c(&header);
-    let mut segments = Segments { storage, header, seed, options, len: 0, summary: Summary::default() };
+    let mut segments = Segments {
+        storage,
+        header,
+        seed,
+        options,
+        len: 0,
+        summary: Summary::default(),
+    };
     segments.begin(0)?;
-    let mut output = Output { segments, adaptive: Adaptive::default(), packed: Vec::new() };
+    let mut output = Output {
+        segments,
+        adaptive: Adaptive::default(),
+        packed: Vec::new(),
+    };
     let path = output.segments.storage.path();
     let failed = |error| WriteError::io("start the thread that writes", path, error);
     // Signals are for the thread that traces: this one starts with all of them blocked.
@@ -112,7 +123,8 @@ impl Output {
 }
 
 fn frame_len(len: usize) -> u32 {
-    u32::try_from(len).expect("a batch is one record over its limit at most, and both are far below 4 GiB")
+    u32::try_from(len)
+        .expect("a batch is one record over its limit at most, and both are far below 4 GiB")
 }
 
 struct Segments {
@@ -131,7 +143,9 @@ impl Segments {
     fn begin(&mut self, first_event: u64) -> Result<(), WriteError> {
         let number = self.summary.segments;
         let head = encode_segment_head(number, first_event, &self.header);
-        self.storage.create_segment(number).map_err(|error| self.error("create", error))?;
+        self.storage
+            .create_segment(number)
+            .map_err(|error| self.error("create", error))?;
         self.len = 0;
         self.summary.segments += 1;
         self.write_whole(&head)
@@ -160,7 +174,9 @@ impl Segments {
     }
 
     fn sync(&mut self) -> Result<(), WriteError> {
-        self.storage.sync().map_err(|error| self.error("sync", error))
+        self.storage
+            .sync()
+            .map_err(|error| self.error("sync", error))
     }
 
     fn error(&self, doing: &'static str, error: io::Error) -> WriteError {

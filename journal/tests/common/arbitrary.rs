@@ -1,8 +1,8 @@
 //! Strategies for arbitrary events.
 
 use journal::{
-    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave, Mapping, ObjectId, Out,
-    Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave,
+    Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -35,7 +35,12 @@ fn signature() -> impl Strategy<Value = Signature> {
 
 fn regs() -> impl Strategy<Value = Regs> {
     (vec(number(), 6), number(), number(), number()).prop_map(|(args, rax, rip, rsp)| {
-        let mut regs = Regs { rax, rip, rsp, ..Regs::default() };
+        let mut regs = Regs {
+            rax,
+            rip,
+            rsp,
+            ..Regs::default()
+        };
         for (index, value) in args.into_iter().enumerate() {
             regs.set_arg(index, value);
         }
@@ -50,13 +55,15 @@ fn position() -> impl Strategy<Value = Position> {
         Just(Counter::Software),
         Just(Counter::Stepped),
     ];
-    (number(), number(), number(), signature(), counter).prop_map(|(sync, rcb, ip, signature, counter)| Position {
-        sync: SyncIndex(sync),
-        rcb: Rcb(rcb),
-        ip,
-        signature,
-        counter,
-    })
+    (number(), number(), number(), signature(), counter).prop_map(
+        |(sync, rcb, ip, signature, counter)| Position {
+            sync: SyncIndex(sync),
+            rcb: Rcb(rcb),
+            ip,
+            signature,
+            counter,
+        },
+    )
 }
 
 fn out() -> impl Strategy<Value = Out<'static>> {
@@ -70,19 +77,44 @@ fn write() -> impl Strategy<Value = Write<'static>> {
 fn source() -> impl Strategy<Value = Source> {
     prop_oneof![
         Just(Source::Zero),
-        (small(), number()).prop_map(|(id, offset)| Source::File { id: FileId(id), offset }),
-        (small(), number()).prop_map(|(id, offset)| Source::Object { id: ObjectId(id), offset }),
+        (small(), number()).prop_map(|(id, offset)| Source::File {
+            id: FileId(id),
+            offset
+        }),
+        (small(), number()).prop_map(|(id, offset)| Source::Object {
+            id: ObjectId(id),
+            offset
+        }),
     ]
 }
 
 fn mapping() -> impl Strategy<Value = Mapping> {
-    (number(), number(), small(), small(), source())
-        .prop_map(|(start, end, prot, flags, source)| Mapping { start, end, prot, flags, source })
+    (number(), number(), small(), small(), source()).prop_map(
+        |(start, end, prot, flags, source)| Mapping {
+            start,
+            end,
+            prot,
+            flags,
+            source,
+        },
+    )
 }
 
 fn exec() -> impl Strategy<Value = Exec<'static>> {
-    (bytes(), tid(), regs(), vec(mapping(), 0..4), vec(out(), 0..3))
-        .prop_map(|(path, former, regs, maps, content)| Exec { path, former, regs, maps, content })
+    (
+        bytes(),
+        tid(),
+        regs(),
+        vec(mapping(), 0..4),
+        vec(out(), 0..3),
+    )
+        .prop_map(|(path, former, regs, maps, content)| Exec {
+            path,
+            former,
+            regs,
+            maps,
+            content,
+        })
 }
 
 fn effect() -> impl Strategy<Value = Effect<'static>> {
@@ -95,7 +127,11 @@ fn effect() -> impl Strategy<Value = Effect<'static>> {
         (id(), number(), option::of(small().prop_map(FileId)))
             .prop_map(|(id, size, content)| Effect::Object { id, size, content }),
         (id(), number()).prop_map(|(id, size)| Effect::Resize { id, size }),
-        (id(), number(), bytes()).prop_map(|(id, offset, data)| Effect::ObjectWrite { id, offset, data }),
+        (id(), number(), bytes()).prop_map(|(id, offset, data)| Effect::ObjectWrite {
+            id,
+            offset,
+            data
+        }),
         (any::<u8>(), bytes()).prop_map(|(stream, data)| Effect::Echo { stream, data }),
         id().prop_map(|id| Effect::Forget { id }),
     ]
@@ -104,20 +140,39 @@ fn effect() -> impl Strategy<Value = Effect<'static>> {
 fn args() -> impl Strategy<Value = Args> {
     (proptest::array::uniform6(number()), 0usize..=6).prop_map(|(values, len)| {
         // What is not taken does not come back.
-        Args::new(std::array::from_fn(|index| if index < len { values[index] } else { 0 }), len)
+        Args::new(
+            std::array::from_fn(|index| if index < len { values[index] } else { 0 }),
+            len,
+        )
     })
 }
 
 fn enter() -> impl Strategy<Value = Enter<'static>> {
-    let input = (number(), number(), any::<u32>(), bytes())
-        .prop_map(|(addr, len, sum, head)| In { addr, len, sum, head });
-    (small(), args(), number(), signature(), vec(input, 0..3))
-        .prop_map(|(nr, args, ip, signature, ins)| Enter { nr, args, ip, signature, ins })
+    let input = (number(), number(), any::<u32>(), bytes()).prop_map(|(addr, len, sum, head)| In {
+        addr,
+        len,
+        sum,
+        head,
+    });
+    (small(), args(), number(), signature(), vec(input, 0..3)).prop_map(
+        |(nr, args, ip, signature, ins)| Enter {
+            nr,
+            args,
+            ip,
+            signature,
+            ins,
+        },
+    )
 }
 
 fn leave() -> impl Strategy<Value = Leave<'static>> {
-    (any::<i64>(), vec(out(), 0..3), vec(effect(), 0..3))
-        .prop_map(|(result, outs, effects)| Leave { result, outs, effects })
+    (any::<i64>(), vec(out(), 0..3), vec(effect(), 0..3)).prop_map(|(result, outs, effects)| {
+        Leave {
+            result,
+            outs,
+            effects,
+        }
+    })
 }
 
 fn signal() -> impl Strategy<Value = Signal<'static>> {
@@ -144,22 +199,54 @@ fn trap() -> impl Strategy<Value = Trap> {
         Just(TrapKind::Rdseed),
         Just(TrapKind::Cpuid),
     ];
-    (kind, number(), signature(), number(), number())
-        .prop_map(|(kind, ip, signature, value, aux)| Trap { kind, ip, signature, value, aux })
+    (kind, number(), signature(), number(), number()).prop_map(
+        |(kind, ip, signature, value, aux)| Trap {
+            kind,
+            ip,
+            signature,
+            value,
+            aux,
+        },
+    )
 }
 
 fn start() -> impl Strategy<Value = Start<'static>> {
-    (tid(), bytes(), vec(bytes(), 0..4), vec(bytes(), 0..4), bytes())
-        .prop_map(|(tid, program, argv, envp, cwd)| Start { tid, program, argv, envp, cwd })
+    (
+        tid(),
+        bytes(),
+        vec(bytes(), 0..4),
+        vec(bytes(), 0..4),
+        bytes(),
+    )
+        .prop_map(|(tid, program, argv, envp, cwd)| Start {
+            tid,
+            program,
+            argv,
+            envp,
+            cwd,
+        })
 }
 
 /// Any event but [`Event::End`], which may only be the last.
 pub fn event() -> impl Strategy<Value = Event<'static>> {
-    let spawn = (tid(), number(), regs(), vec(write(), 0..3))
-        .prop_map(|(tid, flags, regs, writes)| Spawn { tid, flags, regs, writes });
-    let end = (any::<i32>(), vec(write(), 0..3)).prop_map(|(status, writes)| ThreadEnd { status, writes });
-    let file = (small(), any::<u128>(), number(), bytes())
-        .prop_map(|(id, hash, size, path)| KeptFile { id: FileId(id), hash, size, path });
+    let spawn =
+        (tid(), number(), regs(), vec(write(), 0..3)).prop_map(|(tid, flags, regs, writes)| {
+            Spawn {
+                tid,
+                flags,
+                regs,
+                writes,
+            }
+        });
+    let end = (any::<i32>(), vec(write(), 0..3))
+        .prop_map(|(status, writes)| ThreadEnd { status, writes });
+    let file =
+        (small(), any::<u128>(), number(), bytes()).prop_map(|(id, hash, size, path)| KeptFile {
+            id: FileId(id),
+            hash,
+            size,
+            path,
+        });
     prop_oneof![
         1 => start().prop_map(Event::Start),
         4 => tid().prop_map(Event::Switch),

@@ -5,7 +5,8 @@ pub mod arbitrary;
 pub mod samples;
 
 use journal::{
-    Event, FORMAT_VERSION, Header, Machine, MemoryStorage, ReadError, Reader, Summary, Tail, Writer, WriterOptions,
+    Event, FORMAT_VERSION, Header, Machine, MemoryStorage, ReadError, Reader, Summary, Tail,
+    Writer, WriterOptions,
 };
 
 pub fn header() -> Header {
@@ -32,11 +33,16 @@ pub fn header() -> Header {
 
 /// Written with one frame per event.
 pub fn one_frame_each(segment_bytes_max: u64) -> WriterOptions {
-    WriterOptions { segment_bytes_max, buffered_bytes_max: 0, ..WriterOptions::default() }
+    WriterOptions {
+        segment_bytes_max,
+        buffered_bytes_max: 0,
+        ..WriterOptions::default()
+    }
 }
 
 pub fn write(storage: &MemoryStorage, options: WriterOptions, events: &[Event<'_>]) -> Summary {
-    let mut writer = Writer::create_on(Box::new(storage.clone()), &header(), options).expect("begins");
+    let mut writer =
+        Writer::create_on(Box::new(storage.clone()), &header(), options).expect("begins");
     for (number, event) in events.iter().enumerate() {
         assert_eq!(writer.append(event).expect("appends").0, number as u64);
     }
@@ -73,7 +79,10 @@ pub fn compare(reader: &mut Reader, expected: &[Event<'_>]) -> (usize, Result<Ta
     }
 }
 
-pub fn read_and_compare(segments: &[Vec<u8>], expected: &[Event<'_>]) -> (usize, Result<Tail, ReadError>) {
+pub fn read_and_compare(
+    segments: &[Vec<u8>],
+    expected: &[Event<'_>],
+) -> (usize, Result<Tail, ReadError>) {
     match Reader::from_segments(segments.to_vec()) {
         Ok(mut reader) => compare(&mut reader, expected),
         Err(error) => (0, Err(error)),

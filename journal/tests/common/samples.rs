@@ -1,8 +1,8 @@
 //! One event of every kind, with every variant of what it can contain.
 
 use journal::{
-    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave, Mapping, ObjectId, Out,
-    Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave,
+    Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -11,51 +11,116 @@ fn bytes(text: &str) -> Bytes<'static> {
 }
 
 fn regs() -> Regs {
-    Regs { rax: 1, rip: 0x40_1000, rsp: 0x7fff_0000, cs: 0x33, ss: 0x2b, eflags: 0x246, ..Regs::default() }
+    Regs {
+        rax: 1,
+        rip: 0x40_1000,
+        rsp: 0x7fff_0000,
+        cs: 0x33,
+        ss: 0x2b,
+        eflags: 0x246,
+        ..Regs::default()
+    }
 }
 
 fn out() -> Out<'static> {
-    Out { addr: 0x7fff_1000, data: bytes("hello") }
+    Out {
+        addr: 0x7fff_1000,
+        data: bytes("hello"),
+    }
 }
 
 fn writes() -> Vec<Write<'static>> {
-    vec![Write { tid: Tid(7), addr: 0x1000, data: bytes("\0\0\0\0") }]
+    vec![Write {
+        tid: Tid(7),
+        addr: 0x1000,
+        data: bytes("\0\0\0\0"),
+    }]
 }
 
 pub fn sources() -> Vec<Source> {
     vec![
         Source::Zero,
-        Source::File { id: FileId(1), offset: 4096 },
-        Source::Object { id: ObjectId(2), offset: 8192 },
+        Source::File {
+            id: FileId(1),
+            offset: 4096,
+        },
+        Source::Object {
+            id: ObjectId(2),
+            offset: 8192,
+        },
     ]
 }
 
 pub fn mappings() -> Vec<Mapping> {
-    let mapping = |source| Mapping { start: 0x40_0000, end: 0x40_2000, prot: 5, flags: 2, source };
+    let mapping = |source| Mapping {
+        start: 0x40_0000,
+        end: 0x40_2000,
+        prot: 5,
+        flags: 2,
+        source,
+    };
     sources().into_iter().map(mapping).collect()
 }
 
 pub fn counters() -> Vec<Counter> {
-    vec![Counter::SyncPoint, Counter::Hardware, Counter::Software, Counter::Stepped]
+    vec![
+        Counter::SyncPoint,
+        Counter::Hardware,
+        Counter::Software,
+        Counter::Stepped,
+    ]
 }
 
 pub fn positions() -> Vec<Position> {
-    let position =
-        |counter| Position { sync: SyncIndex(3), rcb: Rcb(200), ip: 0x40_1234, signature: Signature(0xdead_beef), counter };
+    let position = |counter| Position {
+        sync: SyncIndex(3),
+        rcb: Rcb(200),
+        ip: 0x40_1234,
+        signature: Signature(0xdead_beef),
+        counter,
+    };
     counters().into_iter().map(position).collect()
 }
 
 pub fn effects() -> Vec<Effect<'static>> {
-    let exec = Exec { path: bytes("/bin/true"), former: Tid(7), regs: regs(), maps: mappings(), content: vec![out()] };
+    let exec = Exec {
+        path: bytes("/bin/true"),
+        former: Tid(7),
+        regs: regs(),
+        maps: mappings(),
+        content: vec![out()],
+    };
     let mut effects = vec![
         Effect::Exec(exec),
         Effect::Regs(regs()),
-        Effect::Write(Write { tid: Tid(8), addr: 0x2000, data: bytes("x") }),
-        Effect::Object { id: ObjectId(1), size: 4096, content: None },
-        Effect::Object { id: ObjectId(2), size: 4096, content: Some(FileId(3)) },
-        Effect::Resize { id: ObjectId(1), size: 8192 },
-        Effect::ObjectWrite { id: ObjectId(1), offset: 16, data: bytes("shared") },
-        Effect::Echo { stream: 1, data: bytes("to stdout\n") },
+        Effect::Write(Write {
+            tid: Tid(8),
+            addr: 0x2000,
+            data: bytes("x"),
+        }),
+        Effect::Object {
+            id: ObjectId(1),
+            size: 4096,
+            content: None,
+        },
+        Effect::Object {
+            id: ObjectId(2),
+            size: 4096,
+            content: Some(FileId(3)),
+        },
+        Effect::Resize {
+            id: ObjectId(1),
+            size: 8192,
+        },
+        Effect::ObjectWrite {
+            id: ObjectId(1),
+            offset: 16,
+            data: bytes("shared"),
+        },
+        Effect::Echo {
+            stream: 1,
+            data: bytes("to stdout\n"),
+        },
         Effect::Forget { id: ObjectId(1) },
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
@@ -73,20 +138,49 @@ pub fn deliveries() -> Vec<Delivery> {
 }
 
 pub fn actions() -> Vec<Action<'static>> {
-    vec![Action::None, Action::Handler { frame: out(), regs: regs() }, Action::Fatal, Action::Stop]
+    vec![
+        Action::None,
+        Action::Handler {
+            frame: out(),
+            regs: regs(),
+        },
+        Action::Fatal,
+        Action::Stop,
+    ]
 }
 
 pub fn trap_kinds() -> Vec<TrapKind> {
-    vec![TrapKind::Rdtsc, TrapKind::Rdtscp, TrapKind::Rdrand, TrapKind::Rdseed, TrapKind::Cpuid]
+    vec![
+        TrapKind::Rdtsc,
+        TrapKind::Rdtscp,
+        TrapKind::Rdrand,
+        TrapKind::Rdseed,
+        TrapKind::Cpuid,
+    ]
 }
 
 pub fn enter() -> Enter<'static> {
-    let ins = vec![In { addr: 0x1000, len: 5, sum: 0x1234_5678, head: bytes("hello") }];
-    Enter { nr: 1, args: Args::new([1, 0x1000, 5, 0, 0, 0], 3), ip: 0x40_1002, signature: Signature(0xff), ins }
+    let ins = vec![In {
+        addr: 0x1000,
+        len: 5,
+        sum: 0x1234_5678,
+        head: bytes("hello"),
+    }];
+    Enter {
+        nr: 1,
+        args: Args::new([1, 0x1000, 5, 0, 0, 0], 3),
+        ip: 0x40_1002,
+        signature: Signature(0xff),
+        ins,
+    }
 }
 
 pub fn leave() -> Leave<'static> {
-    Leave { result: -512, outs: vec![out()], effects: effects() }
+    Leave {
+        result: -512,
+        outs: vec![out()],
+        effects: effects(),
+    }
 }
 
 /// A recording with everything in it, from the start to the end.
@@ -98,8 +192,18 @@ pub fn all() -> Vec<Event<'static>> {
         envp: vec![bytes("LANG=C")],
         cwd: bytes("/"),
     };
-    let file = KeptFile { id: FileId(1), hash: u128::MAX / 3, size: 1 << 40, path: bytes("/lib/x.so") };
-    let spawn = Spawn { tid: Tid(1001), flags: 0x3d_0f00, regs: regs(), writes: writes() };
+    let file = KeptFile {
+        id: FileId(1),
+        hash: u128::MAX / 3,
+        size: 1 << 40,
+        path: bytes("/lib/x.so"),
+    };
+    let spawn = Spawn {
+        tid: Tid(1001),
+        flags: 0x3d_0f00,
+        regs: regs(),
+        writes: writes(),
+    };
     let mut events = vec![
         Event::Start(start),
         Event::Switch(Tid(1000)),
@@ -111,13 +215,28 @@ pub fn all() -> Vec<Event<'static>> {
         Event::Spawn(spawn),
     ];
     for at in deliveries() {
-        events.extend(actions().into_iter().map(|action| Event::Signal(Signal { info: bytes("\x0b"), at, action })));
+        events.extend(actions().into_iter().map(|action| {
+            Event::Signal(Signal {
+                info: bytes("\x0b"),
+                at,
+                action,
+            })
+        }));
     }
     events.extend(trap_kinds().into_iter().map(|kind| {
-        Event::Trap(Trap { kind, ip: 0x40_1000, signature: Signature(2), value: u64::MAX, aux: 0 })
+        Event::Trap(Trap {
+            kind,
+            ip: 0x40_1000,
+            signature: Signature(2),
+            value: u64::MAX,
+            aux: 0,
+        })
     }));
     events.extend(positions().into_iter().map(Event::Preempt));
-    events.push(Event::ThreadEnd(ThreadEnd { status: 0, writes: writes() }));
+    events.push(Event::ThreadEnd(ThreadEnd {
+        status: 0,
+        writes: writes(),
+    }));
     events.push(Event::Time(1_700_000_000_000_000_000));
     events.push(Event::Note("io_uring is switched off — é".into()));
     events.push(Event::End(0));

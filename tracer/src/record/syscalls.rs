@@ -191,7 +191,8 @@ impl Session {
         };
         let result = regs.rax.cast_signed();
         if let Some(task) = self.tasks.get_mut(&tid) {
-            task.interrupted = is_restart(result).then_some((in_call.call.def.nr, in_call.call.args));
+            let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
+            task.interrupted = interrupted.then_some((in_call.call.def.nr, in_call.call.args));
         }
         if self.out.is_lost() {
             self.at_sync_point(tid, regs);
@@ -359,6 +360,11 @@ impl Session {
         if call.def.handler == Handler::Futex {
             self.futex_words(tid, call, &mut effects);
         }
+        if call.def.handler == Handler::Sigreturn {
+            // Its "result" is whatever the interrupted code had in `rax`.
+            effects.push(Effect::Regs(*regs));
+            return Ok((stopped, effects));
+        }
         if is_error(result) {
             return Ok((stopped, effects));
         }
@@ -368,7 +374,7 @@ impl Session {
                 self.made_executable(tid, arg(0), arg(1), &mut effects)?;
             }
             Handler::Shmat => self.attached(tid, call, result.cast_unsigned(), &mut effects)?,
-            Handler::ArchPrctl | Handler::Sigreturn => effects.push(Effect::Regs(*regs)),
+            Handler::ArchPrctl => effects.push(Effect::Regs(*regs)),
             Handler::Affinity => self.show_affinity(tid, call, result)?,
             Handler::SetRobustList => {
                 if let Some(task) = self.tasks.get_mut(&tid) {

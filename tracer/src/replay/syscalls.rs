@@ -116,6 +116,9 @@ impl Session {
         self.inject(tid, &in_call, leave.result)?;
         let task = self.task(tid)?;
         if let Some(regs) = result_regs {
+            // Of a return from a handler, the "result" is no result.
+            task.restart = None;
+            task.interrupted = None;
             task.regs = regs;
             task.regs.orig_rax = u64::MAX;
         }

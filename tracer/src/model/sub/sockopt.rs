@@ -56,9 +56,9 @@ const FILTER_BACK: Kind = out_mem(
 /// The kernel stores the label that it chose.
 const FLOW_LABEL: Kind = inout_mem(count(4, 1), Shape::Opaque).on_error();
 /// `struct ipt_replace`: the kernel stores the old counters where it points to.
-const IP_TABLE: Kind = nested(set(Shape::Opaque).on_error(), 88, 84, 4, 16, Dir::Out);
+const IP_TABLE: Kind = nested(set(Shape::Opaque), 88, 84, 4, 16, Dir::Out);
 /// `struct arpt_replace`.
-const ARP_TABLE: Kind = nested(set(Shape::Opaque).on_error(), 72, 68, 4, 16, Dir::Out);
+const ARP_TABLE: Kind = nested(set(Shape::Opaque), 72, 68, 4, 16, Dir::Out);
 
 const fn set(shape: Shape) -> Kind {
     in_mem(count(4, 1), shape)

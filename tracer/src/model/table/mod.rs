@@ -2,6 +2,7 @@
 
 pub mod dsl;
 mod high;
+mod high2;
 mod low;
 mod low2;
 mod pending;
@@ -37,7 +38,7 @@ fn by_number() -> &'static [Option<&'static Syscall>] {
     static NUMBERS: OnceLock<Vec<Option<&'static Syscall>>> = OnceLock::new();
     NUMBERS.get_or_init(|| {
         let mut slots = vec![None; NUMBERS_MAX];
-        for syscall in [low::TABLE, low2::TABLE, high::TABLE].into_iter().flatten() {
+        for syscall in [low::TABLE, low2::TABLE, high::TABLE, high2::TABLE].into_iter().flatten() {
             if let Some(slot) = slots.get_mut(syscall.nr as usize) {
                 *slot = Some(syscall);
             }

@@ -65,7 +65,7 @@ fn indices(kind: &Kind) -> Vec<u8> {
 fn every_entry_is_found_by_number_and_by_name() {
     let mut names = HashMap::new();
     let mut numbers = HashMap::new();
-    for syscall in [super::low::TABLE, super::low2::TABLE, super::high::TABLE].into_iter().flatten() {
+    for syscall in [super::low::TABLE, super::low2::TABLE, super::high::TABLE, super::high2::TABLE].into_iter().flatten() {
         assert!(names.insert(syscall.name, syscall.nr).is_none(), "{} stands twice", syscall.name);
         assert!(numbers.insert(syscall.nr, syscall.name).is_none(), "{} stands twice", syscall.nr);
         assert!(std::ptr::eq(lookup(syscall.nr).expect("by number"), syscall));
