@@ -270,6 +270,13 @@ pub enum Effect<'a> {
         /// Which one.
         id: ObjectId,
     },
+    /// A shared memory object has the content of a kept file now, up to its size.
+    Fill {
+        /// Which one.
+        id: ObjectId,
+        /// What it contains.
+        content: FileId,
+    },
 }
 
 /// A new thread or process.

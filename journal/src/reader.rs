@@ -191,16 +191,14 @@ impl Reader {
                 self.next_segment(found, len)?;
                 continue;
             }
-            if let Some(last) = self.source.last()?.filter(|&last| last > segment) {
-                // Unless it came into being since the look above.
-                if last == segment + 1 {
+            if self.source.last()? > Some(segment) {
+                let number = segment + 1;
+                // A writer may have begun several since the look above, but in order.
+                if self.source.len(number)?.is_some() {
                     continue;
                 }
-                let path = self.source.path(segment + 1);
-                return Err(ReadError::MissingSegment {
-                    path,
-                    number: segment + 1,
-                });
+                let path = self.source.path(number);
+                return Err(ReadError::MissingSegment { path, number });
             }
             self.tail = self.tail_at(found, len, live)?;
             let wait = self

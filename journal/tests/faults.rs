@@ -70,7 +70,7 @@ fn failing_at_any_call_loses_nothing_that_was_flushed() {
     let options = || one_frame_each(500);
     let good = MemoryStorage::new();
     assert!(record(&good, options(), &events).1.is_ok());
-    assert!(good.syncs() as usize == good.segments().len());
+    assert_eq!(good.syncs(), good.segments().len() as u64);
     for call in 0..good.calls() {
         let storage = MemoryStorage::new().failing_at_call(call);
         let (safe, result) = record(&storage, options(), &events);

@@ -50,7 +50,7 @@ fn format_1_is_read_and_written_as_ever() {
     };
     let written = common::segments(options, &events).remove(0);
     let golden = golden("v1.ftj", &written);
-    let (count, tail) = common::read_and_compare(&[golden.clone()], &events);
+    let (count, tail) = common::read_and_compare(std::slice::from_ref(&golden), &events);
     assert_eq!(
         (count, tail.expect("readable")),
         (events.len(), Tail::Whole)

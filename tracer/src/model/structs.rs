@@ -464,7 +464,7 @@ mod tests {
             };
         }
         same! {
-            Time time_t, Timespec timespec, Timeval timeval, Timezone timezone,
+            Time time_t, Timespec timespec, Timeval timeval,
             Itimerval itimerval, Itimerspec itimerspec, Utimbuf utimbuf, Tms tms, Timex timex,
             Stat stat, Statx statx, Statfs statfs, Flock flock, Iovec iovec, OpenHow open_how,
             FileHandle file_handle, InotifyEvent inotify_event,

@@ -356,19 +356,14 @@ pub enum FileChange {
         /// Index of the offset argument, if it takes one by value.
         offset: Option<u8>,
     },
-    /// It may change the length, or any range, of the file of descriptor argument `fd`
-    /// (ftruncate, fallocate, copy_file_range with its own offsets).
+    /// It may change any range, and the length, of the file of descriptor argument `fd`
+    /// (fallocate, copy_file_range with its own offsets).
     Any {
         /// Index of the descriptor argument.
         fd: u8,
     },
-    /// It may change the length of the file at path argument `path` (truncate).
-    Path {
-        /// Index of the path argument.
-        path: u8,
-    },
-    /// It may truncate the file that it returns a descriptor of (open with `O_TRUNC`).
-    Open,
+    /// It may change the length of a file, and nothing else (truncate, open with `O_TRUNC`).
+    Length,
 }
 
 /// Named values of a flag set or a list. In order: for flag sets a name whose bits are

@@ -239,7 +239,7 @@ impl Memories {
     /// Keeps shared objects coherent with a file that changed by a syscall.
     pub fn file_changed(
         &mut self,
-        _out: &mut Output,
+        out: &mut Output,
         tid: Pid,
         call: &Call,
         result: i64,
@@ -259,18 +259,31 @@ impl Memories {
                     None => position(tid, fd).saturating_sub(written),
                 };
                 resized(object, meta.len(), effects);
-                copy_range(object, start, written, effects);
+                if written <= PIECE as u64 {
+                    copy_range(object, start, written, effects);
+                    return Ok(());
+                }
+                let (id, file) = (object.id, object.file.try_clone());
+                let file = file.map_err(RecordError::os("looking at a shared object"))?;
+                let content = self.keep(out, &file, b"(changed in place)")?;
+                effects.push(Effect::Fill { id, content });
+            }
+            FileChange::Any { fd } => {
+                let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
+                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return Ok(()) };
+                let key = (meta.dev(), meta.ino());
+                let Some(object) = self.objects.get_mut(&key) else { return Ok(()) };
+                resized(object, meta.len(), effects);
+                let (id, file) = (object.id, object.file.try_clone());
+                let file = file.map_err(RecordError::os("looking at a shared object"))?;
+                let content = self.keep(out, &file, b"(changed in place)")?;
+                effects.push(Effect::Fill { id, content });
             }
             FileChange::None => {}
-            FileChange::Any { .. } | FileChange::Path { .. } | FileChange::Open => {
-                let whole = matches!(call.def.file_change, FileChange::Any { .. });
+            FileChange::Length => {
                 for object in self.objects.values_mut() {
                     let size = object.file.metadata().map_or(object.size, |meta| meta.len());
-                    let changed = size != object.size;
                     resized(object, size, effects);
-                    if changed || whole {
-                        copy_range(object, 0, size, effects);
-                    }
                 }
             }
         }

@@ -59,6 +59,14 @@ impl Session {
                 let file = self.object(*id)?;
                 file.write_all_at(data, *offset).map_err(ReplayError::os("writing a shared object"))
             }
+            Effect::Fill { id, content } => {
+                self.kept_path(*content)?;
+                let from = self.files.get(content).and_then(|kept| kept.file.as_ref());
+                let (Some(from), Some(to)) = (from, self.objects.get(id)) else {
+                    return Err(self.inconsistent("new content for an unknown shared object"));
+                };
+                fill(from, to).map_err(ReplayError::os("filling a shared object"))
+            }
             Effect::Forget { id } => {
                 self.objects.remove(id);
                 Ok(())
@@ -242,6 +250,14 @@ impl Session {
         self.objects.insert(id, file);
         Ok(())
     }
+}
+
+/// Overwrites a shared object, zeros included.
+fn fill(from: &File, to: &File) -> std::io::Result<()> {
+    let size = to.metadata()?.len();
+    to.set_len(0)?;
+    to.set_len(size)?;
+    copy(from, to)
 }
 
 fn copy(from: &File, to: &File) -> std::io::Result<()> {

@@ -19,6 +19,8 @@ pub static RUSAGE: Names = Names {
 pub static PERSONALITY: Names = Names {
     unknown: "PER_???",
     names: &[
+        // No domain, but the question which it is.
+        (0xffff_ffff, "0xffffffff"),
         (0x8, "PER_LINUX32"),
         (0x0, "PER_LINUX"),
         (0x002_0000, "UNAME26"),

@@ -33,11 +33,11 @@ pub static MAP: Names = Names {
         (0x100, "MAP_GROWSDOWN"),
         (0x800, "MAP_DENYWRITE"),
         (0x1000, "MAP_EXECUTABLE"),
-        (0x2_0000, "MAP_STACK"),
         (0x2000, "MAP_LOCKED"),
+        (0x2_0000, "MAP_STACK"),
+        (0x4_0000, "MAP_HUGETLB"),
         (0x8_0000, "MAP_SYNC"),
         (0x10_0000, "MAP_FIXED_NOREPLACE"),
-        (0x4_0000, "MAP_HUGETLB"),
         (30 << 26, "30<<MAP_HUGE_SHIFT"),
         (21 << 26, "21<<MAP_HUGE_SHIFT"),
         (0x400_0000, "MAP_UNINITIALIZED"),
@@ -54,7 +54,7 @@ pub static MREMAP: Names = Names {
 /// Flags of `msync`.
 pub static MSYNC: Names = Names {
     unknown: "MS_???",
-    names: &[(0x1, "MS_ASYNC"), (0x2, "MS_INVALIDATE"), (0x4, "MS_SYNC")],
+    names: &[(0x4, "MS_SYNC"), (0x1, "MS_ASYNC"), (0x2, "MS_INVALIDATE")],
 };
 
 /// Flags of `mlockall`.

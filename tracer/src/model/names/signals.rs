@@ -57,16 +57,14 @@ pub static SA: Names = Names {
     unknown: "SA_???",
     names: &[
         (0x0400_0000, "SA_RESTORER"),
-        (0x0800_0000, "SA_STACK"),
+        (0x0800_0000, "SA_ONSTACK"),
         (0x1000_0000, "SA_RESTART"),
         (0x2000_0000, "SA_INTERRUPT"),
         (0x4000_0000, "SA_NODEFER"),
         (0x8000_0000, "SA_RESETHAND"),
+        (0x4, "SA_SIGINFO"),
         (0x1, "SA_NOCLDSTOP"),
         (0x2, "SA_NOCLDWAIT"),
-        (0x4, "SA_SIGINFO"),
-        (0x0800, "SA_EXPOSE_TAGBITS"),
-        (0x400, "SA_UNSUPPORTED"),
     ],
 };
 

@@ -145,7 +145,7 @@ pub static TABLE: &[Syscall] = &[
     s!(257 openat(dfd: DIRFD, filename: PATH, flags: flags(&fcntl::OPEN),
         mode: sub(&sub::files::OPENAT_MODE)) -> Fd)
     .waits()
-    .changes(FileChange::Open),
+    .changes(FileChange::Length),
     s!(258 mkdirat(dfd: DIRFD, pathname: PATH, mode: MODE) -> Int),
     s!(259 mknodat(dfd: DIRFD, filename: PATH, mode: MODE, dev: sub(&sub::files::MKNODAT_DEV)) -> Int),
     s!(260 fchownat(dfd: DIRFD, filename: PATH, user: ID, group: ID, flag: flags(&at::SYMLINK)) -> Int),
@@ -226,7 +226,7 @@ pub static TABLE: &[Syscall] = &[
         mnt_id: sub(&sub::files::MNT_ID), flag: flags(&at::HANDLE)) -> Int),
     s!(304 open_by_handle_at(mountdirfd: DIRFD, handle: HANDLE, flags: flags(&fcntl::OPEN)) -> Fd)
         .waits()
-        .changes(FileChange::Open),
+        .changes(FileChange::Length),
     // It tells the clock's state also when it refuses to change it.
     s!(305 clock_adjtime(which_clock: choice(&timer::CLOCK),
         utx: inout_struct(StructId::Timex).on_error()) -> Int),

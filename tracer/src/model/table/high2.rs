@@ -52,7 +52,7 @@ pub static TABLE: &[Syscall] = &[
         .by(Handler::Descriptors),
     s!(437 openat2(dfd: DIRFD, filename: PATH, how: sized(StructId::OpenHow, 3), usize: ULONG) -> Fd)
         .waits()
-        .changes(FileChange::Open),
+        .changes(FileChange::Length),
     s!(438 pidfd_getfd(pidfd: FD, fd: INT, flags: HEX) -> Fd),
     s!(439 faccessat2(dfd: DIRFD, filename: PATH, mode: flags(&at::ACCESS_MODE),
         flags: flags(&at::ACCESS)) -> Int),

@@ -2,7 +2,7 @@
 
 use super::dsl::*;
 use crate::model::names::{at, fcntl, file, fs, ipc, machine, mman, net, sched, signals, timer};
-use super::pending as sub;
+use crate::model::sub;
 use crate::model::types::{Dir, FileChange, Handler, Kind, Shape, Size, StructId, Sub, Syscall, Unknown};
 
 /// Bytes written at a descriptor's position.
@@ -31,13 +31,30 @@ static PROTOCOL: Sub = sub_by(
 )
 .otherwise(Unknown::As(&INT));
 
+/// `O_CREAT`.
+const CREAT: u64 = 0o100;
+/// `O_TMPFILE` without the `O_DIRECTORY` in it.
+const TMPFILE: u64 = 0o20_000_000;
+
+/// The mode of `open`: only looked at when a file is created.
+static OPEN_MODE: Sub = sub_by(
+    1,
+    &[
+        cmd(0, "O_RDONLY", UNUSED),
+        cmd(CREAT, "O_CREAT", MODE),
+        cmd(TMPFILE, "O_TMPFILE", MODE),
+        cmd(CREAT | TMPFILE, "O_CREAT|O_TMPFILE", MODE),
+    ],
+)
+.masked(CREAT | TMPFILE);
+
 /// The entries.
 pub static TABLE: &[Syscall] = &[
     s!(0 read(fd: FD, buf: out_ret(2), count: ULONG) -> Int).waits(),
     s!(1 write(fd: FD, buf: in_buf(2), count: ULONG) -> Int).waits().changes(WRITES),
-    s!(2 open(filename: PATH, flags: flags(&fcntl::OPEN), mode: MODE) -> Fd)
+    s!(2 open(filename: PATH, flags: flags(&fcntl::OPEN), mode: sub(&OPEN_MODE)) -> Fd)
         .waits()
-        .changes(FileChange::Open),
+        .changes(FileChange::Length),
     s!(3 close(fd: FD) -> Int).waits().by(Handler::Descriptors),
     s!(4 stat(filename: PATH, statbuf: out_struct(StructId::Stat)) -> Int),
     s!(5 fstat(fd: FD, statbuf: out_struct(StructId::Stat)) -> Int),
@@ -156,8 +173,8 @@ pub static TABLE: &[Syscall] = &[
     // These wait for the disk only, but long enough for others to run meanwhile.
     s!(74 fsync(fd: FD) -> Int).waits(),
     s!(75 fdatasync(fd: FD) -> Int).waits(),
-    s!(76 truncate(path: PATH, length: LONG) -> Int).changes(FileChange::Path { path: 0 }),
-    s!(77 ftruncate(fd: FD, length: LONG) -> Int).changes(FileChange::Any { fd: 0 }),
+    s!(76 truncate(path: PATH, length: LONG) -> Int).changes(FileChange::Length),
+    s!(77 ftruncate(fd: FD, length: LONG) -> Int).changes(FileChange::Length),
     s!(78 getdents(fd: FD, dirent: out_mem(result(2, 1), Shape::Array(StructId::Dirent)),
         count: UINT) -> Int),
     s!(79 getcwd(buf: out_mem(result(1, 1), Shape::Text), size: ULONG) -> Int),
@@ -166,7 +183,7 @@ pub static TABLE: &[Syscall] = &[
     s!(82 rename(oldname: PATH, newname: PATH) -> Int),
     s!(83 mkdir(pathname: PATH, mode: MODE) -> Int),
     s!(84 rmdir(pathname: PATH) -> Int),
-    s!(85 creat(pathname: PATH, mode: MODE) -> Fd).waits().changes(FileChange::Open),
+    s!(85 creat(pathname: PATH, mode: MODE) -> Fd).waits().changes(FileChange::Length),
     s!(86 link(oldname: PATH, newname: PATH) -> Int),
     s!(87 unlink(pathname: PATH) -> Int),
     s!(88 symlink(oldname: PATH, newname: PATH) -> Int),

@@ -2,7 +2,7 @@
 
 use super::dsl::*;
 use crate::model::names::{at, fs, machine, mman, sched};
-use super::pending as sub;
+use crate::model::sub;
 use crate::model::types::{Handler, Kind, Shape, StructId, Sub, Syscall, Unknown};
 use libc::{ENOSYS, EPERM};
 
@@ -25,6 +25,11 @@ static LDT: Sub = sub_by(
     ],
 )
 .otherwise(Unknown::Errno(ENOSYS));
+
+/// The device of `mknod`: only looked at for device files.
+static MKNOD_DEV: Sub = sub_by(1, &[cmd(0o020_000, "S_IFCHR", DEV), cmd(0o060_000, "S_IFBLK", DEV)])
+    .masked(0o170_000)
+    .otherwise(Unknown::As(&UNUSED));
 
 /// The entries.
 pub static TABLE: &[Syscall] = &[
@@ -74,7 +79,7 @@ pub static TABLE: &[Syscall] = &[
     s!(131 sigaltstack(uss: in_struct(StructId::SigAltStack),
         uoss: out_struct(StructId::SigAltStack)) -> Int),
     s!(132 utime(filename: PATH, times: in_struct(StructId::Utimbuf)) -> Int),
-    s!(133 mknod(filename: PATH, mode: MODE, dev: DEV) -> Int),
+    s!(133 mknod(filename: PATH, mode: MODE, dev: sub(&MKNOD_DEV)) -> Int),
     s!(134 uselib(library: PATH) -> Int).refuse(ENOSYS),
     s!(135 personality(personality: flags(&machine::PERSONALITY))
         -> Flags(&machine::PERSONALITY)),

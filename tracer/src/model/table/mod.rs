@@ -5,7 +5,6 @@ mod high;
 mod high2;
 mod low;
 mod low2;
-mod pending;
 #[cfg(test)]
 mod tests;
 
