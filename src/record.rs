@@ -25,8 +25,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         return Err(error);
     }
     let options = Options {
-        dir: dir.clone(),
-        on_journal_error: match args.on_journal_error {
+                on_journal_error: match args.on_journal_error {
             cli::OnJournalError::Stop => OnJournalError::Stop,
             cli::OnJournalError::Continue => OnJournalError::Continue,
         },
@@ -35,6 +34,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             cli::OutsideMemory::Warn => OutsideMemory::Warn,
         },
         affinity,
+        ..Options::new(dir.clone())?
     };
     match tracer::record::record(options, &args.command, Arc::new(notice)) {
         Ok(outcome) => {

@@ -261,6 +261,14 @@ pub enum Ret {
     Sub,
 }
 
+impl Ret {
+    /// Whether the result is a new descriptor.
+    #[must_use]
+    pub const fn is_descriptor(self) -> bool {
+        matches!(self, Self::Fd)
+    }
+}
+
 /// What the recorder does with a syscall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {

@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime};
 const RACY: Duration = Duration::from_secs(1);
 /// Bytes of a file compared or copied in one piece.
 const PIECE: usize = 1 << 20;
+/// Files remembered at most; what is forgotten is only read and declared again.
+const CACHED_FILES_MAX: usize = 16 * 1024;
 /// Shared objects beyond which unmapped ones are looked for.
 const OBJECTS_BEFORE_SWEEP: usize = 64;
 
@@ -119,6 +121,11 @@ impl Memories {
         let identity = Identity::of(&meta);
         if let Some(id) = self.kept.get(&identity) {
             return Ok(*id);
+        }
+        if self.kept.len() >= CACHED_FILES_MAX {
+            self.kept.clear();
+            self.by_hash.clear();
+            self.sites.clear();
         }
         let kept = self.store.keep(file, meta.len()).map_err(|error| failed(error.to_string()))?;
         let id = match self.by_hash.get(&kept.hash) {

@@ -43,6 +43,21 @@ pub struct Options {
     pub outside_memory: OutsideMemory,
     /// CPUs that the application would have had.
     pub affinity: CpuSet,
+    /// Device and inode of what the standard output and error lead to.
+    pub standard_streams: Vec<(u64, u64)>,
+}
+
+impl Options {
+    /// The defaults, for this process's standard streams and CPUs.
+    pub fn new(dir: PathBuf) -> Result<Self, RecordError> {
+        Ok(Self {
+            dir,
+            on_journal_error: OnJournalError::Stop,
+            outside_memory: OutsideMemory::Refuse,
+            affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
+            standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
+        })
+    }
 }
 
 /// What became of a recording.
@@ -94,6 +109,7 @@ pub fn record(
     .map_err(RecordError::os("preparing the program"))?;
     program.signal_mask = supervision.original_mask();
     let first = fork::spawn(&program).map_err(RecordError::os("starting the program"))?;
+    host::raise_descriptor_limit();
     supervision.forward_to(first);
     let memories = Memories::new(store, options.outside_memory);
     start_event(&mut out, first, &path, argv, &envp)?;

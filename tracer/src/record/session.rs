@@ -172,7 +172,12 @@ impl Session {
                 return Ok(Some(report));
             }
             // `D` too: that is how `vfork` and `execve` wait for other threads.
-            let asleep = matches!(self.tasks.get(&tid).and_then(Task::kernel_state), Some(b'S' | b'D'));
+            let asleep = match self.tasks.get_mut(&tid).and_then(Task::kernel_state) {
+                Some(b'S' | b'D') => true,
+                Some(_) => false,
+                // On its way out: its end will be reported.
+                None => return Ok(wait_any(true)?),
+            };
             if asleep {
                 // It may have been stopped between the two looks.
                 if let Some(report) = wait_any(false)? {

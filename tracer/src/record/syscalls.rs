@@ -301,10 +301,27 @@ impl Session {
             Handler::Prctl if arg(0) == PR_SET_TSC => {
                 return Ok(Some(0));
             }
+            _ if self.copies_to_standard_stream(tid, call) => {
+                return Ok(Some(-i64::from(libc::EINVAL)));
+            }
             Handler::MemoryOther => return unsupported(&format!("syscall {}", call.def.name)),
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Whether the kernel would copy to the standard output or error without the bytes
+    /// passing through the application's memory. Replay could not show them; `EINVAL`,
+    /// which any descriptor may answer, makes programs use plain reads and writes.
+    fn copies_to_standard_stream(&self, tid: Pid, call: &Call) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Some((_, index)) = KERNEL_COPIES.iter().find(|(name, _)| *name == call.def.name) else {
+            return false;
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
+        let fd = call.args[*index] as i32;
+        let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return false };
+        self.options.standard_streams.contains(&(meta.dev(), meta.ino()))
     }
 
     fn set_affinity(&mut self, tid: Pid, of: u64, len: u64, mask: u64) -> Step<i64> {
@@ -487,6 +504,9 @@ const fn is_fixed(flags: u64) -> bool {
     flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE).cast_unsigned() as u64 != 0
 }
 
+/// Syscalls that copy inside the kernel, and the argument that says where to.
+const KERNEL_COPIES: [(&str, usize); 4] =
+    [("sendfile", 0), ("splice", 2), ("tee", 1), ("copy_file_range", 2)];
 /// Futex operations after which a word may hold something else.
 const CHANGES_WORD: [i32; 7] = [
     libc::FUTEX_WAKE_OP,

@@ -119,11 +119,15 @@ impl Task {
         }
     }
 
-    /// The letter that the kernel gives for its state (`S`: sleeping, `R`: running …).
-    #[must_use]
-    pub fn kernel_state(&self) -> Option<u8> {
+    /// The letter that the kernel gives for its state (`S`: sleeping, `R`: running …);
+    /// `None` once it is gone.
+    pub fn kernel_state(&mut self) -> Option<u8> {
         use std::os::unix::fs::FileExt;
         let mut text = [0u8; 512];
+        if self.stat.is_none() {
+            // Descriptors were short when it was born.
+            self.stat = File::open(format!("/proc/{}/stat", self.tid)).ok();
+        }
         let len = self.stat.as_ref()?.read_at(&mut text, 0).ok()?;
         // The name, in parentheses, may contain anything; the last ") " ends it.
         let end = text[..len].windows(2).rposition(|pair| pair == b") ")?;

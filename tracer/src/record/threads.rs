@@ -134,8 +134,8 @@ impl Session {
 
     /// The end of a process's first thread is not reported while others live: wait until
     /// the kernel has done with it.
-    fn until_zombie(&self, tid: Pid) {
-        let Some(task) = self.tasks.get(&tid) else { return };
+    fn until_zombie(&mut self, tid: Pid) {
+        let Some(task) = self.tasks.get_mut(&tid) else { return };
         while !matches!(task.kernel_state(), None | Some(b'Z' | b'X')) {
             crate::sys::host::yield_cpu();
         }

@@ -67,6 +67,24 @@ impl Descriptors {
         }
     }
 
+    /// A path was opened as `fd`: some lead to a descriptor of the process itself.
+    pub fn opened(&mut self, path: &[u8], fd: i32) {
+        let number = match path {
+            b"/dev/stdout" => Some(1),
+            b"/dev/stderr" => Some(2),
+            _ => [b"/dev/fd/".as_slice(), b"/proc/self/fd/", b"/proc/thread-self/fd/"]
+                .iter()
+                .find_map(|prefix| path.strip_prefix(*prefix))
+                .and_then(|rest| std::str::from_utf8(rest).ok()?.parse().ok()),
+        };
+        match number {
+            Some(number) => self.copy(number, fd, false),
+            None => {
+                self.open.remove(&fd);
+            }
+        }
+    }
+
     fn close_range(&mut self, args: [u64; 6]) {
         const CLOSE_RANGE_CLOEXEC: u64 = 4;
         let range = args[0]..=args[1];
@@ -95,4 +113,37 @@ impl Descriptors {
 #[allow(clippy::cast_possible_truncation, reason = "the kernel looks at the low half too")]
 const fn int(value: u64) -> i32 {
     value as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model;
+
+    fn after(fds: &mut Descriptors, name: &str, args: [u64; 6], result: i64) {
+        let def = model::by_name(name).expect("a syscall");
+        fds.after(&Call { def, args }, result);
+    }
+
+    #[test]
+    fn standard_streams_are_followed_through_copies() {
+        let mut fds = Descriptors::default();
+        after(&mut fds, "dup", [1, 0, 0, 0, 0, 0], 7);
+        after(&mut fds, "dup2", [5, 1, 0, 0, 0, 0], 1);
+        assert_eq!((fds.stream(7), fds.stream(1), fds.stream(2)), (Some(1), None, Some(2)));
+        after(&mut fds, "dup3", [7, 9, libc::O_CLOEXEC.cast_unsigned().into(), 0, 0, 0], 9);
+        fds.executed();
+        assert_eq!((fds.stream(7), fds.stream(9)), (Some(1), None));
+        after(&mut fds, "close_range", [3, u64::MAX, 0, 0, 0, 0], 0);
+        assert_eq!((fds.stream(7), fds.stream(2)), (None, Some(2)));
+    }
+
+    #[test]
+    fn reopened_streams_are_recognised() {
+        let mut fds = Descriptors::default();
+        fds.opened(b"/dev/stderr", 3);
+        fds.opened(b"/proc/self/fd/1", 4);
+        fds.opened(b"/etc/passwd", 1);
+        assert_eq!((fds.stream(3), fds.stream(4), fds.stream(1)), (Some(2), Some(1), None));
+    }
 }

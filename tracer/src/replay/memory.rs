@@ -20,6 +20,8 @@ const ANONYMOUS: u64 = libc::MAP_ANONYMOUS.cast_unsigned() as u64;
 const FIXED: u64 = libc::MAP_FIXED.cast_unsigned() as u64;
 const NO_RESERVE: u64 = libc::MAP_NORESERVE.cast_unsigned() as u64;
 const PIECE: usize = 1 << 20;
+/// Kept files open at a time.
+const OPEN_FILES_MAX: usize = 256;
 
 impl Session {
     /// Performs a remote syscall that must succeed in thread `tid`.
@@ -227,11 +229,23 @@ impl Session {
 
     fn kept_path(&mut self, id: FileId) -> Result<String, ReplayError> {
         let unknown = self.inconsistent(&format!("no kept file {}", id.0));
-        let Some(kept) = self.files.get_mut(&id) else { return Err(unknown) };
-        if kept.file.is_none() {
-            kept.file = Some(self.store.open_kept(kept.hash)?);
+        let Some(kept) = self.files.get(&id) else { return Err(unknown) };
+        if let Some(file) = &kept.file {
+            return Ok(shared_path(file));
         }
-        kept.file.as_ref().map(shared_path).ok_or(unknown)
+        let file = self.store.open_kept(kept.hash)?;
+        let path = shared_path(&file);
+        if self.open_files >= OPEN_FILES_MAX {
+            self.open_files = 0;
+            for other in self.files.values_mut() {
+                other.file = None;
+            }
+        }
+        self.open_files += 1;
+        if let Some(kept) = self.files.get_mut(&id) {
+            kept.file = Some(file);
+        }
+        Ok(path)
     }
 
     fn object(&self, id: ObjectId) -> Result<&File, ReplayError> {

@@ -34,6 +34,8 @@ pub struct Session {
     pub(super) store: FileStore,
     pub(super) files: HashMap<FileId, Kept>,
     pub(super) objects: HashMap<ObjectId, File>,
+    /// How many kept files are open.
+    pub(super) open_files: usize,
     stub: File,
     pub(super) current: Tid,
     pub(super) index: EventIndex,
@@ -54,6 +56,7 @@ impl Session {
             store: FileStore::open(dir)?,
             files: HashMap::new(),
             objects: HashMap::new(),
+            open_files: 0,
             stub: stub_file,
             current: Tid(0),
             index: EventIndex(0),

@@ -73,8 +73,9 @@ impl Is {
         }
     }
 
-    /// Appends the value that stands at the beginning of `bytes`.
-    fn show(self, out: &mut String, bytes: &[u8]) {
+    /// Appends the value that stands at the beginning of `bytes`; nothing if they are too few.
+    pub fn show(self, out: &mut String, bytes: &[u8]) {
+        let Some(bytes) = bytes.get(..self.len()) else { return };
         let value = |width| number(bytes, 0, width);
         match self {
             Self::Signed(width) => put!(out, "{}", signed(bytes, 0, width)),

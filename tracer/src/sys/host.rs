@@ -92,6 +92,27 @@ fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(found as i32) })
 }
 
+/// Device and inode of an open descriptor of this process.
+#[must_use]
+pub fn identity(fd: i32) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(format!("/proc/self/fd/{fd}")).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+/// Lets this process have as many descriptors as it may: the supervisor keeps some for
+/// every thread that it traces.
+pub fn raise_descriptor_limit() {
+    // SAFETY: both calls get a valid structure.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
 /// A file that lives in memory only.
 pub fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
     // SAFETY: a NUL-terminated name, which the kernel copies.

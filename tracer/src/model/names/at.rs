@@ -60,7 +60,6 @@ pub static HANDLE: Names = Names {
 pub static STATX: Names = Names {
     unknown: "AT_???",
     names: &[
-        (0x6000, "AT_STATX_SYNC_TYPE"),
         (0x2000, "AT_STATX_FORCE_SYNC"),
         (0x4000, "AT_STATX_DONT_SYNC"),
         (0x0, "AT_STATX_SYNC_AS_STAT"),

@@ -95,9 +95,9 @@ pub static INOTIFY: Names = Names {
 pub static PIPE: Names = Names {
     unknown: "O_???",
     names: &[
+        (0x80, "O_EXCL"),
         (0x800, "O_NONBLOCK"),
         (0x4000, "O_DIRECT"),
         (0x8_0000, "O_CLOEXEC"),
-        (0x80, "O_NOTIFICATION_PIPE"),
     ],
 };

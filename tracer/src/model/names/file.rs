@@ -111,14 +111,14 @@ pub static CLOSE_RANGE: Names = Names {
 pub static LOCK: Names = Names {
     unknown: "LOCK_???",
     names: &[
-        (0x20, "LOCK_MAND"),
         (0x1, "LOCK_SH"),
         (0x2, "LOCK_EX"),
-        (0x8, "LOCK_UN"),
         (0x4, "LOCK_NB"),
+        (0x8, "LOCK_UN"),
+        (0x20, "LOCK_MAND"),
+        (0xc0, "LOCK_RW"),
         (0x40, "LOCK_READ"),
         (0x80, "LOCK_WRITE"),
-        (0xc0, "LOCK_RW"),
     ],
 };
 

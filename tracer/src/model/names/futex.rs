@@ -54,6 +54,6 @@ pub static FUTEX2: Names = Names {
 
 /// Bit sets with a name.
 pub static BITSET: Names = Names {
-    unknown: "FUTEX_BITSET_???",
+    unknown: "",
     names: &[(0xffff_ffff, "FUTEX_BITSET_MATCH_ANY")],
 };

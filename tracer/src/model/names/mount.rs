@@ -79,8 +79,6 @@ pub static ATTR: Names = Names {
         (0x8, "MOUNT_ATTR_NOEXEC"),
         (0x10, "MOUNT_ATTR_NOATIME"),
         (0x20, "MOUNT_ATTR_STRICTATIME"),
-        (0x0, "MOUNT_ATTR_RELATIME"),
-        (0x70, "MOUNT_ATTR__ATIME"),
         (0x80, "MOUNT_ATTR_NODIRATIME"),
         (0x10_0000, "MOUNT_ATTR_IDMAP"),
         (0x20_0000, "MOUNT_ATTR_NOSYMFOLLOW"),
@@ -92,8 +90,6 @@ pub static SETATTR: Names = Names {
     unknown: "AT_???",
     names: &[
         (0x100, "AT_SYMLINK_NOFOLLOW"),
-        (0x200, "AT_REMOVEDIR"),
-        (0x400, "AT_SYMLINK_FOLLOW"),
         (0x800, "AT_NO_AUTOMOUNT"),
         (0x1000, "AT_EMPTY_PATH"),
         (0x8000, "AT_RECURSIVE"),

@@ -175,9 +175,9 @@ pub static MPOL: Names = Names {
         (0x2, "MPOL_BIND"),
         (0x1, "MPOL_PREFERRED"),
         (0x0, "MPOL_DEFAULT"),
-        (0x2000, "MPOL_F_NUMA_BALANCING"),
-        (0x4000, "MPOL_F_RELATIVE_NODES"),
         (0x8000, "MPOL_F_STATIC_NODES"),
+        (0x4000, "MPOL_F_RELATIVE_NODES"),
+        (0x2000, "MPOL_F_NUMA_BALANCING"),
     ],
 };
 
@@ -228,8 +228,8 @@ pub static WAIT: Names = Names {
     unknown: "W???",
     names: &[
         (0x1, "WNOHANG"),
-        (0x2, "WUNTRACED"),
         (0x4, "WEXITED"),
+        (0x2, "WSTOPPED"),
         (0x8, "WCONTINUED"),
         (0x100_0000, "WNOWAIT"),
         (0x8000_0000, "__WCLONE"),

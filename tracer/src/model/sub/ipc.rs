@@ -2,9 +2,7 @@
 
 use super::sorted;
 use crate::model::structs::StructId as S;
-use crate::model::table::dsl::{
-    ADDR, INT, UNUSED, cmd, fixed, in_struct, out_mem, out_struct, sub_by,
-};
+use crate::model::table::dsl::{ADDR, HEX, cmd, fixed, in_struct, out_mem, out_struct, sub_by};
 use crate::model::types::{Shape, Sub, SubCommand, Unknown};
 
 /// All bits of the command but `IPC_64`.
@@ -38,16 +36,16 @@ const MSG: &[SubCommand] = &[
 ];
 
 const SEM: &[SubCommand] = &[
-    cmd(0, "IPC_RMID", UNUSED),
+    cmd(0, "IPC_RMID", ADDR),
     cmd(1, "IPC_SET", in_struct(S::SemidDs)),
     cmd(2, "IPC_STAT", out_struct(S::SemidDs)),
     cmd(3, "IPC_INFO", out_struct(S::Seminfo)),
-    cmd(11, "GETPID", UNUSED),
-    cmd(12, "GETVAL", UNUSED),
+    cmd(11, "GETPID", ADDR),
+    cmd(12, "GETVAL", ADDR),
     cmd(13, "GETALL", out_mem(fixed(SEMAPHORES), Shape::Opaque)),
-    cmd(14, "GETNCNT", UNUSED),
-    cmd(15, "GETZCNT", UNUSED),
-    cmd(16, "SETVAL", INT),
+    cmd(14, "GETNCNT", ADDR),
+    cmd(15, "GETZCNT", ADDR),
+    cmd(16, "SETVAL", HEX),
     cmd(17, "SETALL", ADDR),
     cmd(18, "SEM_STAT", out_struct(S::SemidDs)),
     cmd(19, "SEM_INFO", out_struct(S::Seminfo)),

@@ -21,7 +21,14 @@ use super::types::{Dir, Kind, Mem, Nested, Ret, SubCommand};
 
 /// A structure with a pointer at offset `pointer` and a count of units of `scale` bytes,
 /// itself of `len_bytes` bytes, at offset `len`.
-pub(super) const fn nested(head: Kind, pointer: u8, len: u8, len_bytes: u8, scale: u32, buffer: Dir) -> Kind {
+pub(super) const fn nested(
+    head: Kind,
+    pointer: u8,
+    len: u8,
+    len_bytes: u8,
+    scale: u32,
+    buffer: Dir,
+) -> Kind {
     Kind::Nested(Nested {
         head: memory(head),
         pointer,

@@ -4,8 +4,8 @@ use super::{Row, column, nested, row, sorted};
 use crate::model::names::ptrace as names;
 use crate::model::structs::StructId as S;
 use crate::model::table::dsl::{
-    HEX, SIGNAL, ULONG, choice, count, fixed, flags, in_mem, in_struct, inout_mem, inout_struct,
-    out_mem, out_struct, sub_by,
+    HEX, SIGNAL, ULONG, UNUSED, choice, count, fixed, flags, in_mem, in_struct, inout_mem,
+    inout_struct, out_mem, out_struct, sub_by,
 };
 use crate::model::types::{Dir, Kind, Shape, Sub, Unknown};
 
@@ -45,18 +45,26 @@ const REQUESTS: &[Row] = &[
     row(7, "PTRACE_CONT", [AT, SIGNAL]),
     row(8, "PTRACE_KILL", []),
     row(9, "PTRACE_SINGLESTEP", [AT, SIGNAL]),
-    row(12, "PTRACE_GETREGS", [AT, out_struct(S::UserRegs)]),
-    row(13, "PTRACE_SETREGS", [AT, in_struct(S::UserRegs)]),
-    row(14, "PTRACE_GETFPREGS", [AT, out_struct(S::UserFpregs)]),
-    row(15, "PTRACE_SETFPREGS", [AT, in_struct(S::UserFpregs)]),
+    row(12, "PTRACE_GETREGS", [UNUSED, out_struct(S::UserRegs)]),
+    row(13, "PTRACE_SETREGS", [UNUSED, in_struct(S::UserRegs)]),
+    row(14, "PTRACE_GETFPREGS", [UNUSED, out_struct(S::UserFpregs)]),
+    row(15, "PTRACE_SETFPREGS", [UNUSED, in_struct(S::UserFpregs)]),
     row(16, "PTRACE_ATTACH", []),
     row(17, "PTRACE_DETACH", [AT, SIGNAL]),
     row(18, "PTRACE_GETFPXREGS", [AT, AT]),
     row(19, "PTRACE_SETFPXREGS", [AT, AT]),
     row(21, "PTRACE_OLDSETOPTIONS", [AT, flags(&names::OPTIONS)]),
     row(24, "PTRACE_SYSCALL", [AT, SIGNAL]),
-    row(25, "PTRACE_GET_THREAD_AREA", [HEX, out_struct(S::UserDesc)]),
-    row(26, "PTRACE_SET_THREAD_AREA", [HEX, in_struct(S::UserDesc)]),
+    row(
+        25,
+        "PTRACE_GET_THREAD_AREA",
+        [HEX, out_mem(fixed(S::UserDesc.size()), Shape::Opaque)],
+    ),
+    row(
+        26,
+        "PTRACE_SET_THREAD_AREA",
+        [HEX, in_mem(fixed(S::UserDesc.size()), Shape::Opaque)],
+    ),
     // The getting codes of `arch_prctl` store a word at the address.
     row(
         30,
@@ -81,8 +89,8 @@ const REQUESTS: &[Row] = &[
         [choice(&names::REGSET), register_set(Dir::In)],
     ),
     row(0x4206, "PTRACE_SEIZE", [AT, flags(&names::OPTIONS)]),
-    row(0x4207, "PTRACE_INTERRUPT", [AT, AT]),
-    row(0x4208, "PTRACE_LISTEN", [AT, AT]),
+    row(0x4207, "PTRACE_INTERRUPT", []),
+    row(0x4208, "PTRACE_LISTEN", []),
     // How many it gives stands inside its argument.
     row(
         0x4209,

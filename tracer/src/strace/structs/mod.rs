@@ -13,7 +13,7 @@ pub(super) use net::interface;
 pub(super) use processes::{capabilities, limit};
 pub(super) use time::date;
 
-use super::fields::{Field, Is, all, field};
+use super::fields::{Field, Is, all};
 use super::signals;
 use super::text::joined;
 use super::view::number;
@@ -46,13 +46,7 @@ pub(super) fn form(of: StructId) -> Option<Form> {
 /// Appends the structure that these bytes are.
 pub(super) fn value(out: &mut String, of: StructId, bytes: &[u8]) {
     match form(of) {
-        Some(Form::Scalar(is)) => {
-            // One unnamed field.
-            let start = out.len();
-            field("", 0, is).show(out, bytes);
-            let name = out[start..].find('=').map_or(start, |at| start + at + 1);
-            out.replace_range(start..name, "");
-        }
+        Some(Form::Scalar(is)) => is.show(out, bytes),
         Some(Form::Fields(fields)) => braces(out, |out| all(out, fields, bytes)),
         Some(Form::Some(fields)) => braces(out, |out| {
             all(out, fields, bytes);

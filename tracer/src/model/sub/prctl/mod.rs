@@ -87,12 +87,8 @@ const OPTIONS: &[Row] = &[
     ),
     row(50, "PR_SVE_SET_VL", [HEX]).refuse(NO),
     row(51, "PR_SVE_GET_VL", []).refuse(NO),
-    row(
-        52,
-        "PR_GET_SPECULATION_CTRL",
-        [choice(&names::SPEC), ULONG, ULONG, ULONG],
-    )
-    .gives(Ret::Flags(&names::SPEC_CONTROL)),
+    row(52, "PR_GET_SPECULATION_CTRL", [choice(&names::SPEC)])
+        .gives(Ret::Flags(&names::SPEC_CONTROL)),
     row(
         53,
         "PR_SET_SPECULATION_CTRL",
