@@ -59,6 +59,8 @@ pub enum Command {
     Ps(PsArgs),
     /// Print the events of a recording, one a line
     Events(EventsArgs),
+    /// Print the recorded run's syscalls as `strace -f` would have done
+    Strace(crate::strace::StraceArgs),
     /// Count a recording's events and bytes: by kind, thread, syscall and second
     Stat(StatArgs),
     /// Tell what this machine can do, and what to change

@@ -20,6 +20,7 @@ mod replay;
 mod rm;
 mod scan;
 mod stat;
+mod strace;
 mod sys;
 mod verify;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Ps(args) => ps::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Strace(args) => strace::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

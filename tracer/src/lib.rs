@@ -13,6 +13,7 @@ pub mod model;
 pub mod record;
 mod remote;
 pub mod replay;
+pub mod strace;
 mod sys;
 mod vdso;
 

@@ -321,8 +321,12 @@ pub enum Handler {
     Shmat,
     /// shmdt.
     Shmdt,
+    /// clock_gettime, gettimeofday, time: the supervisor can read the clock itself.
+    Clock,
     /// arch_prctl.
     ArchPrctl,
+    /// personality: changes what later mappings may do.
+    Personality,
     /// prctl.
     Prctl,
     /// rt_sigreturn.

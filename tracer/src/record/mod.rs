@@ -1,6 +1,7 @@
 //! Recording: runs a program, serialised onto one logical CPU, and journals everything
 //! nondeterministic that reaches it.
 
+mod clocks;
 mod error;
 mod exec;
 mod journal_out;

@@ -30,6 +30,8 @@ pub struct Session {
     pub(super) first_status: Option<i32>,
     pub(super) next_space: u32,
     pub(super) watch: Arc<Watch>,
+    /// Threads may have clocks of their own.
+    pub(super) other_clocks: bool,
     slice_start: Instant,
 }
 
@@ -53,6 +55,7 @@ impl Session {
             first_status: None,
             next_space: 1,
             watch,
+            other_clocks: false,
             slice_start: Instant::now(),
         };
         session.tasks.insert(first, Task::new(first, first, SpaceId(0), State::Running));
@@ -184,6 +187,7 @@ impl Session {
                     return Ok(Some(report));
                 }
                 self.emit_enter(tid)?;
+                self.emit_futex_words(tid)?;
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.state = State::Waiting;
                 }
@@ -217,21 +221,12 @@ impl Session {
     fn handle(&mut self, tid: Pid, stopped: Stopped, status: Status) -> Step {
         match status {
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                if self.tasks.get(&tid).is_some_and(|task| task.call.is_some()) {
-                    // Seen already, at the stop before the application's own filter.
-                    stopped.resume(Resume::Syscall, 0)?;
-                    Ok(())
-                } else {
-                    self.syscall_entry(tid, stopped)
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.at_filter = None;
                 }
+                self.syscall_entry(tid, stopped)
             }
-            Status::Syscall => {
-                if self.tasks.get(&tid).is_some_and(|task| task.call.is_some()) {
-                    self.syscall_exit(tid, stopped)
-                } else {
-                    self.syscall_entry(tid, stopped)
-                }
-            }
+            Status::Syscall => self.syscall_stop(tid, stopped),
             Status::Signal(signal) => self.signal_stop(tid, stopped, signal),
             Status::Event(
                 event @ (libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK),
@@ -245,6 +240,24 @@ impl Session {
             Status::Stop(signal) => self.event_stop(tid, stopped, signal),
             Status::Ended(status) => self.ended(tid, status),
         }
+    }
+
+    /// A stop at a syscall's entry (only under a filter of the application's own) or exit.
+    fn syscall_stop(&mut self, tid: Pid, stopped: Stopped) -> Step {
+        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        if task.call.is_some() {
+            return self.syscall_exit(tid, stopped);
+        }
+        if std::mem::take(&mut task.exit_follows) {
+            task.state = State::Runnable(stopped);
+            return Ok(());
+        }
+        if let Some(entered) = task.at_filter.take() {
+            return self.filtered(tid, stopped, &entered);
+        }
+        task.at_filter = Some(stopped.regs()?);
+        stopped.resume(Resume::Syscall, 0)?;
+        Ok(())
     }
 
     /// Puts the thread back among those that can be resumed.

@@ -205,6 +205,7 @@ impl Session {
         self.at_sync_point(tid, regs);
         let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
         task.set_back = true;
+        task.skips_syscall();
         let tgid = task.tgid;
         while let Some(info) = task.stash.pop_front() {
             let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);

@@ -1,5 +1,6 @@
 //! Syscalls of the application while recording: entry, exit, and what the table cannot say.
 
+use super::clocks;
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::InCall;
@@ -12,8 +13,6 @@ use crate::sys::wait::Pid;
 use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
 use pmu::Regs;
 
-/// `x32` syscalls carry this bit; no kernel of ours serves them.
-const X32_BIT: u64 = 0x4000_0000;
 /// Output pieces larger than this go ahead of their record.
 pub const PIECE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of output that may stand in the record itself.
@@ -94,9 +93,35 @@ impl Session {
             signature: regs.signature(),
             ins,
         };
+        if call.def.handler == Handler::Clock
+            && !self.other_clocks
+            && let Some((result, out)) = clocks::read(tid, &call)
+        {
+            return self.answer_recorded(tid, stopped, regs, enter, result, out);
+        }
         let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
         task.call = Some(InCall { call, entry, enter, emitted: false, regs });
         stopped.resume(Resume::Syscall, 0)?;
+        Ok(())
+    }
+
+    /// Answers a syscall whose result the supervisor found out by itself: one stop
+    /// instead of two.
+    fn answer_recorded(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        mut regs: Regs,
+        enter: Enter<'static>,
+        result: i64,
+        out: Option<Out<'static>>,
+    ) -> Step {
+        regs.orig_rax = u64::MAX;
+        regs.rax = result.cast_unsigned();
+        stopped.set_regs(&regs)?;
+        let leave = Leave { result, outs: out.into_iter().collect(), effects: Vec::new() };
+        self.out.emit(Tid(tid.0), &Event::Syscall(enter, leave))?;
+        self.skipped(tid, stopped, regs);
         Ok(())
     }
 
@@ -132,16 +157,25 @@ impl Session {
         regs.orig_rax = u64::MAX;
         regs.rax = result.cast_unsigned();
         stopped.set_regs(&regs)?;
-        let nr = u32::try_from(entered.orig_rax & !X32_BIT).unwrap_or(u32::MAX);
-        let enter = Enter {
-            nr: if entered.orig_rax > u64::from(u32::MAX) { u32::MAX } else { nr | x32(entered.orig_rax) },
-            args: Args::new(entered.args(), 6),
-            ip: entered.rip,
-            signature: entered.signature(),
-            ins: Vec::new(),
-        };
         let leave = Leave { result, outs: Vec::new(), effects: Vec::new() };
-        self.out.emit(Tid(tid.0), &Event::Syscall(enter, leave))?;
+        self.out.emit(Tid(tid.0), &Event::Syscall(bare_entry(&entered), leave))?;
+        self.skipped(tid, stopped, regs);
+        Ok(())
+    }
+
+    fn skipped(&mut self, tid: Pid, stopped: Stopped, regs: Regs) {
+        self.at_sync_point(tid, regs);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.skips_syscall();
+        }
+        self.runnable(tid, stopped);
+    }
+
+    /// A seccomp filter of the application's own answered a syscall.
+    pub(super) fn filtered(&mut self, tid: Pid, stopped: Stopped, entered: &Regs) -> Step {
+        let regs = stopped.regs()?;
+        let leave = Leave { result: regs.rax.cast_signed(), outs: Vec::new(), effects: Vec::new() };
+        self.out.emit(Tid(tid.0), &Event::Syscall(bare_entry(entered), leave))?;
         self.at_sync_point(tid, regs);
         self.runnable(tid, stopped);
         Ok(())
@@ -374,9 +408,9 @@ impl Session {
         if call.def.handler == Handler::Exec && result == 0 {
             return self.exec_done(tid, stopped, regs);
         }
-        if call.def.handler == Handler::Futex {
-            self.futex_words(tid, call, &mut effects);
-        }
+        effects.extend(futex_words(tid, call).into_iter().map(|(addr, word)| {
+            Effect::Write(journal::Write { tid: Tid(tid.0), addr, data: word.into() })
+        }));
         if call.def.handler == Handler::Sigreturn {
             // Its "result" is whatever the interrupted code had in `rax`.
             effects.push(Effect::Regs(*regs));
@@ -392,6 +426,8 @@ impl Session {
             }
             Handler::Shmat => self.attached(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::ArchPrctl => effects.push(Effect::Regs(*regs)),
+            // A time namespace may have other clocks than the supervisor's.
+            Handler::Namespaces => self.other_clocks = true,
             Handler::Affinity => self.show_affinity(tid, call, result)?,
             Handler::SetRobustList => {
                 if let Some(task) = self.tasks.get_mut(&tid) {
@@ -427,20 +463,16 @@ impl Session {
         Ok(())
     }
 
-    /// Futex operations that change a word on behalf of the caller or of a waiter.
-    fn futex_words(&mut self, tid: Pid, call: &Call, effects: &mut Vec<Effect<'static>>) {
-        const PRIVATE_AND_CLOCK: u64 = 128 | 256;
-        let operation = i32::try_from(call.args[1] & !PRIVATE_AND_CLOCK).unwrap_or(-1);
-        if call.def.name != "futex" || !CHANGES_WORD.contains(&operation) {
-            return;
+    /// What a futex operation left in its words so far: a waiter for a priority-inheriting
+    /// futex marks the word before it sleeps.
+    pub(super) fn emit_futex_words(&mut self, tid: Pid) -> Step {
+        let Some(in_call) = self.tasks.get(&tid).and_then(|task| task.call.as_ref()) else {
+            return Ok(());
+        };
+        for (addr, word) in futex_words(tid, &in_call.call) {
+            self.out.emit(Tid(tid.0), &Event::Data(Out { addr, data: word.into() }))?;
         }
-        for addr in [call.args[0], call.args[4]] {
-            let mut word = [0u8; 4];
-            if addr != 0 && Remote(tid).read_some(addr, &mut word) == 4 {
-                let data = word.to_vec().into();
-                effects.push(Effect::Write(journal::Write { tid: Tid(tid.0), addr, data }));
-            }
-        }
+        Ok(())
     }
 
     fn own_filter(&mut self, tid: Pid, installed: bool, flags: u64) {
@@ -496,8 +528,35 @@ impl Session {
     }
 }
 
-const fn x32(nr: u64) -> u32 {
-    if nr & X32_BIT != 0 { 0x4000_0000 } else { 0 }
+/// The words of a futex operation that changes them on behalf of the caller or of a waiter.
+fn futex_words(tid: Pid, call: &Call) -> Vec<(u64, Vec<u8>)> {
+    const PRIVATE_AND_CLOCK: u64 = 128 | 256;
+    if call.def.handler != Handler::Futex || call.def.name != "futex" {
+        return Vec::new();
+    }
+    let operation = i32::try_from(call.args[1] & !PRIVATE_AND_CLOCK).unwrap_or(-1);
+    if !CHANGES_WORD.contains(&operation) {
+        return Vec::new();
+    }
+    let mut words = Vec::new();
+    for addr in [call.args[0], call.args[4]] {
+        let mut word = vec![0u8; 4];
+        if addr != 0 && Remote(tid).read_some(addr, &mut word) == 4 {
+            words.push((addr, word));
+        }
+    }
+    words
+}
+
+/// The record of an entry without its input.
+fn bare_entry(entered: &Regs) -> Enter<'static> {
+    Enter {
+        nr: u32::try_from(entered.orig_rax).unwrap_or(u32::MAX),
+        args: Args::new(entered.args(), 6),
+        ip: entered.rip,
+        signature: entered.signature(),
+        ins: Vec::new(),
+    }
 }
 
 const fn is_fixed(flags: u64) -> bool {

@@ -73,6 +73,10 @@ pub struct Task {
     pub clear_tid: u64,
     /// The application installed a seccomp filter of its own.
     pub own_filter: bool,
+    /// With such a filter: registers at the entry of a syscall that the filter is looking at.
+    pub at_filter: Option<Regs>,
+    /// With such a filter: the exit stop of a syscall that was answered already follows.
+    pub exit_follows: bool,
     /// CPUs that the application believes to have confined it to.
     pub affinity: Option<Vec<u8>>,
     /// The id that it had when it called `execve`, until that has returned.
@@ -101,11 +105,19 @@ impl Task {
             robust_list: 0,
             clear_tid: 0,
             own_filter: false,
+            at_filter: None,
+            exit_follows: false,
             affinity: None,
             exec_former: None,
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }
+    }
+
+    /// A syscall is skipped at its entry: under an own filter, whose threads stop at every
+    /// exit, that exit is still to come.
+    pub const fn skips_syscall(&mut self) {
+        self.exit_follows = self.own_filter;
     }
 
     /// The stop it stands in, taken out; the state becomes `Running`.

@@ -94,6 +94,10 @@ impl Session {
             Handler::Mremap => self.remap(tid, [a, b, c, d], result.cast_unsigned())?,
             Handler::Brk => self.set_break(tid, result.cast_unsigned())?,
             Handler::Madvise => self.advise(tid, a, b, c)?,
+            // READ_IMPLIES_EXEC decides what later mappings allow.
+            Handler::Personality => {
+                self.remote(tid, "personality", libc::SYS_personality, [a, 0, 0, 0, 0, 0])?;
+            }
             Handler::Shmat => {
                 let space = std::rc::Rc::clone(&self.task(tid)?.space);
                 let len = self.attached_len;

@@ -77,9 +77,9 @@ fn kind(shown: &Shown<'_>, out: &mut String, kind: &Kind, value: u64) {
         Kind::Nested(nested) => memory(shown, out, &nested.head, value),
         Kind::Iovec { dir, count } => {
             let content = match (dir, shown.done()) {
-                (Dir::In, _) => Content::Sent,
-                (_, Some(result)) => Content::Received(result),
-                (_, None) => Content::Addresses,
+                (Dir::In | Dir::InOut, _) => Content::Sent,
+                (Dir::Out, Some(result)) => Content::Received(result),
+                (Dir::Out, None) => Content::Addresses,
             };
             let count = low(shown.arg(usize::from(*count)));
             message::vector(out, &shown.view, value, count.into(), content);
@@ -132,10 +132,12 @@ fn strings(shown: &Shown<'_>, out: &mut String, addr: u64) {
 
 /// Appends what lies behind a pointer.
 pub(super) fn memory(shown: &Shown<'_>, out: &mut String, mem: &Mem, addr: u64) {
-    let now = mem.dir != Dir::In && shown.result.is_some() && !asks(mem);
-    if addr == 0 || mem.shape == Shape::Opaque || mem.dir == Dir::Out && shown.failed() {
+    let filled = mem.dir != Dir::In && !asks(mem);
+    let lengths_only = mem.shape == Shape::Struct(StructId::Socklen);
+    if addr == 0 || mem.shape == Shape::Opaque || filled && shown.failed() && !lengths_only {
         return address(out, addr);
     }
+    let now = filled && shown.result.is_some();
     let len = length(shown, mem.size, addr, now);
     match mem.shape {
         Shape::Opaque => address(out, addr),

@@ -126,7 +126,8 @@ fn when(shown: &Shown<'_>, index: usize) -> When {
     match shown.call.resolve(index).kind {
         Kind::Mem(mem) => memory(&mem),
         Kind::Nested(nested) => memory(&nested.head),
-        Kind::Iovec { dir, .. } | Kind::Msghdr { dir } if dir == Dir::In => When::Entry,
+        Kind::Iovec { dir, .. } if dir != Dir::Out => When::Entry,
+        Kind::Msghdr { dir: Dir::In } => When::Entry,
         Kind::Iovec { .. } | Kind::Msghdr { .. } | Kind::Mmsghdr { .. } => When::Exit,
         _ => When::Entry,
     }

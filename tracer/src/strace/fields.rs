@@ -2,7 +2,7 @@
 
 use super::scalars::{address, choice, device, flags, hex, id, octal, signal};
 use super::structs;
-use super::text::{hexadecimal, joined, put, quoted, string};
+use super::text::{joined, put, quoted, string};
 use super::view::{number, signed};
 use crate::model::{Names, StructId};
 
@@ -48,8 +48,6 @@ pub(super) enum Is {
     Text(usize),
     /// So many bytes, as a string with escapes.
     Bytes(usize),
-    /// So many bytes, all hexadecimal.
-    HexBytes(usize),
     /// So many bytes that print in an own way.
     Own(usize, fn(&mut String, &[u8])),
 }
@@ -69,7 +67,7 @@ impl Is {
             Self::Id | Self::Signal => 4,
             Self::Struct(of) => of.size() as usize,
             Self::Array(of, count) => of.size() as usize * count,
-            Self::Text(len) | Self::Bytes(len) | Self::HexBytes(len) | Self::Own(len, _) => len,
+            Self::Text(len) | Self::Bytes(len) | Self::Own(len, _) => len,
         }
     }
 
@@ -97,7 +95,6 @@ impl Is {
             }
             Self::Text(len) => string(out, bytes, len),
             Self::Bytes(_) => quoted(out, bytes),
-            Self::HexBytes(_) => hexadecimal(out, bytes),
             Self::Own(_, show) => show(out, bytes),
         }
     }

@@ -114,7 +114,7 @@ impl Info {
         put!(out, ", si_band={}, si_fd={}", signed(&self.bytes, 16, 8), self.i32(24));
     }
 
-    fn from_a_program(&self, out: &mut String) {
+    fn sent_by_a_program(&self, out: &mut String) {
         match self.code() {
             libc::SI_USER | libc::SI_TKILL => self.source(out),
             libc::SI_TIMER => {
@@ -133,7 +133,7 @@ impl Info {
         }
     }
 
-    fn from_the_kernel(&self, out: &mut String) {
+    fn raised_by_the_kernel(&self, out: &mut String) {
         match self.number() {
             libc::SIGCHLD => {
                 self.source(out);
@@ -217,9 +217,9 @@ pub(super) fn info(out: &mut String, bytes: &[u8]) {
             }
         }
         if info.code() <= 0 {
-            info.from_a_program(out);
+            info.sent_by_a_program(out);
         } else {
-            info.from_the_kernel(out);
+            info.raised_by_the_kernel(out);
         }
     }
     out.push('}');

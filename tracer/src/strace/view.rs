@@ -27,7 +27,7 @@ impl<'v> From<&'v Out<'_>> for Piece<'v> {
 
 impl<'v> Piece<'v> {
     /// What of it lies at `addr` and after.
-    fn from(self, addr: u64) -> Option<Self> {
+    fn at(self, addr: u64) -> Option<Self> {
         let skip = addr.checked_sub(self.addr).filter(|&skip| skip < self.len)?;
         let bytes = usize::try_from(skip).ok().and_then(|skip| self.bytes.get(skip..));
         Some(Self { addr, len: self.len - skip, bytes: bytes.unwrap_or_default() })
@@ -91,7 +91,7 @@ impl<'v> View<'v> {
 fn longest<'v>(pieces: &[Piece<'v>], addr: u64) -> Option<Piece<'v>> {
     pieces
         .iter()
-        .filter_map(|piece| piece.from(addr))
+        .filter_map(|piece| piece.at(addr))
         .max_by_key(|piece| (piece.bytes.len(), piece.len))
 }
 

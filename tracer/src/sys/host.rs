@@ -140,6 +140,15 @@ pub fn time_stamp() -> (u64, u32) {
     (value, aux)
 }
 
+/// Seconds and nanoseconds of a clock of this machine.
+#[must_use]
+pub fn clock(id: i32) -> Option<(i64, i64)> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the structure.
+    let done = unsafe { libc::clock_gettime(id, &raw mut time) };
+    (done == 0).then_some((time.tv_sec, time.tv_nsec))
+}
+
 /// Kills this process with `signal`, as the application died, without a core dump.
 pub fn die_of(signal: i32) -> ! {
     // SAFETY: plain libc calls; the process ends here either way.

@@ -74,19 +74,18 @@ impl Remote {
         Ok(u32::from_le_bytes(word))
     }
 
+    /// Writes all of `data` at `addr` if the application may write there; whether it did.
+    #[must_use]
+    pub fn write_permitted(&self, addr: u64, data: &[u8]) -> bool {
+        self.vm_write(addr, data) == data.len()
+    }
+
     /// Writes all of `data` at `addr`, whatever the protection of the pages.
     pub fn write(&self, addr: u64, data: &[u8]) -> io::Result<()> {
         if data.is_empty() {
             return Ok(());
         }
-        let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-        let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: data.len() };
-        // SAFETY: `local` describes `data`, which is only read; `remote` names memory of
-        // the other process, which the kernel checks.
-        let done = unsafe {
-            libc::process_vm_writev(self.0.0, &raw const local, 1, &raw const remote, 1, 0)
-        };
-        let done = usize::try_from(done).unwrap_or(0);
+        let done = self.vm_write(addr, data);
         if done == data.len() {
             return Ok(());
         }
@@ -95,16 +94,15 @@ impl Remote {
         file.write_all_at(&data[done..], addr + done as u64)
     }
 
-    /// Writes several pieces, with few syscalls.
-    pub fn write_many<'d>(
-        &self,
-        pieces: impl IntoIterator<Item = (u64, &'d [u8])>,
-    ) -> io::Result<()> {
-        // One syscall a piece is what the usual case, one piece, needs.
-        for (addr, data) in pieces {
-            self.write(addr, data)?;
-        }
-        Ok(())
+    fn vm_write(&self, addr: u64, data: &[u8]) -> usize {
+        let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: data.len() };
+        // SAFETY: `local` describes `data`, which is only read; `remote` names memory of
+        // the other process, which the kernel checks.
+        let done = unsafe {
+            libc::process_vm_writev(self.0.0, &raw const local, 1, &raw const remote, 1, 0)
+        };
+        usize::try_from(done).unwrap_or(0)
     }
 }
 

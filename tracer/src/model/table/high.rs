@@ -48,7 +48,7 @@ const SCHED_ATTR: Kind = inout_mem(Size::SelfSized, Shape::Struct(StructId::Sche
 /// The entries.
 pub static TABLE: &[Syscall] = &[
     s!(200 tkill(pid: PID, sig: SIGNAL) -> Int),
-    s!(201 time(tloc: out_struct(StructId::Time)) -> Int),
+    s!(201 time(tloc: out_struct(StructId::Time)) -> Int).by(Handler::Clock),
     s!(202 futex(uaddr: sub(&sub::futex::UADDR), op: flags(&futex::OP), val: sub(&sub::futex::VAL),
         utime: sub(&sub::futex::TIMEOUT), uaddr2: sub(&sub::futex::UADDR2),
         val3: sub(&sub::futex::VAL3)) -> Int)
@@ -92,7 +92,7 @@ pub static TABLE: &[Syscall] = &[
     s!(225 timer_getoverrun(timer_id: INT) -> Int),
     s!(226 timer_delete(timer_id: INT) -> Int),
     s!(227 clock_settime(which_clock: choice(&timer::CLOCK), tp: TIME) -> Int),
-    s!(228 clock_gettime(which_clock: choice(&timer::CLOCK), tp: out_struct(StructId::Timespec)) -> Int),
+    s!(228 clock_gettime(which_clock: choice(&timer::CLOCK), tp: out_struct(StructId::Timespec)) -> Int).by(Handler::Clock),
     s!(229 clock_getres(which_clock: choice(&timer::CLOCK), tp: out_struct(StructId::Timespec)) -> Int),
     s!(230 clock_nanosleep(which_clock: choice(&timer::CLOCK), flags: flags(&timer::ABSTIME),
         rqtp: TIME, rmtp: out_struct(StructId::Timespec).on_error()) -> Int)

@@ -194,7 +194,7 @@ pub static TABLE: &[Syscall] = &[
     s!(93 fchown(fd: FD, user: ID, group: ID) -> Int),
     s!(94 lchown(filename: PATH, user: ID, group: ID) -> Int),
     s!(95 umask(mask: MODE) -> Octal),
-    s!(96 gettimeofday(tv: out_struct(StructId::Timeval), tz: out_struct(StructId::Timezone)) -> Int),
+    s!(96 gettimeofday(tv: out_struct(StructId::Timeval), tz: out_struct(StructId::Timezone)) -> Int).by(Handler::Clock),
     s!(97 getrlimit(resource: choice(&sched::RLIMIT), rlim: out_struct(StructId::Rlimit)) -> Int),
     s!(98 getrusage(who: choice(&machine::RUSAGE), ru: out_struct(StructId::Rusage)) -> Int),
     s!(99 sysinfo(info: out_struct(StructId::Sysinfo)) -> Int),

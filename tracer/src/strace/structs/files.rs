@@ -48,7 +48,6 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             field("l_whence", 2, Is::Choice(2, &WHENCE)),
             long("l_start", 8),
             long("l_len", 16),
-            int("l_pid", 24),
         ],
         StructId::OwnerEx => fields![field("type", 0, Is::Choice(4, &OWNER)), int("pid", 4)],
         StructId::OpenHow => Form::Own(open_how),

@@ -10,7 +10,7 @@ mod time;
 pub(super) use files::file_mode;
 pub(super) use ipc::message_text;
 pub(super) use net::interface;
-pub(super) use processes::{capabilities, limit};
+pub(super) use processes::capabilities;
 pub(super) use time::date;
 
 use super::fields::{Field, Is, all};

@@ -118,7 +118,7 @@ fn sigaction(out: &mut String, bytes: &[u8]) {
 }
 
 /// Appends a resource limit.
-pub(in crate::strace) fn limit(out: &mut String, bytes: &[u8]) {
+fn limit(out: &mut String, bytes: &[u8]) {
     match number(bytes, 0, 8) {
         u64::MAX => out.push_str("RLIM64_INFINITY"),
         value if value > 1024 && value.is_multiple_of(1024) => put!(out, "{}*1024", value / 1024),
