@@ -270,23 +270,36 @@ pub struct JsonArg {
 
 /// Shows help, or tells what is wrong with the arguments.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         // A closed standard output is nobody's mistake.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     if std::env::args_os().len() <= 1 {
-        messages::say("nothing to do: `ftrun -- COMMAND` records a program, `ftrun --help` tells the rest");
+        messages::say(
+            "nothing to do: `ftrun -- COMMAND` records a program, `ftrun --help` tells the rest",
+        );
         return ExitCode::from(OWN_FAILURE);
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     // What is wrong, and the tips; the rest is what `--help` is for.
     let wrong = text.split("\n\nUsage:").next().unwrap_or(text).trim_end();
-    let lines: Vec<&str> = wrong.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = wrong
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     messages::say(&lines.join("\n"));
-    if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
-        messages::say("a program to record stands after `--`: `ftrun -- COMMAND`; see `ftrun --help`");
+    if matches!(
+        error.kind(),
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
+    ) {
+        messages::say(
+            "a program to record stands after `--`: `ftrun -- COMMAND`; see `ftrun --help`",
+        );
     } else {
         messages::say("see `ftrun --help`");
     }

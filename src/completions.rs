@@ -9,7 +9,12 @@ use std::process::ExitCode;
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     // Written to memory first: the generator panics where writing fails.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ftrun", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut <Cli as CommandFactory>::command(),
+        "ftrun",
+        &mut script,
+    );
     output::write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }

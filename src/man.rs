@@ -9,6 +9,6 @@ use std::process::ExitCode;
 pub fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
     let failed = || format!("cannot write man pages to {}", args.dir.display());
     std::fs::create_dir_all(&args.dir).with_context(failed)?;
-    clap_mangen::generate_to(Cli::command(), &args.dir).with_context(failed)?;
+    clap_mangen::generate_to(<Cli as CommandFactory>::command(), &args.dir).with_context(failed)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,10 @@ pub struct Versioned<T> {
 impl<T> Versioned<T> {
     /// `body`, in the current version.
     pub const fn new(body: T) -> Self {
-        Self { schema_version: SCHEMA_VERSION, body }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            body,
+        }
     }
 }
 
@@ -84,7 +87,10 @@ pub struct Table {
 impl Table {
     /// A table with these headings; `right` says which columns are numbers.
     pub fn new(headings: &[&str], right: &'static [bool]) -> Self {
-        let mut table = Self { right, rows: Vec::new() };
+        let mut table = Self {
+            right,
+            rows: Vec::new(),
+        };
         table.row(headings.iter().map(|&heading| heading.to_owned()).collect());
         table
     }
@@ -98,7 +104,12 @@ impl Table {
     pub fn print(&self, out: &mut Stdout) -> anyhow::Result<()> {
         let columns = self.right.len();
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
@@ -125,7 +136,12 @@ pub fn time(unix_ns: u64) -> String {
     let seconds = unix_ns / 1_000_000_000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// Year, month and day of a day counted from 1970-01-01, by the Gregorian calendar. Years
@@ -140,7 +156,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day_of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, later) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     (era * 400 + year + later, month, day_of_month)
 }
 
@@ -187,8 +207,16 @@ fn quote(arg: &str) -> String {
         return arg.to_owned();
     }
     if arg.chars().any(char::is_control) {
-        let escaped: String =
-            arg.chars().flat_map(|c| if c == '\'' { vec!['\\', '\''] } else { c.escape_default().collect() }).collect();
+        let escaped: String = arg
+            .chars()
+            .flat_map(|c| {
+                if c == '\'' {
+                    vec!['\\', '\'']
+                } else {
+                    c.escape_default().collect()
+                }
+            })
+            .collect();
         return format!("$'{escaped}'");
     }
     format!("'{}'", arg.replace('\'', r"'\''"))
@@ -197,7 +225,11 @@ fn quote(arg: &str) -> String {
 /// How a process with this wait status ended.
 pub fn ending(wait_status: i32) -> String {
     if libc::WIFSIGNALED(wait_status) {
-        let dumped = if libc::WCOREDUMP(wait_status) { ", core dumped" } else { "" };
+        let dumped = if libc::WCOREDUMP(wait_status) {
+            ", core dumped"
+        } else {
+            ""
+        };
         format!("signal {}{dumped}", libc::WTERMSIG(wait_status))
     } else {
         format!("exit {}", libc::WEXITSTATUS(wait_status))
@@ -217,9 +249,15 @@ impl Ending {
     /// What a wait status says.
     pub fn of(wait_status: i32) -> Self {
         if libc::WIFSIGNALED(wait_status) {
-            Self { exit_code: None, signal: Some(libc::WTERMSIG(wait_status)) }
+            Self {
+                exit_code: None,
+                signal: Some(libc::WTERMSIG(wait_status)),
+            }
         } else {
-            Self { exit_code: Some(libc::WEXITSTATUS(wait_status)), signal: None }
+            Self {
+                exit_code: Some(libc::WEXITSTATUS(wait_status)),
+                signal: None,
+            }
         }
     }
 }
@@ -256,7 +294,12 @@ mod tests {
         ] {
             assert_eq!(size(bytes), expected);
         }
-        for (ns, expected) in [(0, "0.0s"), (99_900_000_000, "99.9s"), (100_000_000_000, "1m40s"), (7_260_000_000_000, "2h01m")] {
+        for (ns, expected) in [
+            (0, "0.0s"),
+            (99_900_000_000, "99.9s"),
+            (100_000_000_000, "1m40s"),
+            (7_260_000_000_000, "2h01m"),
+        ] {
             assert_eq!(span(ns), expected);
         }
     }
@@ -270,6 +313,13 @@ mod tests {
 
     #[test]
     fn endings_are_told_apart() {
-        assert_eq!((ending(3 << 8), ending(9), ending(0x8b)), ("exit 3".into(), "signal 9".into(), "signal 11, core dumped".into()));
+        assert_eq!(
+            (ending(3 << 8), ending(9), ending(0x8b)),
+            (
+                "exit 3".into(),
+                "signal 9".into(),
+                "signal 11, core dumped".into()
+            )
+        );
     }
 }

@@ -25,7 +25,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         return Err(error);
     }
     let options = Options {
-                on_journal_error: match args.on_journal_error {
+        on_journal_error: match args.on_journal_error {
             cli::OnJournalError::Stop => OnJournalError::Stop,
             cli::OnJournalError::Continue => OnJournalError::Continue,
         },

@@ -1,7 +1,7 @@
 //! `ftrun replay`.
 
 use crate::cli::ReplayArgs;
-use crate::{messages, recordings};
+use crate::messages;
 use journal::{EventIndex, Tail};
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use tracer::replay::{Outcome, Sink};
 
 /// Replays, shows what the application wrote, and ends with its exit code.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let dir = recordings::resolve(args.recording.as_deref())?;
+    let dir = args.recording.resolve()?;
     let mut show = Show { quiet: args.quiet };
     let outcome = tracer::replay::replay(&dir, &mut show)?;
     tell_tail(&outcome);

@@ -44,7 +44,14 @@ pub fn run(args: &StraceArgs) -> anyhow::Result<ExitCode> {
     };
     let threads = args.thread.iter().copied().map(Tid).collect();
     let out = BufWriter::with_capacity(BUFFER_BYTES, out);
-    let mut printer = Printer::new(out, Options { prefix, filter, threads });
+    let mut printer = Printer::new(
+        out,
+        Options {
+            prefix,
+            filter,
+            threads,
+        },
+    );
     let read = loop {
         match reader.next() {
             Ok(Some((index, event))) => printer.event(index, &event)?,

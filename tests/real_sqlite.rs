@@ -47,10 +47,11 @@ END
         for i in $(seq 1 30); do
             bin/sqlite3 data.db "insert into t (name) values ('single $i $RANDOM')"; done
         bin/sqlite3 data.db 'select count(*) from t' .dump | sha256sum
-        bin/sqlite3 data.db '.backup copy.db' && cmp data.db copy.db; bin/sqlite3 copy.db 'pragma integrity_check'
+        bin/sqlite3 data.db '.backup copy.db'; bin/sqlite3 copy.db .dump | sha256sum
+        bin/sqlite3 copy.db 'pragma integrity_check'
     "#;
     let output = record_and_replay(shell(&scratch, script), 0);
-    assert!(output.out().starts_with("5000|43893\n"), "{output}");
+    assert!(output.out().starts_with("5000|38893\n"), "{output}");
     assert_eq!(output.out().matches("ok\n").count(), 2, "{output}");
 }
 
@@ -91,9 +92,9 @@ fn write_ahead_log_held_open() {
         mkfifo commands
         bin/sqlite3 wal.db < commands & shell=$!
         exec 3> commands
-        echo 'pragma journal_mode = wal; create table t (n); insert into t values (0); .output up' >&3
         echo '.timeout 30000' >&3
-        echo "select 'ready';" >&3; echo '.output stdout' >&3
+        echo 'pragma journal_mode = wal; create table t (n); insert into t values (0);' >&3
+        printf '%s\n' '.output up' "select 'ready';" '.output stdout' >&3
         until [ -s up ]; do sleep 0.02; done
         for n in $(seq 1 20); do
             bin/sqlite3 -cmd '.timeout 30000' wal.db "insert into t values ($n)"

@@ -55,7 +55,7 @@ fn openssl_server_and_client() {
         for version in -tls1_2 -tls1_3; do
             for try in $(seq 1 100); do
                 answer=$( (echo hello $version; sleep 0.2) | $o s_client -connect 127.0.0.1:{port} \
-                    -CAfile cert.pem $version -quiet -verify_return_error 2> client.log) && break
+                    -CAfile cert.pem $version -quiet -no_ign_eof -verify_return_error 2> client.log) && break
                 sleep 0.1
             done
             echo "$version: $answer"

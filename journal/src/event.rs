@@ -149,10 +149,9 @@ impl<'de> Deserialize<'de> for Args {
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Args, A::Error> {
                 let mut args = Args::default();
                 while let Some(value) = seq.next_element()? {
-                    let slot = args
-                        .values
-                        .get_mut(usize::from(args.len))
-                        .ok_or_else(|| serde::de::Error::custom("more than six syscall arguments"))?;
+                    let slot = args.values.get_mut(usize::from(args.len)).ok_or_else(|| {
+                        serde::de::Error::custom("more than six syscall arguments")
+                    })?;
                     *slot = value;
                     args.len += 1;
                 }
@@ -217,6 +216,10 @@ pub struct Leave<'a> {
 }
 
 /// What a syscall does besides returning and writing memory.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "effects are rare and short-lived"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Effect<'a> {
     /// The program was replaced.
@@ -404,6 +407,10 @@ pub enum Delivery {
 }
 
 /// What a signal did.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "signals are rare and short-lived"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action<'a> {
     /// Nothing that the thread could see.

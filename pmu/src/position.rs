@@ -43,7 +43,13 @@ impl Position {
     /// The position of the sync point itself.
     #[must_use]
     pub const fn at_sync_point(sync: SyncIndex, ip: u64, signature: Signature) -> Self {
-        Self { sync, rcb: Rcb(0), ip, signature, counter: Counter::SyncPoint }
+        Self {
+            sync,
+            rcb: Rcb(0),
+            ip,
+            signature,
+            counter: Counter::SyncPoint,
+        }
     }
 }
 

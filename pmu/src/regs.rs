@@ -68,14 +68,33 @@ impl Regs {
     /// Of the flags only those that a program sets itself count: the trap and
     /// resume flags belong to whoever traces it.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "a digest is cut on purpose")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a digest is cut on purpose"
+    )]
     pub fn signature(&self) -> Signature {
         const TRAP: u64 = 1 << 8;
         const RESUME: u64 = 1 << 16;
         let words = [
-            self.r15, self.r14, self.r13, self.r12, self.rbp, self.rbx, self.r11 & !(TRAP | RESUME),
-            self.r10, self.r9, self.r8, self.rcx, self.rdx, self.rsi, self.rdi, self.rip,
-            self.eflags & !(TRAP | RESUME), self.rsp, self.fs_base, self.gs_base,
+            self.r15,
+            self.r14,
+            self.r13,
+            self.r12,
+            self.rbp,
+            self.rbx,
+            self.r11 & !(TRAP | RESUME),
+            self.r10,
+            self.r9,
+            self.r8,
+            self.rcx,
+            self.rdx,
+            self.rsi,
+            self.rdi,
+            self.rip,
+            self.eflags & !(TRAP | RESUME),
+            self.rsp,
+            self.fs_base,
+            self.gs_base,
         ];
         let mut bytes = [0u8; 19 * 8];
         for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -104,7 +123,12 @@ mod tests {
 
     #[test]
     fn what_the_tracer_sets_does_not_count() {
-        let one = Regs { eflags: 1 << 8, rax: 5, orig_rax: 9, ..Regs::default() };
+        let one = Regs {
+            eflags: 1 << 8,
+            rax: 5,
+            orig_rax: 9,
+            ..Regs::default()
+        };
         assert_eq!(one.signature(), Regs::default().signature());
     }
 }

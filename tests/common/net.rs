@@ -12,7 +12,8 @@ pub fn free_port() -> u16 {
     const COUNT: u16 = 16_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Test binaries run one after another or side by side: start each somewhere else.
-    let start = (std::process::id().wrapping_mul(97) % u32::from(COUNT)) as u16;
+    let start = std::process::id().wrapping_mul(97) % u32::from(COUNT);
+    let start = u16::try_from(start).expect("a remainder of a u16");
     for _ in 0..COUNT {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (start + offset % COUNT) % COUNT;

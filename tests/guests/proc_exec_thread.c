@@ -3,7 +3,7 @@
 
 static char **arguments;
 
-static void *idle(void *unused) {
+__attribute__((noreturn)) static void *idle(void *unused) {
     (void)unused;
     for (;;)
         pause();

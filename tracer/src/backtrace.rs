@@ -4,7 +4,10 @@
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
-use gimli::{BaseAddresses, CfaRule, EhFrame, EndianSlice, LittleEndian, Register, RegisterRule, UnwindContext, UnwindSection, X86_64};
+use gimli::{
+    BaseAddresses, CfaRule, EhFrame, EndianSlice, LittleEndian, Register, RegisterRule,
+    UnwindContext, UnwindSection, X86_64,
+};
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSegment};
 use pmu::Regs;
@@ -41,18 +44,34 @@ struct Frame {
 pub fn of(pid: Pid, regs: &Regs, files: &dyn Files) -> Vec<String> {
     let areas = maps::read(pid).unwrap_or_default();
     let mut images: HashMap<Vec<u8>, Image> = HashMap::new();
-    let mut frame = Frame { ip: regs.rip, sp: regs.rsp, bp: regs.rbp, bx: regs.rbx };
+    let mut frame = Frame {
+        ip: regs.rip,
+        sp: regs.rsp,
+        bp: regs.rbp,
+        bx: regs.rbx,
+    };
     let mut lines = Vec::new();
     for depth in 0..FRAMES_MAX {
         // A return address points behind its call.
-        let lookup = if depth == 0 { frame.ip } else { frame.ip.wrapping_sub(1) };
-        let Some(area) = areas.iter().find(|area| area.start <= lookup && lookup < area.end) else {
+        let lookup = if depth == 0 {
+            frame.ip
+        } else {
+            frame.ip.wrapping_sub(1)
+        };
+        let Some(area) = areas
+            .iter()
+            .find(|area| area.start <= lookup && lookup < area.end)
+        else {
             lines.push(format!("{:#x}", frame.ip));
             break;
         };
-        let image = images.entry(area.name.clone()).or_insert_with(|| open(area, files));
+        let image = images
+            .entry(area.name.clone())
+            .or_insert_with(|| open(area, files));
         lines.push(describe(&frame, lookup, area, image));
-        let Some(next) = unwind(pid, &frame, lookup, area, image) else { break };
+        let Some(next) = unwind(pid, &frame, lookup, area, image) else {
+            break;
+        };
         if next.sp <= frame.sp || next.ip == 0 {
             break;
         }
@@ -64,8 +83,14 @@ pub fn of(pid: Pid, regs: &Regs, files: &dyn Files) -> Vec<String> {
 fn open(area: &Area, files: &dyn Files) -> Image {
     let fallback = String::from_utf8_lossy(&area.name).into_owned();
     match files.find(&area.name) {
-        Some((path, name)) => Image { name, data: map(&path) },
-        None => Image { name: fallback, data: map(Path::new(std::ffi::OsStr::from_bytes(&area.name))) },
+        Some((path, name)) => Image {
+            name,
+            data: map(&path),
+        },
+        None => Image {
+            name: fallback,
+            data: map(Path::new(std::ffi::OsStr::from_bytes(&area.name))),
+        },
     }
 }
 
@@ -79,17 +104,28 @@ fn address_in_file(lookup: u64, area: &Area, object: &object::File<'_>) -> Optio
     let in_file = lookup - area.start + area.offset;
     object.segments().find_map(|segment| {
         let (offset, size) = segment.file_range();
-        (offset <= in_file && in_file < offset + size).then(|| segment.address() + (in_file - offset))
+        (offset <= in_file && in_file < offset + size)
+            .then(|| segment.address() + (in_file - offset))
     })
 }
 
 fn describe(frame: &Frame, lookup: u64, area: &Area, image: &Image) -> String {
-    let place = if image.name.is_empty() { "?" } else { &image.name };
+    let place = if image.name.is_empty() {
+        "?"
+    } else {
+        &image.name
+    };
     let plain = format!("{:#x} in {place}", frame.ip);
-    let Some(object) = image.data.as_ref().and_then(|data| object::File::parse(&**data).ok()) else {
+    let Some(object) = image
+        .data
+        .as_ref()
+        .and_then(|data| object::File::parse(&**data).ok())
+    else {
         return plain;
     };
-    let Some(address) = address_in_file(lookup, area, &object) else { return plain };
+    let Some(address) = address_in_file(lookup, area, &object) else {
+        return plain;
+    };
     let line = source_line(&object, address);
     let symbols = object.symbol_map();
     let symbol = symbols
@@ -143,20 +179,40 @@ fn by_frame_pointer(pid: Pid, frame: &Frame) -> Option<Frame> {
     }
     let bp = memory.read_u64(frame.bp).ok()?;
     let ip = memory.read_u64(frame.bp + 8).ok()?;
-    Some(Frame { ip, sp: frame.bp + 16, bp, bx: frame.bx })
+    Some(Frame {
+        ip,
+        sp: frame.bp + 16,
+        bp,
+        bx: frame.bx,
+    })
 }
 
-fn by_frame_information(pid: Pid, frame: &Frame, lookup: u64, area: &Area, image: &Image) -> Option<Frame> {
+fn by_frame_information(
+    pid: Pid,
+    frame: &Frame,
+    lookup: u64,
+    area: &Area,
+    image: &Image,
+) -> Option<Frame> {
     let object = object::File::parse(&**image.data.as_ref()?).ok()?;
     let address = address_in_file(lookup, area, &object)?;
     let section = object.section_by_name(".eh_frame")?;
     let data = section.data().ok()?;
     let eh_frame = EhFrame::new(data, LittleEndian);
-    let text = object.section_by_name(".text").map_or(0, |text| text.address());
-    let bases = BaseAddresses::default().set_eh_frame(section.address()).set_text(text);
+    let text = object
+        .section_by_name(".text")
+        .map_or(0, |text| text.address());
+    let bases = BaseAddresses::default()
+        .set_eh_frame(section.address())
+        .set_text(text);
     let mut context = UnwindContext::new();
     let row = eh_frame
-        .unwind_info_for_address(&bases, &mut context, address, UnwindSection::cie_from_offset)
+        .unwind_info_for_address(
+            &bases,
+            &mut context,
+            address,
+            UnwindSection::cie_from_offset,
+        )
         .ok()?;
     let register = |register: Register| match register {
         X86_64::RSP => Some(frame.sp),
@@ -164,7 +220,13 @@ fn by_frame_information(pid: Pid, frame: &Frame, lookup: u64, area: &Area, image
         X86_64::RBX => Some(frame.bx),
         _ => None,
     };
-    let CfaRule::RegisterAndOffset { register: base, offset } = row.cfa() else { return None };
+    let CfaRule::RegisterAndOffset {
+        register: base,
+        offset,
+    } = row.cfa()
+    else {
+        return None;
+    };
     let cfa = register(*base)?.wrapping_add_signed(*offset);
     let memory = Remote(pid);
     let restored = |which: Register, same: u64| match row.register(which) {
@@ -172,7 +234,9 @@ fn by_frame_information(pid: Pid, frame: &Frame, lookup: u64, area: &Area, image
         RegisterRule::Undefined | RegisterRule::SameValue => Some(same),
         _ => None,
     };
-    let RegisterRule::Offset(return_at) = row.register(X86_64::RA) else { return None };
+    let RegisterRule::Offset(return_at) = row.register(X86_64::RA) else {
+        return None;
+    };
     Some(Frame {
         ip: memory.read_u64(cfa.wrapping_add_signed(return_at)).ok()?,
         sp: cfa,
@@ -195,7 +259,10 @@ mod tests {
     #[test]
     fn the_own_code_has_a_name() {
         let pid = Pid(i32::try_from(std::process::id()).expect("a pid"));
-        let regs = Regs { rip: the_own_code_has_a_name as usize as u64 + 4, ..Regs::default() };
+        let regs = Regs {
+            rip: the_own_code_has_a_name as *const () as u64 + 4,
+            ..Regs::default()
+        };
         let lines = of(pid, &regs, &AsNamed);
         assert!(lines[0].contains("the_own_code_has_a_name"), "{lines:?}");
     }

@@ -37,7 +37,11 @@ fn classify(instruction: &Instruction) -> Option<Nondeterministic> {
         Mnemonic::Rdseed => TrapKind::Rdseed,
         _ => return None,
     };
-    Some(Nondeterministic { kind, len: instruction.len(), destination: instruction.op0_register() })
+    Some(Nondeterministic {
+        kind,
+        len: instruction.len(),
+        destination: instruction.op0_register(),
+    })
 }
 
 impl Nondeterministic {
@@ -138,7 +142,8 @@ pub fn decode_patched(code: &[u8], ip: u64) -> Option<Nondeterministic> {
 
 /// `0f c7` followed by a ModRM byte for a register and /6 or /7.
 fn find(code: &[u8]) -> Option<usize> {
-    code.windows(3).position(|w| w[0] == 0x0f && w[1] == 0xc7 && w[2] >= 0xf0)
+    code.windows(3)
+        .position(|w| w[0] == 0x0f && w[1] == 0xc7 && w[2] >= 0xf0)
 }
 
 /// Where the instruction with its opcode at `opcode` starts, if it is one.
@@ -154,7 +159,9 @@ fn boundary(code: &[u8], opcode: usize) -> Option<(usize, usize)> {
     }
     let nondeterministic = decode(&code[start..], 0)?;
     let from = start.saturating_sub(RUN_UP);
-    let arrived = (from..start).filter(|&first| arrives(code, first, start)).count();
+    let arrived = (from..start)
+        .filter(|&first| arrives(code, first, start))
+        .count();
     (arrived * 2 >= start - from).then_some((start, nondeterministic.len))
 }
 
@@ -181,10 +188,16 @@ mod tests {
     #[test]
     fn rdtsc_is_recognised_and_applied() {
         let found = decode(&[0x0f, 0x31], 0).expect("rdtsc");
-        let mut regs = Regs { rip: 100, ..Regs::default() };
+        let mut regs = Regs {
+            rip: 100,
+            ..Regs::default()
+        };
         found.apply(&mut regs, 0x1_0000_0002, 0);
         assert_eq!((regs.rax, regs.rdx, regs.rip), (2, 1, 102));
-        assert_eq!(decode(&[0x0f, 0x01, 0xf9], 0).expect("rdtscp").kind, TrapKind::Rdtscp);
+        assert_eq!(
+            decode(&[0x0f, 0x01, 0xf9], 0).expect("rdtscp").kind,
+            TrapKind::Rdtscp
+        );
         assert_eq!(decode(&[0x90], 0), None);
     }
 
@@ -193,7 +206,10 @@ mod tests {
         // rdrand r9d
         let found = decode(&[0x41, 0x0f, 0xc7, 0xf1], 0).expect("rdrand");
         assert_eq!(found.len, 4);
-        let mut regs = Regs { r9: u64::MAX, ..Regs::default() };
+        let mut regs = Regs {
+            r9: u64::MAX,
+            ..Regs::default()
+        };
         found.apply(&mut regs, 0x1_2345_6789, 0);
         assert_eq!((regs.r9, regs.eflags & 1), (0x2345_6789, 1));
     }
@@ -201,8 +217,13 @@ mod tests {
     #[test]
     fn sites_are_found_on_instruction_boundaries_only() {
         // nop × 8; rdrand eax; ret
-        let code = [0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x0f, 0xc7, 0xf0, 0xc3];
-        assert_eq!(unpredictable_sites(&code), vec![(8, vec![0x0f, 0x0b, 0xf0])]);
+        let code = [
+            0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x0f, 0xc7, 0xf0, 0xc3,
+        ];
+        assert_eq!(
+            unpredictable_sites(&code),
+            vec![(8, vec![0x0f, 0x0b, 0xf0])]
+        );
         // rdseed r9 (with REX.W and REX.B)
         let wide = [0x90, 0x49, 0x0f, 0xc7, 0xf9, 0xc3];
         let sites = unpredictable_sites(&wide);

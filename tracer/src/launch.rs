@@ -21,14 +21,20 @@ pub fn find(name: &OsStr) -> Result<PathBuf, RecordError> {
     let missing = || RecordError::NotFound(name.to_string_lossy().into_owned());
     if name.as_bytes().contains(&b'/') {
         let path = PathBuf::from(name);
-        return if path.exists() { Ok(path) } else { Err(missing()) };
+        return if path.exists() {
+            Ok(path)
+        } else {
+            Err(missing())
+        };
     }
     let search = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH_DEFAULT));
     let mut refused = None;
     for dir in std::env::split_paths(&search) {
         let path = dir.join(name);
         match path.metadata() {
-            Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => return Ok(path),
+            Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => {
+                return Ok(path);
+            }
             Ok(meta) if meta.is_file() => refused = Some(path),
             _ => {}
         }
@@ -42,8 +48,13 @@ pub fn check(path: &Path) -> Result<(), RecordError> {
 }
 
 fn check_level(path: &Path, level: u32) -> Result<(), RecordError> {
-    let refused = |reason: String| RecordError::NotExecutable { path: path.display().to_string(), reason };
-    let meta = path.metadata().map_err(|error| refused(error.to_string()))?;
+    let refused = |reason: String| RecordError::NotExecutable {
+        path: path.display().to_string(),
+        reason,
+    };
+    let meta = path
+        .metadata()
+        .map_err(|error| refused(error.to_string()))?;
     if !meta.is_file() {
         return Err(refused("not a regular file".to_owned()));
     }
@@ -53,15 +64,24 @@ fn check_level(path: &Path, level: u32) -> Result<(), RecordError> {
     // SAFETY of privileges: a traced program gets none, so it would fail in its own way.
     let own = nix::unistd::geteuid();
     if meta.mode() & 0o4000 != 0 && meta.uid() != own.as_raw() && !own.is_root() {
-        return Err(refused("set-user-id programs lose their privileges when traced".to_owned()));
+        return Err(refused(
+            "set-user-id programs lose their privileges when traced".to_owned(),
+        ));
     }
     let mut head = Vec::new();
     File::open(path)
         .and_then(|file| file.take(512).read_to_end(&mut head))
         .map_err(|error| refused(error.to_string()))?;
     if let Some(line) = head.strip_prefix(b"#!") {
-        let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
-        let end = line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len());
+        let line = line
+            .split(|&byte| byte == b'\n')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let end = line
+            .iter()
+            .position(|byte| b" \t".contains(byte))
+            .unwrap_or(line.len());
         let interpreter = Path::new(OsStr::from_bytes(&line[..end])).to_owned();
         if level >= SCRIPTS_MAX {
             return Err(refused("too many levels of #! scripts".to_owned()));
@@ -71,12 +91,18 @@ fn check_level(path: &Path, level: u32) -> Result<(), RecordError> {
     if !head.starts_with(&ELF_MAGIC) {
         return Err(refused("exec format error".to_owned()));
     }
-    let machine = head.get(ELF_MACHINE_OFFSET..ELF_MACHINE_OFFSET + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    let machine = head
+        .get(ELF_MACHINE_OFFSET..ELF_MACHINE_OFFSET + 2)
+        .map(|b| u16::from_le_bytes([b[0], b[1]]));
     if head.get(4) != Some(&ELF_CLASS_64) {
-        return Err(refused("a 32-bit program; only 64-bit x86-64 programs can be recorded".to_owned()));
+        return Err(refused(
+            "a 32-bit program; only 64-bit x86-64 programs can be recorded".to_owned(),
+        ));
     }
     if machine != Some(ELF_MACHINE_X86_64) {
-        return Err(refused("a program for another architecture than x86-64".to_owned()));
+        return Err(refused(
+            "a program for another architecture than x86-64".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -98,7 +124,10 @@ mod tests {
     fn programs_are_found_and_accepted() {
         let shell = find(OsStr::new("sh")).expect("every system has one");
         check(&shell).expect("it is executable");
-        assert!(matches!(find(OsStr::new("no-such-program-here")), Err(RecordError::NotFound(_))));
+        assert!(matches!(
+            find(OsStr::new("no-such-program-here")),
+            Err(RecordError::NotFound(_))
+        ));
     }
 
     #[test]

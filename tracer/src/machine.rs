@@ -5,17 +5,30 @@ use std::arch::x86_64::{__cpuid_count, _xgetbv};
 
 /// CPUID leaves whose answers programs act on: (leaf, subleaf), all four words of each.
 /// Words that hold the number of the current CPU are left out of the comparison.
-const LEAVES: [(u32, u32); 6] = [(1, 0), (7, 0), (7, 1), (0xd, 1), (0x8000_0001, 0), (0x8000_0008, 0)];
+const LEAVES: [(u32, u32); 6] = [
+    (1, 0),
+    (7, 0),
+    (7, 1),
+    (0xd, 1),
+    (0x8000_0001, 0),
+    (0x8000_0008, 0),
+];
 
 /// Describes this machine.
 #[must_use]
 pub fn describe(pinned_cpu: Option<usize>) -> Machine {
     let vendor_words = cpuid(0, 0);
     let vendor = text(&[vendor_words[1], vendor_words[3], vendor_words[2]]);
-    let name: Vec<u32> = (0x8000_0002..=0x8000_0004).flat_map(|leaf| cpuid(leaf, 0)).collect();
+    let name: Vec<u32> = (0x8000_0002..=0x8000_0004)
+        .flat_map(|leaf| cpuid(leaf, 0))
+        .collect();
     let signature = cpuid(1, 0)[0];
     let base_family = signature >> 8 & 0xf;
-    let family = if base_family == 0xf { base_family + (signature >> 20 & 0xff) } else { base_family };
+    let family = if base_family == 0xf {
+        base_family + (signature >> 20 & 0xff)
+    } else {
+        base_family
+    };
     let model = signature >> 4 & 0xf | signature >> 12 & 0xf0;
     let os_saves = cpuid(1, 0)[2] & 1 << 27 != 0;
     Machine {
@@ -24,12 +37,16 @@ pub fn describe(pinned_cpu: Option<usize>) -> Machine {
         cpu_family: family,
         cpu_model: model,
         cpu_name: text(&name).trim().to_owned(),
-        features: LEAVES.iter().flat_map(|&(leaf, sub)| features(leaf, sub)).collect(),
+        features: LEAVES
+            .iter()
+            .flat_map(|&(leaf, sub)| features(leaf, sub))
+            .collect(),
         xsave_size: if os_saves { cpuid(0xd, 0)[1] } else { 0 },
         // SAFETY: OSXSAVE says that the instruction is there.
         xcr0: if os_saves { unsafe { xgetbv0() } } else { 0 },
         page_size: 4096,
-        cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+        cpus: std::thread::available_parallelism()
+            .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
         pinned_cpu: pinned_cpu.and_then(|cpu| u32::try_from(cpu).ok()),
         counter: pmu::Counter::SyncPoint,
     }
@@ -58,12 +75,18 @@ unsafe fn xgetbv0() -> u64 {
 }
 
 fn text(words: &[u32]) -> String {
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take_while(|&b| b != 0).collect();
+    let bytes: Vec<u8> = words
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .take_while(|&b| b != 0)
+        .collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn kernel_release() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Why a recording made on `recorded` may not replay on `here`; empty if it will.
@@ -89,7 +112,10 @@ mod tests {
     #[test]
     fn a_machine_equals_itself() {
         let here = describe(Some(0));
-        assert!(!here.cpu_vendor.is_empty() && here.xsave_size >= 576, "{here:?}");
+        assert!(
+            !here.cpu_vendor.is_empty() && here.xsave_size >= 576,
+            "{here:?}"
+        );
         assert_eq!(differences(&here, &describe(None)), Vec::<String>::new());
     }
 

@@ -27,14 +27,12 @@ pub struct Area {
 impl Area {
     /// Bytes.
     #[must_use]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "the kernel shows no empty area"
+    )]
     pub const fn len(&self) -> u64 {
         self.end - self.start
-    }
-
-    /// Whether it has no bytes; the kernel shows none such.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.end == self.start
     }
 }
 
@@ -43,7 +41,9 @@ pub fn read(pid: Pid) -> io::Result<Vec<Area>> {
     let text = std::fs::read(format!("/proc/{pid}/maps"))?;
     text.split(|&byte| byte == b'\n')
         .filter(|line| !line.is_empty())
-        .map(|line| parse(line).ok_or_else(|| io::Error::other("unreadable line in /proc/<pid>/maps")))
+        .map(|line| {
+            parse(line).ok_or_else(|| io::Error::other("unreadable line in /proc/<pid>/maps"))
+        })
         .collect()
 }
 
@@ -51,7 +51,10 @@ fn parse(line: &[u8]) -> Option<Area> {
     // The path may contain anything, spaces included: split off five fields only.
     let mut rest = line;
     let mut field = || {
-        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|&byte| byte == b' ')
+            .unwrap_or(rest.len());
         let (head, tail) = rest.split_at(end);
         rest = tail.trim_ascii_start();
         std::str::from_utf8(head).ok()
@@ -63,12 +66,18 @@ fn parse(line: &[u8]) -> Option<Area> {
     let inode = field()?;
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let bit = |index: usize, letter: u8, value: i32| {
-        if perms.get(index) == Some(&letter) { value.unsigned_abs() } else { 0 }
+        if perms.get(index) == Some(&letter) {
+            value.unsigned_abs()
+        } else {
+            0
+        }
     };
     Some(Area {
         start: hex(start)?,
         end: hex(end)?,
-        prot: bit(0, b'r', libc::PROT_READ) | bit(1, b'w', libc::PROT_WRITE) | bit(2, b'x', libc::PROT_EXEC),
+        prot: bit(0, b'r', libc::PROT_READ)
+            | bit(1, b'w', libc::PROT_WRITE)
+            | bit(2, b'x', libc::PROT_EXEC),
         shared: perms.get(3) == Some(&b's'),
         offset: hex(offset)?,
         dev: hex(major)? << 32 | hex(minor)?,
@@ -83,19 +92,34 @@ mod tests {
 
     #[test]
     fn lines_parse() {
-        let area = parse(b"7f0000001000-7f0000003000 r-xs 00002000 fe:01 4242   /a path/with  spaces").expect("parses");
+        let area =
+            parse(b"7f0000001000-7f0000003000 r-xs 00002000 fe:01 4242   /a path/with  spaces")
+                .expect("parses");
         assert_eq!(area.len(), 0x2000);
         assert_eq!(area.prot, 5);
         assert!(area.shared);
-        assert_eq!((area.offset, area.dev, area.inode), (0x2000, 0xfe_0000_0001, 4242));
+        assert_eq!(
+            (area.offset, area.dev, area.inode),
+            (0x2000, 0xfe_0000_0001, 4242)
+        );
         assert_eq!(area.name, b"/a path/with  spaces");
-        assert_eq!(parse(b"00400000-00401000 ---p 00000000 00:00 0").expect("parses").name, b"");
+        assert_eq!(
+            parse(b"00400000-00401000 ---p 00000000 00:00 0")
+                .expect("parses")
+                .name,
+            b""
+        );
         assert_eq!(parse(b"nonsense"), None);
     }
 
     #[test]
     fn the_own_map_is_readable() {
         let pid = Pid(i32::try_from(std::process::id()).expect("a pid"));
-        assert!(read(pid).expect("readable").iter().any(|area| area.name == b"[stack]"));
+        assert!(
+            read(pid)
+                .expect("readable")
+                .iter()
+                .any(|area| area.name == b"[stack]")
+        );
     }
 }

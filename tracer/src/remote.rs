@@ -90,13 +90,21 @@ pub fn call_at(
             Status::Signal(libc::SIGTRAP) => {
                 let regs = stopped.regs()?;
                 if regs.rip != site + (PAGE_SYSCALL_DONE - PAGE_SYSCALL) {
-                    return Err(RemoteError::Unexpected { tid: stopped.tid(), status });
+                    return Err(RemoteError::Unexpected {
+                        tid: stopped.tid(),
+                        status,
+                    });
                 }
                 return Ok((stopped, regs.rax.cast_signed()));
             }
             // The filter stops it where the site is not in the claimed page.
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => report = proceed(stopped)?,
-            _ => return Err(RemoteError::Unexpected { tid: stopped.tid(), status }),
+            _ => {
+                return Err(RemoteError::Unexpected {
+                    tid: stopped.tid(),
+                    status,
+                });
+            }
         }
     }
 }
@@ -113,16 +121,26 @@ pub fn must(
     let (stopped, result) = call(stopped, base, nr, args)?;
     if (-4095..0).contains(&result) {
         let errno = i32::try_from(-result).unwrap_or(libc::EINVAL);
-        return Err(RemoteError::Failed { tid, what, error: std::io::Error::from_raw_os_error(errno) });
+        return Err(RemoteError::Failed {
+            tid,
+            what,
+            error: std::io::Error::from_raw_os_error(errno),
+        });
     }
     Ok((stopped, result.cast_unsigned()))
 }
 
 /// Puts a NUL-terminated path where a remote syscall can read it; returns its address.
 pub fn place_path(tid: Pid, path: &[u8]) -> Result<u64, RemoteError> {
-    let failed = |error| RemoteError::Failed { tid, what: "placing a path", error };
+    let failed = |error| RemoteError::Failed {
+        tid,
+        what: "placing a path",
+        error,
+    };
     if path.len() >= PAGE_DATA_LEN {
-        return Err(failed(std::io::Error::from_raw_os_error(libc::ENAMETOOLONG)));
+        return Err(failed(std::io::Error::from_raw_os_error(
+            libc::ENAMETOOLONG,
+        )));
     }
     let mut bytes = path.to_vec();
     bytes.push(0);

@@ -27,14 +27,22 @@ pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
     let file = object::File::parse(image)?;
     let mut found: Vec<Patch> = Vec::new();
     for symbol in file.dynamic_symbols() {
-        let Some(function) = symbol.name()?.strip_prefix("__vdso_") else { continue };
+        let Some(function) = symbol.name()?.strip_prefix("__vdso_") else {
+            continue;
+        };
         if symbol.kind() != object::SymbolKind::Text {
             continue;
         }
-        let nr = FUNCTIONS.iter().find(|(name, _)| *name == function).map(|(_, nr)| *nr);
-        let code = nr.map_or_else(|| answer_enosys(), make_syscall);
+        let nr = FUNCTIONS
+            .iter()
+            .find(|(name, _)| *name == function)
+            .map(|(_, nr)| *nr);
+        let code = nr.map_or_else(answer_enosys, make_syscall);
         if !found.iter().any(|patch| patch.offset == symbol.address()) {
-            found.push(Patch { offset: symbol.address(), code });
+            found.push(Patch {
+                offset: symbol.address(),
+                code,
+            });
         }
     }
     Ok(found)
@@ -66,9 +74,14 @@ mod tests {
     fn this_kernels_vdso_is_understood() {
         let pid = Pid(i32::try_from(std::process::id()).expect("a pid"));
         let areas = maps::read(pid).expect("readable");
-        let vdso = areas.iter().find(|area| area.name == b"[vdso]").expect("mapped");
+        let vdso = areas
+            .iter()
+            .find(|area| area.name == b"[vdso]")
+            .expect("mapped");
         let mut image = vec![0; usize::try_from(vdso.len()).expect("small")];
-        Remote(pid).read_exact(vdso.start, &mut image).expect("readable");
+        Remote(pid)
+            .read_exact(vdso.start, &mut image)
+            .expect("readable");
         let found = patches(&image).expect("an ELF image");
         assert!(found.len() >= 5, "{found:?}");
     }

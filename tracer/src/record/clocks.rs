@@ -16,7 +16,9 @@ const PAIR_BYTES: usize = 16;
 pub fn read(tid: Pid, call: &Call) -> Option<(i64, Option<Out<'static>>)> {
     match call.def.name {
         "clock_gettime" => {
-            let clock = i32::try_from(call.args[0]).ok().filter(|clock| is_global(*clock))?;
+            let clock = i32::try_from(call.args[0])
+                .ok()
+                .filter(|clock| is_global(*clock))?;
             let (seconds, nanoseconds) = host::clock(clock)?;
             store(tid, call.args[1], seconds, nanoseconds).map(|out| (0, Some(out)))
         }
@@ -50,5 +52,8 @@ fn store(tid: Pid, addr: u64, first: i64, second: i64) -> Option<Out<'static>> {
     bytes.extend(first.to_le_bytes());
     bytes.extend(second.to_le_bytes());
     // Only where the application itself could write: the kernel would answer EFAULT.
-    Remote(tid).write_permitted(addr, &bytes).then(|| Out { addr, data: bytes.into() })
+    Remote(tid).write_permitted(addr, &bytes).then(|| Out {
+        addr,
+        data: bytes.into(),
+    })
 }

@@ -46,10 +46,17 @@ impl Session {
     }
 
     fn emit_leader_gone(&mut self, leader: Pid) -> Step {
-        if self.tasks.get(&leader).is_some_and(|task| !task.end_emitted) {
+        if self
+            .tasks
+            .get(&leader)
+            .is_some_and(|task| !task.end_emitted)
+        {
             self.emit_for(
                 leader,
-                &journal::Event::ThreadEnd(journal::ThreadEnd { status: 0, writes: Vec::new() }),
+                &journal::Event::ThreadEnd(journal::ThreadEnd {
+                    status: 0,
+                    writes: Vec::new(),
+                }),
             )?;
         }
         self.tasks.remove(&leader);
@@ -64,7 +71,11 @@ impl Session {
         regs: &mut Regs,
     ) -> Step<(Stopped, Vec<Effect<'static>>)> {
         if regs.cs != USER_CS_64 {
-            return Err(RecordError::Unsupported { tid: tid.0, what: "a 32-bit program".to_owned() }.into());
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: "a 32-bit program".to_owned(),
+            }
+            .into());
         }
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
         let stopped = self.claim_page(tid, stopped, regs, &areas)?;
@@ -75,11 +86,20 @@ impl Session {
 
     /// Replaces the vDSO's functions, and maps the page that `ftrun` claims. The vDSO's
     /// own page lends the first remote syscall its place.
-    fn claim_page(&mut self, tid: Pid, stopped: Stopped, regs: &Regs, areas: &[Area]) -> Step<Stopped> {
+    fn claim_page(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        regs: &Regs,
+        areas: &[Area],
+    ) -> Step<Stopped> {
         let memory = Remote(tid);
         let failed = |what: &'static str| RecordError::os(what);
         // Programs at fixed addresses may lie there already.
-        if areas.iter().any(|area| area.start < PAGE + PAGE_LEN && area.end > PAGE) {
+        if areas
+            .iter()
+            .any(|area| area.start < PAGE + PAGE_LEN && area.end > PAGE)
+        {
             return Err(RecordError::Unsupported {
                 tid: tid.0,
                 what: "a program that occupies the page at 0x70000000".to_owned(),
@@ -88,7 +108,9 @@ impl Session {
         }
         if let Some(area) = areas.iter().find(|area| area.name == b"[vdso]") {
             let mut image = vec![0; usize::try_from(area.len()).unwrap_or(0)];
-            memory.read_exact(area.start, &mut image).map_err(failed("reading the vDSO"))?;
+            memory
+                .read_exact(area.start, &mut image)
+                .map_err(failed("reading the vDSO"))?;
             let patches = vdso::patches(&image).map_err(|error| RecordError::Unsupported {
                 tid: tid.0,
                 what: format!("this kernel's vDSO ({error})"),
@@ -102,18 +124,26 @@ impl Session {
         // The program's first instructions lend the first remote syscall their place.
         let site = regs.rip;
         let mut original = [0; SYSCALL_INT3.len()];
-        memory.read_exact(site, &mut original).map_err(failed("reading the program's entry"))?;
-        memory.write(site, &SYSCALL_INT3).map_err(failed("writing the program's entry"))?;
+        memory
+            .read_exact(site, &mut original)
+            .map_err(failed("reading the program's entry"))?;
+        memory
+            .write(site, &SYSCALL_INT3)
+            .map_err(failed("writing the program's entry"))?;
         let args = [
             PAGE,
             PAGE_LEN,
             (libc::PROT_READ | libc::PROT_EXEC).cast_unsigned().into(),
-            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE).cast_unsigned().into(),
+            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE)
+                .cast_unsigned()
+                .into(),
             u64::MAX,
             0,
         ];
         let (stopped, result) = remote::call_at(stopped, regs, site, libc::SYS_mmap, args)?;
-        memory.write(site, &original).map_err(failed("restoring the program's entry"))?;
+        memory
+            .write(site, &original)
+            .map_err(failed("restoring the program's entry"))?;
         if result.cast_unsigned() != PAGE {
             return Err(RecordError::Unsupported {
                 tid: tid.0,
@@ -121,7 +151,9 @@ impl Session {
             }
             .into());
         }
-        memory.write(PAGE_SYSCALL, &SYSCALL_INT3).map_err(failed("filling the claimed page"))?;
+        memory
+            .write(PAGE_SYSCALL, &SYSCALL_INT3)
+            .map_err(failed("filling the claimed page"))?;
         Ok(stopped)
     }
 
@@ -133,26 +165,49 @@ impl Session {
             if is_kernels(&area.name) {
                 continue;
             }
-            let mut flags = if area.shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE }.cast_unsigned();
+            let mut flags = if area.shared {
+                libc::MAP_SHARED
+            } else {
+                libc::MAP_PRIVATE
+            }
+            .cast_unsigned();
             let mut source = Source::Zero;
             if area.name == b"[stack]" {
                 flags |= libc::MAP_GROWSDOWN.cast_unsigned();
             }
             if area.inode != 0 {
                 let (id, file) = self.memories.keep_area(&mut self.out, tid, area)?;
-                source = Source::File { id, offset: area.offset };
+                source = Source::File {
+                    id,
+                    offset: area.offset,
+                };
                 if area.prot & libc::PROT_WRITE.cast_unsigned() != 0 {
                     differences(tid, area, Some(&file), &mut content);
                 }
                 if area.prot & libc::PROT_EXEC.cast_unsigned() != 0
                     && let Some(space) = space
                 {
-                    self.memories.patch(space, tid, id, &file, area.start, area.offset, area.len(), &mut content);
+                    self.memories.patch(
+                        space,
+                        tid,
+                        id,
+                        &file,
+                        area.start,
+                        area.offset,
+                        area.len(),
+                        &mut content,
+                    );
                 }
             } else {
                 differences(tid, area, None, &mut content);
             }
-            maps.push(Mapping { start: area.start, end: area.end, prot: area.prot, flags, source });
+            maps.push(Mapping {
+                start: area.start,
+                end: area.end,
+                prot: area.prot,
+                flags,
+                source,
+            });
         }
         let path = std::fs::read_link(format!("/proc/{tid}/exe"))
             .map(|path| std::os::unix::ffi::OsStringExt::into_vec(path.into_os_string()))
@@ -162,7 +217,13 @@ impl Session {
             .get_mut(&tid)
             .and_then(|task| task.exec_former.take())
             .unwrap_or(tid);
-        Ok(Exec { path: path.into(), former: Tid(former.0), regs: *regs, maps, content })
+        Ok(Exec {
+            path: path.into(),
+            former: Tid(former.0),
+            regs: *regs,
+            maps,
+            content,
+        })
     }
 }
 
@@ -190,7 +251,10 @@ fn differences(tid: Pid, area: &Area, file: Option<&std::fs::File>, out: &mut Ve
         if let Some(file) = file {
             let mut done = 0;
             while done < read {
-                match file.read_at(&mut expected[done..read], area.offset + (at - area.start) + done as u64) {
+                match file.read_at(
+                    &mut expected[done..read],
+                    area.offset + (at - area.start) + done as u64,
+                ) {
                     Ok(0) | Err(_) => break,
                     Ok(count) => done += count,
                 }
@@ -213,6 +277,9 @@ fn differences(tid: Pid, area: &Area, file: Option<&std::fs::File>, out: &mut Ve
 
 fn flush(open: &mut Option<(u64, Vec<u8>)>, out: &mut Vec<Out<'static>>) {
     if let Some((addr, data)) = open.take() {
-        out.push(Out { addr, data: data.into() });
+        out.push(Out {
+            addr,
+            data: data.into(),
+        });
     }
 }

@@ -68,7 +68,9 @@ impl Output {
 
     /// Appends an event that belongs to no thread.
     pub fn append(&mut self, event: &Event<'_>) -> Result<(), RecordError> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
         match writer.append(event) {
             Ok(_) => Ok(()),
             Err(error) => self.failed(error),
@@ -95,7 +97,12 @@ impl Output {
     pub fn declare(&mut self, hash: u128, size: u64, path: &[u8]) -> Result<FileId, RecordError> {
         let id = FileId(self.next_file);
         self.next_file += 1;
-        self.append(&Event::File(KeptFile { id, hash, size, path: path.into() }))?;
+        self.append(&Event::File(KeptFile {
+            id,
+            hash,
+            size,
+            path: path.into(),
+        }))?;
         Ok(id)
     }
 
@@ -115,7 +122,11 @@ impl Output {
 
     /// The application waits: a good moment to notice that the journal failed.
     pub fn idle(&mut self) -> Result<(), RecordError> {
-        match self.writer.as_ref().and_then(|writer| writer.failure().cloned()) {
+        match self
+            .writer
+            .as_ref()
+            .and_then(|writer| writer.failure().cloned())
+        {
             Some(error) => self.failed(error),
             None => Ok(()),
         }
@@ -123,7 +134,9 @@ impl Output {
 
     /// Ends the journal in order.
     pub fn finish(self, status: i32) -> Result<Option<journal::Summary>, RecordError> {
-        let Some(mut writer) = self.writer else { return Ok(None) };
+        let Some(mut writer) = self.writer else {
+            return Ok(None);
+        };
         writer.append(&Event::Time(unix_ns()))?;
         writer.append(&Event::End(status))?;
         Ok(Some(writer.finish()?))
@@ -142,5 +155,7 @@ impl Output {
 pub fn unix_ns() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        })
 }

@@ -95,7 +95,9 @@ impl Memories {
 
     /// Whether an instruction at `addr` was patched to trap.
     pub fn is_patched(&self, space: SpaceId, addr: u64) -> bool {
-        self.patched.get(&space).is_some_and(|sites| sites.contains(&addr))
+        self.patched
+            .get(&space)
+            .is_some_and(|sites| sites.contains(&addr))
     }
 
     /// A copy of an address space was made.
@@ -112,7 +114,12 @@ impl Memories {
     }
 
     /// Keeps a file by content.
-    pub fn keep(&mut self, out: &mut Output, file: &File, path: &[u8]) -> Result<FileId, RecordError> {
+    pub fn keep(
+        &mut self,
+        out: &mut Output,
+        file: &File,
+        path: &[u8],
+    ) -> Result<FileId, RecordError> {
         let failed = |error: String| RecordError::Keep {
             path: String::from_utf8_lossy(path).into_owned(),
             error,
@@ -127,7 +134,10 @@ impl Memories {
             self.by_hash.clear();
             self.sites.clear();
         }
-        let kept = self.store.keep(file, meta.len()).map_err(|error| failed(error.to_string()))?;
+        let kept = self
+            .store
+            .keep(file, meta.len())
+            .map_err(|error| failed(error.to_string()))?;
         let id = match self.by_hash.get(&kept.hash) {
             Some(id) => *id,
             None => {
@@ -148,7 +158,12 @@ impl Memories {
     }
 
     /// Keeps the file behind an area of a fresh address space.
-    pub fn keep_area(&mut self, out: &mut Output, tid: Pid, area: &Area) -> Result<(FileId, File), RecordError> {
+    pub fn keep_area(
+        &mut self,
+        out: &mut Output,
+        tid: Pid,
+        area: &Area,
+    ) -> Result<(FileId, File), RecordError> {
         let file = open_area(tid, area).ok_or_else(|| RecordError::Keep {
             path: String::from_utf8_lossy(&area.name).into_owned(),
             error: "the mapped file is no longer where it was".to_owned(),
@@ -159,7 +174,10 @@ impl Memories {
 
     /// Patches instructions that cannot be made to trap otherwise, in an executable
     /// mapping of a kept file; what was written is added to `out`.
-    #[allow(clippy::too_many_arguments, reason = "a range of a file at an address of a thread")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a range of a file at an address of a thread"
+    )]
     pub fn patch(
         &mut self,
         space: SpaceId,
@@ -172,11 +190,17 @@ impl Memories {
         out: &mut Vec<Out<'static>>,
     ) {
         let sites = self.sites.entry(id).or_insert_with(|| scan(file));
-        for (at, code) in sites.iter().filter(|(at, _)| *at >= offset && *at - offset < len) {
+        for (at, code) in sites
+            .iter()
+            .filter(|(at, _)| *at >= offset && *at - offset < len)
+        {
             let addr = start + (at - offset);
             if Remote(tid).write(addr, code).is_ok() {
                 self.patched.entry(space).or_default().insert(addr);
-                out.push(Out { addr, data: code.clone().into() });
+                out.push(Out {
+                    addr,
+                    data: code.clone().into(),
+                });
             }
         }
     }
@@ -190,7 +214,9 @@ impl Memories {
         recorded: &HashSet<i32>,
         effects: &mut Vec<Effect<'static>>,
     ) -> Result<ObjectId, RecordError> {
-        let meta = file.metadata().map_err(RecordError::os("looking at a mapped file"))?;
+        let meta = file
+            .metadata()
+            .map_err(RecordError::os("looking at a mapped file"))?;
         let key = (meta.dev(), meta.ino());
         if let Some(object) = self.objects.get(&key) {
             return Ok(object.id);
@@ -199,11 +225,26 @@ impl Memories {
         if self.objects.len() >= OBJECTS_BEFORE_SWEEP {
             self.sweep(recorded, effects);
         }
-        let content = if meta.len() == 0 { None } else { Some(self.keep(out, &file, path)?) };
+        let content = if meta.len() == 0 {
+            None
+        } else {
+            Some(self.keep(out, &file, path)?)
+        };
         let id = ObjectId(self.next_object);
         self.next_object += 1;
-        effects.push(Effect::Object { id, size: meta.len(), content });
-        self.objects.insert(key, Object { id, file, size: meta.len() });
+        effects.push(Effect::Object {
+            id,
+            size: meta.len(),
+            content,
+        });
+        self.objects.insert(
+            key,
+            Object {
+                id,
+                file,
+                size: meta.len(),
+            },
+        );
         Ok(id)
     }
 
@@ -232,7 +273,9 @@ impl Memories {
         path: &[u8],
         recorded: &HashSet<i32>,
     ) -> Result<(), RecordError> {
-        let Some(pid) = outside_writer(meta, recorded) else { return Ok(()) };
+        let Some(pid) = outside_writer(meta, recorded) else {
+            return Ok(());
+        };
         let path = String::from_utf8_lossy(path).into_owned();
         match self.outside {
             OutsideMemory::Refuse => Err(RecordError::OutsideMemory { path, pid }),
@@ -258,8 +301,12 @@ impl Memories {
         match call.def.file_change {
             FileChange::Write { fd, offset } => {
                 let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
-                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return Ok(()) };
-                let Some(object) = self.objects.get_mut(&(meta.dev(), meta.ino())) else { return Ok(()) };
+                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
+                    return Ok(());
+                };
+                let Some(object) = self.objects.get_mut(&(meta.dev(), meta.ino())) else {
+                    return Ok(());
+                };
                 let written = u64::try_from(result).unwrap_or(0);
                 let start = match offset {
                     Some(index) => call.args[usize::from(index)],
@@ -277,9 +324,13 @@ impl Memories {
             }
             FileChange::Any { fd } => {
                 let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
-                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return Ok(()) };
+                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
+                    return Ok(());
+                };
                 let key = (meta.dev(), meta.ino());
-                let Some(object) = self.objects.get_mut(&key) else { return Ok(()) };
+                let Some(object) = self.objects.get_mut(&key) else {
+                    return Ok(());
+                };
                 resized(object, meta.len(), effects);
                 let (id, file) = (object.id, object.file.try_clone());
                 let file = file.map_err(RecordError::os("looking at a shared object"))?;
@@ -289,7 +340,10 @@ impl Memories {
             FileChange::None => {}
             FileChange::Length => {
                 for object in self.objects.values_mut() {
-                    let size = object.file.metadata().map_or(object.size, |meta| meta.len());
+                    let size = object
+                        .file
+                        .metadata()
+                        .map_or(object.size, |meta| meta.len());
                     resized(object, size, effects);
                 }
             }
@@ -301,7 +355,10 @@ impl Memories {
 fn resized(object: &mut Object, size: u64, effects: &mut Vec<Effect<'static>>) {
     if object.size != size {
         object.size = size;
-        effects.push(Effect::Resize { id: object.id, size });
+        effects.push(Effect::Resize {
+            id: object.id,
+            size,
+        });
     }
 }
 
@@ -315,7 +372,11 @@ fn copy_range(object: &Object, start: u64, len: u64, effects: &mut Vec<Effect<'s
             Ok(0) | Err(_) => break,
             Ok(count) => {
                 data.truncate(count);
-                effects.push(Effect::ObjectWrite { id: object.id, offset: at, data: data.into() });
+                effects.push(Effect::ObjectWrite {
+                    id: object.id,
+                    offset: at,
+                    data: data.into(),
+                });
                 at += count as u64;
             }
         }
@@ -365,8 +426,12 @@ fn open_area(tid: Pid, area: &Area) -> Option<File> {
     let path = std::ffi::OsString::from_vec(area.name.clone());
     let candidates = [
         std::path::PathBuf::from(format!("/proc/{tid}/exe")),
-        std::path::PathBuf::from(format!("/proc/{tid}/root")).join(std::path::Path::new(&path).strip_prefix("/").ok()?),
-        std::path::PathBuf::from(format!("/proc/{tid}/map_files/{:x}-{:x}", area.start, area.end)),
+        std::path::PathBuf::from(format!("/proc/{tid}/root"))
+            .join(std::path::Path::new(&path).strip_prefix("/").ok()?),
+        std::path::PathBuf::from(format!(
+            "/proc/{tid}/map_files/{:x}-{:x}",
+            area.start, area.end
+        )),
     ];
     candidates.into_iter().find_map(|candidate| {
         let file = File::open(candidate).ok()?;
@@ -379,7 +444,11 @@ fn outside_writer(meta: &std::fs::Metadata, recorded: &HashSet<i32>) -> Option<i
     let inode = meta.ino();
     let writable = libc::PROT_WRITE.cast_unsigned();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
             continue;
         };
         if recorded.contains(&pid) {
@@ -387,7 +456,10 @@ fn outside_writer(meta: &std::fs::Metadata, recorded: &HashSet<i32>) -> Option<i
         }
         let areas = maps::read(Pid(pid)).unwrap_or_default();
         if areas.iter().any(|area| {
-            area.inode == inode && area.shared && area.prot & writable != 0 && area.name.starts_with(b"/")
+            area.inode == inode
+                && area.shared
+                && area.prot & writable != 0
+                && area.name.starts_with(b"/")
                 && same_device(area.dev, meta.dev())
         }) {
             return Some(pid);
@@ -422,8 +494,20 @@ impl Session {
         let prot = prot as u32;
         let grows = libc::MAP_GROWSDOWN.cast_unsigned();
         #[allow(clippy::cast_possible_truncation, reason = "masked")]
-        let flags = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE }.cast_unsigned() | (flags as u32 & grows);
-        let mut mapping = Mapping { start, end, prot, flags, source: Source::Zero };
+        let flags = if shared {
+            libc::MAP_SHARED
+        } else {
+            libc::MAP_PRIVATE
+        }
+        .cast_unsigned()
+            | (flags as u32 & grows);
+        let mut mapping = Mapping {
+            start,
+            end,
+            prot,
+            flags,
+            source: Source::Zero,
+        };
         if anonymous {
             effects.push(Effect::Map(mapping));
             return Ok(());
@@ -434,7 +518,9 @@ impl Session {
         let path = link.into_os_string().into_vec();
         let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}"))
             .map_err(RecordError::os("looking at a mapped file"))?;
-        if meta.file_type().is_char_device() && (libc::major(meta.rdev()), libc::minor(meta.rdev())) == DEV_ZERO {
+        if meta.file_type().is_char_device()
+            && (libc::major(meta.rdev()), libc::minor(meta.rdev())) == DEV_ZERO
+        {
             effects.push(Effect::Map(mapping));
             return Ok(());
         }
@@ -451,7 +537,9 @@ impl Session {
         })?;
         if shared {
             let recorded = self.recorded_processes();
-            let id = self.memories.object(&mut self.out, file, &path, &recorded, effects)?;
+            let id = self
+                .memories
+                .object(&mut self.out, file, &path, &recorded, effects)?;
             mapping.source = Source::Object { id, offset };
             effects.push(Effect::Map(mapping));
             return Ok(());
@@ -473,13 +561,19 @@ impl Session {
         (start, offset, len): (u64, u64, u64),
         effects: &mut Vec<Effect<'static>>,
     ) {
-        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else { return };
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+            return;
+        };
         let mut outs = Vec::new();
-        self.memories.patch(space, tid, id, file, start, offset, len, &mut outs);
-        effects.extend(
-            outs.into_iter()
-                .map(|out| Effect::Write(Write { tid: Tid(tid.0), addr: out.addr, data: out.data })),
-        );
+        self.memories
+            .patch(space, tid, id, file, start, offset, len, &mut outs);
+        effects.extend(outs.into_iter().map(|out| {
+            Effect::Write(Write {
+                tid: Tid(tid.0),
+                addr: out.addr,
+                data: out.data,
+            })
+        }));
     }
 
     /// A file mapping may have become executable.
@@ -498,9 +592,17 @@ impl Session {
             if !file_backed || area.end <= addr || area.start >= end {
                 continue;
             }
-            let Some(file) = open_area(tid, &area) else { continue };
+            let Some(file) = open_area(tid, &area) else {
+                continue;
+            };
             let id = self.memories.keep(&mut self.out, &file, &area.name)?;
-            self.patch_range(tid, id, &file, (area.start, area.offset, area.len()), effects);
+            self.patch_range(
+                tid,
+                id,
+                &file,
+                (area.start, area.offset, area.len()),
+                effects,
+            );
         }
         Ok(())
     }
@@ -514,14 +616,20 @@ impl Session {
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
-        let Some(area) = areas.iter().find(|area| area.start == start) else { return Ok(()) };
+        let Some(area) = areas.iter().find(|area| area.start == start) else {
+            return Ok(());
+        };
         let id = match self.memories.segments.get(&call.args[0]) {
             Some(id) => *id,
             None => {
                 let id = ObjectId(self.memories.next_object);
                 self.memories.next_object += 1;
                 self.memories.segments.insert(call.args[0], id);
-                effects.push(Effect::Object { id, size: area.len(), content: None });
+                effects.push(Effect::Object {
+                    id,
+                    size: area.len(),
+                    content: None,
+                });
                 let memory = Remote(tid);
                 let mut at = area.start;
                 let mut data = vec![0; PIECE];
@@ -533,7 +641,11 @@ impl Session {
                     }
                     if data[..read].iter().any(|&byte| byte != 0) {
                         let data = data[..read].to_vec().into();
-                        effects.push(Effect::ObjectWrite { id, offset: at - area.start, data });
+                        effects.push(Effect::ObjectWrite {
+                            id,
+                            offset: at - area.start,
+                            data,
+                        });
                     }
                     at += read as u64;
                 }

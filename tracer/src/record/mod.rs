@@ -79,7 +79,9 @@ pub fn record(
     argv: &[OsString],
     notice: Arc<dyn Fn(Notice) + Send + Sync>,
 ) -> Result<Outcome, RecordError> {
-    let name = argv.first().ok_or_else(|| RecordError::NotFound(String::new()))?;
+    let name = argv
+        .first()
+        .ok_or_else(|| RecordError::NotFound(String::new()))?;
     let path = launch::find(name)?;
     launch::check(&path)?;
     let (cpu, writer_cpu) = choose_cpus(&options.affinity);
@@ -93,7 +95,10 @@ pub fn record(
         path: options.dir.display().to_string(),
         error: error.to_string(),
     })?;
-    let writer_options = WriterOptions { writer_cpu, ..WriterOptions::default() };
+    let writer_options = WriterOptions {
+        writer_cpu,
+        ..WriterOptions::default()
+    };
     let writer = Writer::create(&options.dir, &header, writer_options)?;
     let mut out = Output::new(writer, options.on_journal_error);
 
@@ -133,7 +138,11 @@ fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome,
             let status = session.first_status.unwrap_or(0);
             let lost = session.out.take_loss();
             let summary = session.out.finish(status)?;
-            Ok(Outcome { status, summary, lost })
+            Ok(Outcome {
+                status,
+                summary,
+                lost,
+            })
         }
         Err(error) => {
             session.kill_all();

@@ -58,7 +58,9 @@ impl Session {
             other_clocks: false,
             slice_start: Instant::now(),
         };
-        session.tasks.insert(first, Task::new(first, first, SpaceId(0), State::Running));
+        session
+            .tasks
+            .insert(first, Task::new(first, first, SpaceId(0), State::Running));
         session
     }
 
@@ -79,7 +81,9 @@ impl Session {
                 self.watch.nobody_runs();
             }
             self.out.idle()?;
-            let Some((pid, status)) = wait_any(true)? else { return Ok(()) };
+            let Some((pid, status)) = wait_any(true)? else {
+                return Ok(());
+            };
             match self.note(pid, status) {
                 Ok(()) => {}
                 Err(Stumble::Gone) => self.vanished(pid),
@@ -102,7 +106,9 @@ impl Session {
             self.handle(tid, stopped, status)?;
         }
         loop {
-            let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+            let Some(task) = self.tasks.get_mut(&tid) else {
+                return Ok(());
+            };
             match &task.state {
                 State::Runnable(_) => {
                     if !self.ready.is_empty() && self.slice_start.elapsed() > SLICE {
@@ -121,7 +127,9 @@ impl Session {
                 }
                 State::Waiting | State::Halted | State::Ending => return Ok(()),
             }
-            let Some((pid, status)) = self.next_report(tid)? else { return Ok(()) };
+            let Some((pid, status)) = self.next_report(tid)? else {
+                return Ok(());
+            };
             if pid == tid {
                 self.handle(tid, Stopped::reported(tid), status)?;
             } else {
@@ -146,8 +154,14 @@ impl Session {
 
     /// Resumes a runnable thread in user mode.
     fn go_on(&mut self, tid: Pid) -> Step {
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
-        let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        let how = if task.own_filter {
+            Resume::Syscall
+        } else {
+            Resume::Cont
+        };
         if let Some(stopped) = task.take_stop() {
             stopped.resume(how, 0)?;
         }
@@ -229,7 +243,9 @@ impl Session {
             Status::Syscall => self.syscall_stop(tid, stopped),
             Status::Signal(signal) => self.signal_stop(tid, stopped, signal),
             Status::Event(
-                event @ (libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK),
+                event @ (libc::PTRACE_EVENT_CLONE
+                | libc::PTRACE_EVENT_FORK
+                | libc::PTRACE_EVENT_VFORK),
             ) => self.spawned(tid, stopped, event),
             Status::Event(libc::PTRACE_EVENT_EXEC) => self.exec_event(tid, stopped),
             Status::Event(libc::PTRACE_EVENT_EXIT) => self.ending(tid, stopped),
@@ -244,7 +260,9 @@ impl Session {
 
     /// A stop at a syscall's entry (only under a filter of the application's own) or exit.
     fn syscall_stop(&mut self, tid: Pid, stopped: Stopped) -> Step {
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if task.call.is_some() {
             return self.syscall_exit(tid, stopped);
         }

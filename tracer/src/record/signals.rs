@@ -39,31 +39,42 @@ impl Session {
             self.check_arch(tid, &info)?;
         }
         let disposition = disposition(tid, signal);
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         let here = same_place(&regs, &task.sync_regs);
-        if here
-            && let Some(stashed) = take_stashed(task, signal, &info)
-        {
+        if here && let Some(stashed) = take_stashed(task, signal, &info) {
             info = stashed;
             stopped.set_siginfo(&info)?;
         }
         match disposition {
             Disposition::Ignored => {
-                let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+                let how = if task.own_filter {
+                    Resume::Syscall
+                } else {
+                    Resume::Cont
+                };
                 task.state = State::Running;
                 stopped.resume(how, signal)?;
                 Ok(())
             }
             Disposition::Caught if !here => {
                 task.stash.push_back(info);
-                let how = if task.own_filter { Resume::Syscall } else { Resume::Cont };
+                let how = if task.own_filter {
+                    Resume::Syscall
+                } else {
+                    Resume::Cont
+                };
                 task.state = State::Running;
                 stopped.resume(how, 0)?;
                 Ok(())
             }
             Disposition::Caught => {
                 let at = if task.set_back {
-                    Delivery::Entry { ip: regs.rip, signature: regs.signature() }
+                    Delivery::Entry {
+                        ip: regs.rip,
+                        signature: regs.signature(),
+                    }
                 } else {
                     Delivery::Here
                 };
@@ -89,9 +100,22 @@ impl Session {
         Ok(())
     }
 
-    fn emit_signal(&mut self, tid: Pid, info: &[u8; 128], at: Delivery, action: Action<'_>) -> Step {
-        let len = info.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        let signal = Signal { info: info[..len].into(), at, action };
+    fn emit_signal(
+        &mut self,
+        tid: Pid,
+        info: &[u8; 128],
+        at: Delivery,
+        action: Action<'_>,
+    ) -> Step {
+        let len = info
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
+        let signal = Signal {
+            info: info[..len].into(),
+            at,
+            action,
+        };
         self.emit_for(tid, &Event::Signal(signal))
     }
 
@@ -108,13 +132,18 @@ impl Session {
         stopped.resume(Resume::Step, signal)?;
         let report = wait::wait(Whom::Only(tid), true)
             .map_err(RecordError::os("waiting for a signal handler"))?;
-        let Some((_, status)) = report else { return Ok(()) };
+        let Some((_, status)) = report else {
+            return Ok(());
+        };
         let stopped = Stopped::reported(tid);
         match status {
             Status::Signal(libc::SIGTRAP) => {
                 let regs = stopped.regs()?;
                 let frame = signal_frame(tid, &regs);
-                let frame = Out { addr: regs.rsp, data: frame.into() };
+                let frame = Out {
+                    addr: regs.rsp,
+                    data: frame.into(),
+                };
                 self.emit_signal(tid, info, at, Action::Handler { frame, regs })?;
                 self.at_sync_point(tid, regs);
                 self.runnable(tid, stopped);
@@ -144,7 +173,10 @@ impl Session {
         {
             return self.trap(tid, stopped, found, regs);
         }
-        let at = Delivery::Fault { ip: regs.rip, signature: regs.signature() };
+        let at = Delivery::Fault {
+            ip: regs.rip,
+            signature: regs.signature(),
+        };
         self.at_sync_point(tid, *regs);
         match disposition(tid, signal) {
             Disposition::Caught => self.enter_handler(tid, stopped, signal, info, at, regs),
@@ -155,7 +187,12 @@ impl Session {
         }
     }
 
-    fn trapped_instruction(&self, tid: Pid, signal: i32, regs: &Regs) -> Option<insn::Nondeterministic> {
+    fn trapped_instruction(
+        &self,
+        tid: Pid,
+        signal: i32,
+        regs: &Regs,
+    ) -> Option<insn::Nondeterministic> {
         let mut code = [0u8; INSTRUCTION_BYTES_MAX];
         let read = Remote(tid).read_some(regs.rip, &mut code);
         let code = &code[..read];
@@ -172,7 +209,13 @@ impl Session {
     }
 
     /// Performs an instruction whose result the journal must have.
-    fn trap(&mut self, tid: Pid, stopped: Stopped, found: insn::Nondeterministic, regs: &Regs) -> Step {
+    fn trap(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        found: insn::Nondeterministic,
+        regs: &Regs,
+    ) -> Step {
         let (value, aux) = match found.kind {
             TrapKind::Rdtsc | TrapKind::Rdtscp => {
                 let (value, aux) = host::time_stamp();
@@ -184,7 +227,13 @@ impl Session {
                 (u64::from_le_bytes(bytes), 0)
             }
         };
-        let trap = Trap { kind: found.kind, ip: regs.rip, signature: regs.signature(), value, aux };
+        let trap = Trap {
+            kind: found.kind,
+            ip: regs.rip,
+            signature: regs.signature(),
+            value,
+            aux,
+        };
         self.emit_for(tid, &Event::Trap(trap))?;
         let mut after = *regs;
         found.apply(&mut after, value, aux);
@@ -203,7 +252,9 @@ impl Session {
         regs.rip -= 2;
         stopped.set_regs(&regs)?;
         self.at_sync_point(tid, regs);
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         task.set_back = true;
         task.skips_syscall();
         let tgid = task.tgid;
@@ -235,8 +286,13 @@ impl Session {
 
     /// A `PTRACE_EVENT_STOP`: a group stop, or its end.
     pub(super) fn event_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
-        let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let stops = matches!(
+            signal,
+            libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
+        );
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if stops {
             task.state = State::Halted;
             stopped.resume(Resume::Listen, 0)?;
@@ -256,8 +312,10 @@ const SYS_SECCOMP: i32 = 1;
 /// Whether a signal was raised by the instruction that the thread stands at.
 fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
-    matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP)
-        && code > 0
+    matches!(
+        signal,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP
+    ) && code > 0
 }
 
 /// Whether the thread has executed nothing since a sync point: its registers are those
@@ -281,7 +339,10 @@ fn take_stashed(task: &mut Task, signal: i32, info: &[u8; 128]) -> Option<[u8; 1
     if code != SI_TKILL || u32::try_from(sender) != Ok(std::process::id()) {
         return None;
     }
-    let index = task.sent.iter().position(|sent| sent[..4] == signal.to_le_bytes())?;
+    let index = task
+        .sent
+        .iter()
+        .position(|sent| sent[..4] == signal.to_le_bytes())?;
     task.sent.remove(index)
 }
 
@@ -333,15 +394,20 @@ fn signal_frame(tid: Pid, regs: &Regs) -> Vec<u8> {
     if let Ok(fpstate) = memory.read_u64(regs.rsp + FPSTATE)
         && fpstate > regs.rsp
     {
-        let extended = memory.read_u32(fpstate + MAGIC1_OFFSET).is_ok_and(|magic| magic == MAGIC1);
+        let extended = memory
+            .read_u32(fpstate + MAGIC1_OFFSET)
+            .is_ok_and(|magic| magic == MAGIC1);
         let len = if extended {
-            memory.read_u32(fpstate + MAGIC1_OFFSET + 4).map_or(LEGACY_BYTES, u64::from)
+            memory
+                .read_u32(fpstate + MAGIC1_OFFSET + 4)
+                .map_or(LEGACY_BYTES, u64::from)
         } else {
             LEGACY_BYTES
         };
         end = end.max(fpstate + len.min(XSTATE_BYTES_MAX));
     }
-    let mut frame = vec![0; usize::try_from((end - regs.rsp).min(2 * XSTATE_BYTES_MAX)).unwrap_or(0)];
+    let mut frame =
+        vec![0; usize::try_from((end - regs.rsp).min(2 * XSTATE_BYTES_MAX)).unwrap_or(0)];
     let read = memory.read_some(regs.rsp, &mut frame);
     frame.truncate(read);
     frame

@@ -31,7 +31,11 @@ impl Supervision {
         let forward = Arc::clone(&target);
         let watched = Arc::clone(&watch);
         std::thread::spawn(move || look_after(&forward, &watched, notice.as_ref()));
-        Self { mask, target, watch }
+        Self {
+            mask,
+            target,
+            watch,
+        }
     }
 
     /// The mask that the application should start with.
@@ -56,7 +60,9 @@ fn look_after(target: &AtomicI32, watch: &Watch, notice: &dyn Fn(Notice)) {
     loop {
         match SignalMask::wait_forwarded(LONG) {
             // The terminal's own signals reach the application by themselves.
-            Waited::Signal { from_kernel: true, .. } => {}
+            Waited::Signal {
+                from_kernel: true, ..
+            } => {}
             Waited::Signal { number, .. } => {
                 let pid = target.load(Ordering::SeqCst);
                 if pid > 0 {

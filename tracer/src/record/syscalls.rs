@@ -45,7 +45,9 @@ impl Session {
     /// A thread stands at the entry of a syscall.
     pub(super) fn syscall_entry(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let regs = stopped.regs()?;
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if !task.stash.is_empty() {
             return self.set_back(tid, stopped, regs);
         }
@@ -69,18 +71,23 @@ impl Session {
         }
         let call = Call { def, args };
         let memory = Remote(tid);
-        let (entry, ins) = call.enter(&memory).map_err(|error| RecordError::Unsupported {
-            tid: tid.0,
-            what: format!("{}: {error}", def.name),
-        })?;
+        let (entry, ins) = call
+            .enter(&memory)
+            .map_err(|error| RecordError::Unsupported {
+                tid: tid.0,
+                what: format!("{}: {error}", def.name),
+            })?;
         match call.policy() {
             Policy::Record => {}
             Policy::Refuse(errno) => {
                 return self.answer(tid, stopped, regs, -i64::from(errno));
             }
             Policy::Unsupported => {
-                return Err(RecordError::Unsupported { tid: tid.0, what: format!("syscall {}", def.name) }
-                    .into());
+                return Err(RecordError::Unsupported {
+                    tid: tid.0,
+                    what: format!("syscall {}", def.name),
+                }
+                .into());
             }
         }
         if let Some(result) = self.before(tid, &stopped, &call, &regs)? {
@@ -99,8 +106,16 @@ impl Session {
         {
             return self.answer_recorded(tid, stopped, regs, enter, result, out);
         }
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
-        task.call = Some(InCall { call, entry, enter, emitted: false, regs });
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        task.call = Some(InCall {
+            call,
+            entry,
+            enter,
+            emitted: false,
+            regs,
+        });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }
@@ -119,7 +134,11 @@ impl Session {
         regs.orig_rax = u64::MAX;
         regs.rax = result.cast_unsigned();
         stopped.set_regs(&regs)?;
-        let leave = Leave { result, outs: out.into_iter().collect(), effects: Vec::new() };
+        let leave = Leave {
+            result,
+            outs: out.into_iter().collect(),
+            effects: Vec::new(),
+        };
         self.out.emit(Tid(tid.0), &Event::Syscall(enter, leave))?;
         self.skipped(tid, stopped, regs);
         Ok(())
@@ -145,8 +164,16 @@ impl Session {
             signature: regs.signature(),
             ins: Vec::new(),
         };
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
-        task.call = Some(InCall { call, entry: Entry::default(), enter, emitted: true, regs: *regs });
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        task.call = Some(InCall {
+            call,
+            entry: Entry::default(),
+            enter,
+            emitted: true,
+            regs: *regs,
+        });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }
@@ -157,8 +184,13 @@ impl Session {
         regs.orig_rax = u64::MAX;
         regs.rax = result.cast_unsigned();
         stopped.set_regs(&regs)?;
-        let leave = Leave { result, outs: Vec::new(), effects: Vec::new() };
-        self.out.emit(Tid(tid.0), &Event::Syscall(bare_entry(&entered), leave))?;
+        let leave = Leave {
+            result,
+            outs: Vec::new(),
+            effects: Vec::new(),
+        };
+        self.out
+            .emit(Tid(tid.0), &Event::Syscall(bare_entry(&entered), leave))?;
         self.skipped(tid, stopped, regs);
         Ok(())
     }
@@ -174,8 +206,13 @@ impl Session {
     /// A seccomp filter of the application's own answered a syscall.
     pub(super) fn filtered(&mut self, tid: Pid, stopped: Stopped, entered: &Regs) -> Step {
         let regs = stopped.regs()?;
-        let leave = Leave { result: regs.rax.cast_signed(), outs: Vec::new(), effects: Vec::new() };
-        self.out.emit(Tid(tid.0), &Event::Syscall(bare_entry(entered), leave))?;
+        let leave = Leave {
+            result: regs.rax.cast_signed(),
+            outs: Vec::new(),
+            effects: Vec::new(),
+        };
+        self.out
+            .emit(Tid(tid.0), &Event::Syscall(bare_entry(entered), leave))?;
         self.at_sync_point(tid, regs);
         self.runnable(tid, stopped);
         Ok(())
@@ -196,7 +233,8 @@ impl Session {
         };
         if !call.emitted {
             call.emitted = true;
-            self.out.emit(Tid(tid.0), &Event::Enter(call.enter.clone()))?;
+            self.out
+                .emit(Tid(tid.0), &Event::Enter(call.enter.clone()))?;
         }
         Ok(())
     }
@@ -264,7 +302,8 @@ impl Session {
         let mut outs = Vec::with_capacity(ranges.len());
         if total > INLINE_BYTES_MAX {
             if !emitted {
-                self.out.emit(Tid(tid.0), &Event::Enter(in_call.enter.clone()))?;
+                self.out
+                    .emit(Tid(tid.0), &Event::Enter(in_call.enter.clone()))?;
                 emitted = true;
             }
             self.send_ahead(tid, ranges)?;
@@ -274,12 +313,23 @@ impl Session {
                 let read = memory.read_some(range.addr, &mut data);
                 data.truncate(read);
                 if !data.is_empty() {
-                    outs.push(Out { addr: range.addr, data: data.into() });
+                    outs.push(Out {
+                        addr: range.addr,
+                        data: data.into(),
+                    });
                 }
             }
         }
-        let leave = Leave { result, outs, effects };
-        let event = if emitted { Event::Leave(leave) } else { Event::Syscall(in_call.enter, leave) };
+        let leave = Leave {
+            result,
+            outs,
+            effects,
+        };
+        let event = if emitted {
+            Event::Leave(leave)
+        } else {
+            Event::Syscall(in_call.enter, leave)
+        };
         self.out.emit(Tid(tid.0), &event)?;
         Ok(())
     }
@@ -290,12 +340,17 @@ impl Session {
         for range in ranges {
             let mut done = 0u64;
             while done < range.len {
-                let want = usize::try_from(range.len - done).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
+                let want = usize::try_from(range.len - done)
+                    .unwrap_or(usize::MAX)
+                    .min(PIECE_BYTES_MAX);
                 let read = memory.read_some(range.addr + done, &mut piece[..want]);
                 if read == 0 {
                     break;
                 }
-                let data = Out { addr: range.addr + done, data: piece[..read].into() };
+                let data = Out {
+                    addr: range.addr + done,
+                    data: piece[..read].into(),
+                };
                 self.out.emit(Tid(tid.0), &Event::Data(data))?;
                 done += read as u64;
             }
@@ -305,10 +360,20 @@ impl Session {
 
     /// What a syscall's semantics ask for before the kernel performs it. A value answers
     /// the syscall in the kernel's stead.
-    fn before(&mut self, tid: Pid, stopped: &Stopped, call: &Call, regs: &Regs) -> Step<Option<i64>> {
+    fn before(
+        &mut self,
+        tid: Pid,
+        stopped: &Stopped,
+        call: &Call,
+        regs: &Regs,
+    ) -> Step<Option<i64>> {
         let arg = |index: usize| call.args[index];
         let unsupported = |what: &str| {
-            Err(RecordError::Unsupported { tid: tid.0, what: what.to_owned() }.into())
+            Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: what.to_owned(),
+            }
+            .into())
         };
         match call.def.handler {
             Handler::Munmap | Handler::Mprotect if layout::touches_page(arg(0), arg(1)) => {
@@ -349,13 +414,20 @@ impl Session {
     /// which any descriptor may answer, makes programs use plain reads and writes.
     fn copies_to_standard_stream(&self, tid: Pid, call: &Call) -> bool {
         use std::os::unix::fs::MetadataExt;
-        let Some((_, index)) = KERNEL_COPIES.iter().find(|(name, _)| *name == call.def.name) else {
+        let Some((_, index)) = KERNEL_COPIES
+            .iter()
+            .find(|(name, _)| *name == call.def.name)
+        else {
             return false;
         };
         #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
         let fd = call.args[*index] as i32;
-        let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else { return false };
-        self.options.standard_streams.contains(&(meta.dev(), meta.ino()))
+        let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
+            return false;
+        };
+        self.options
+            .standard_streams
+            .contains(&(meta.dev(), meta.ino()))
     }
 
     fn set_affinity(&mut self, tid: Pid, of: u64, len: u64, mask: u64) -> Step<i64> {
@@ -367,7 +439,11 @@ impl Session {
             return Ok(-i64::from(libc::EFAULT));
         }
         let allowed = &self.options.affinity.0;
-        if !bytes.iter().zip(allowed).any(|(asked, has)| asked & has != 0) {
+        if !bytes
+            .iter()
+            .zip(allowed)
+            .any(|(asked, has)| asked & has != 0)
+        {
             return Ok(-i64::from(libc::EINVAL));
         }
         let granted = (0..allowed.len())
@@ -409,7 +485,11 @@ impl Session {
             return self.exec_done(tid, stopped, regs);
         }
         effects.extend(futex_words(tid, call).into_iter().map(|(addr, word)| {
-            Effect::Write(journal::Write { tid: Tid(tid.0), addr, data: word.into() })
+            Effect::Write(journal::Write {
+                tid: Tid(tid.0),
+                addr,
+                data: word.into(),
+            })
         }));
         if call.def.handler == Handler::Sigreturn {
             // Its "result" is whatever the interrupted code had in `rax`.
@@ -444,7 +524,8 @@ impl Session {
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
-        self.memories.file_changed(&mut self.out, tid, call, result, &mut effects)?;
+        self.memories
+            .file_changed(&mut self.out, tid, call, result, &mut effects)?;
         Ok((stopped, effects))
     }
 
@@ -454,7 +535,9 @@ impl Session {
         }
         let of = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
         let of = if of == 0 { tid } else { Pid(of) };
-        let Some(task) = self.tasks.get(&of) else { return Ok(()) };
+        let Some(task) = self.tasks.get(&of) else {
+            return Ok(());
+        };
         let shown = task.affinity.as_ref().unwrap_or(&self.options.affinity.0);
         let len = usize::try_from(result).unwrap_or(0).min(shown.len());
         Remote(tid)
@@ -470,7 +553,13 @@ impl Session {
             return Ok(());
         };
         for (addr, word) in futex_words(tid, &in_call.call) {
-            self.out.emit(Tid(tid.0), &Event::Data(Out { addr, data: word.into() }))?;
+            self.out.emit(
+                Tid(tid.0),
+                &Event::Data(Out {
+                    addr,
+                    data: word.into(),
+                }),
+            )?;
         }
         Ok(())
     }
@@ -481,14 +570,23 @@ impl Session {
         }
         let tgid = self.tasks.get(&tid).map(|task| task.tgid);
         for task in self.tasks.values_mut() {
-            if task.tid == tid || (flags & SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid) {
+            if task.tid == tid
+                || (flags & SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid)
+            {
                 task.own_filter = true;
             }
         }
     }
 
     /// Options of prctl in which the supervisor would show through.
-    fn prctl_done(&mut self, tid: Pid, stopped: &Stopped, option: u64, addr: u64, regs: &mut Regs) -> Step {
+    fn prctl_done(
+        &mut self,
+        tid: Pid,
+        stopped: &Stopped,
+        option: u64,
+        addr: u64,
+        regs: &mut Regs,
+    ) -> Step {
         match option {
             PR_SET_SECCOMP => self.own_filter(tid, true, 0),
             PR_GET_TSC => {
@@ -506,7 +604,13 @@ impl Session {
     }
 
     /// `process_vm_writev` into another process of the recording.
-    fn wrote_other(&mut self, tid: Pid, call: &Call, result: i64, effects: &mut Vec<Effect<'static>>) {
+    fn wrote_other(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        result: i64,
+        effects: &mut Vec<Effect<'static>>,
+    ) {
         let other = Pid(i32::try_from(call.args[0]).unwrap_or(0));
         if !self.tasks.contains_key(&other) {
             return;
@@ -514,7 +618,8 @@ impl Session {
         let mut left = u64::try_from(result).unwrap_or(0);
         for index in 0..call.args[4].min(1024) {
             let entry = call.args[3] + index * 16;
-            let (Ok(addr), Ok(len)) = (Remote(tid).read_u64(entry), Remote(tid).read_u64(entry + 8))
+            let (Ok(addr), Ok(len)) =
+                (Remote(tid).read_u64(entry), Remote(tid).read_u64(entry + 8))
             else {
                 return;
             };
@@ -522,7 +627,11 @@ impl Session {
             let mut data = vec![0; usize::try_from(len).unwrap_or(0)];
             let read = Remote(other).read_some(addr, &mut data);
             data.truncate(read);
-            effects.push(Effect::Write(journal::Write { tid: Tid(other.0), addr, data: data.into() }));
+            effects.push(Effect::Write(journal::Write {
+                tid: Tid(other.0),
+                addr,
+                data: data.into(),
+            }));
             left -= len;
         }
     }
@@ -564,8 +673,12 @@ const fn is_fixed(flags: u64) -> bool {
 }
 
 /// Syscalls that copy inside the kernel, and the argument that says where to.
-const KERNEL_COPIES: [(&str, usize); 4] =
-    [("sendfile", 0), ("splice", 2), ("tee", 1), ("copy_file_range", 2)];
+const KERNEL_COPIES: [(&str, usize); 4] = [
+    ("sendfile", 0),
+    ("splice", 2),
+    ("tee", 1),
+    ("copy_file_range", 2),
+];
 /// Futex operations after which a word may hold something else.
 const CHANGES_WORD: [i32; 7] = [
     libc::FUTEX_WAKE_OP,

@@ -34,8 +34,14 @@ impl Session {
         let child = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
         let clone = self.clone_args(tid);
         self.emit_enter(tid)?;
-        let Some(parent) = self.tasks.get(&tid) else { return Ok(()) };
-        let tgid = if clone.flags & CLONE_THREAD != 0 { parent.tgid } else { child };
+        let Some(parent) = self.tasks.get(&tid) else {
+            return Ok(());
+        };
+        let tgid = if clone.flags & CLONE_THREAD != 0 {
+            parent.tgid
+        } else {
+            child
+        };
         let mut space = parent.space;
         let (robust_filter, affinity) = (parent.own_filter, parent.affinity.clone());
         if clone.flags & CLONE_VM == 0 {
@@ -53,7 +59,11 @@ impl Session {
         let mut stored = |owner: Pid, addr: u64| {
             let mut word = [0u8; 4];
             if addr != 0 && Remote(owner).read(addr, &mut word) == 4 {
-                writes.push(Write { tid: Tid(owner.0), addr, data: word.to_vec().into() });
+                writes.push(Write {
+                    tid: Tid(owner.0),
+                    addr,
+                    data: word.to_vec().into(),
+                });
             }
         };
         if clone.flags & CLONE_PARENT_SETTID != 0 {
@@ -65,7 +75,12 @@ impl Session {
         if clone.flags & CLONE_CHILD_SETTID != 0 {
             stored(child, clone.child_tid);
         }
-        let spawn = Spawn { tid: Tid(child.0), flags: clone.flags & !CSIGNAL, regs, writes };
+        let spawn = Spawn {
+            tid: Tid(child.0),
+            flags: clone.flags & !CSIGNAL,
+            regs,
+            writes,
+        };
         self.emit_for(tid, &Event::Spawn(spawn))?;
         let mut task = Task::new(child, tgid, space, State::Runnable(first));
         task.sync_regs = regs;
@@ -89,7 +104,8 @@ impl Session {
         if self.early.remove(&child).is_some() {
             return Ok(Some(Stopped::reported(child)));
         }
-        let report = wait::wait(Whom::Only(child), true).map_err(RecordError::os("waiting for a new thread"))?;
+        let report = wait::wait(Whom::Only(child), true)
+            .map_err(RecordError::os("waiting for a new thread"))?;
         Ok(match report {
             None | Some((_, Status::Ended(_))) => None,
             Some((child, _)) => Some(Stopped::reported(child)),
@@ -104,10 +120,23 @@ impl Session {
         match call.call.def.name {
             "clone3" => {
                 let word = |index: u64| Remote(tid).read_u64(args[0] + index * 8).unwrap_or(0);
-                CloneArgs { flags: word(0), pidfd: word(1), child_tid: word(2), parent_tid: word(3) }
+                CloneArgs {
+                    flags: word(0),
+                    pidfd: word(1),
+                    child_tid: word(2),
+                    parent_tid: word(3),
+                }
             }
-            "clone" => CloneArgs { flags: args[0], pidfd: args[2], parent_tid: args[2], child_tid: args[3] },
-            "vfork" => CloneArgs { flags: CLONE_VM | CLONE_VFORK, ..CloneArgs::default() },
+            "clone" => CloneArgs {
+                flags: args[0],
+                pidfd: args[2],
+                parent_tid: args[2],
+                child_tid: args[3],
+            },
+            "vfork" => CloneArgs {
+                flags: CLONE_VM | CLONE_VFORK,
+                ..CloneArgs::default()
+            },
             _ => CloneArgs::default(),
         }
     }
@@ -116,11 +145,16 @@ impl Session {
     pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
         self.emit_end(tid, status)?;
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         task.state = State::Ending;
         let tgid = task.tgid;
         stopped.resume(Resume::Cont, 0)?;
-        let others = self.tasks.values().any(|task| task.tgid == tgid && task.tid != tid);
+        let others = self
+            .tasks
+            .values()
+            .any(|task| task.tgid == tgid && task.tid != tid);
         if tid == tgid && others {
             self.until_zombie(tid);
             return Ok(());
@@ -135,22 +169,33 @@ impl Session {
     /// The end of a process's first thread is not reported while others live: wait until
     /// the kernel has done with it.
     fn until_zombie(&mut self, tid: Pid) {
-        let Some(task) = self.tasks.get_mut(&tid) else { return };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return;
+        };
         while !matches!(task.kernel_state(), None | Some(b'Z' | b'X')) {
             crate::sys::host::yield_cpu();
         }
     }
 
     fn emit_end(&mut self, tid: Pid, status: i32) -> Step {
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if std::mem::replace(&mut task.end_emitted, true) {
             return Ok(());
         }
         let (space, clear_tid) = (task.space, task.clear_tid);
         let mut writes = robust_words(task);
-        let shared = self.tasks.values().any(|other| other.space == space && other.tid != tid);
+        let shared = self
+            .tasks
+            .values()
+            .any(|other| other.space == space && other.tid != tid);
         if clear_tid != 0 && shared {
-            writes.push(Write { tid: Tid(tid.0), addr: clear_tid, data: vec![0; 4].into() });
+            writes.push(Write {
+                tid: Tid(tid.0),
+                addr: clear_tid,
+                data: vec![0; 4].into(),
+            });
         }
         self.emit_enter(tid)?;
         self.emit_for(tid, &Event::ThreadEnd(ThreadEnd { status, writes }))
@@ -161,7 +206,8 @@ impl Session {
         self.emit_end(tid, status)?;
         self.tasks.remove(&tid);
         self.ready.retain(|&other| other != tid);
-        self.memories.spaces_left(self.tasks.values().map(|task| task.space));
+        self.memories
+            .spaces_left(self.tasks.values().map(|task| task.space));
         if tid == self.first {
             self.first_status = Some(status);
         }
@@ -182,9 +228,11 @@ fn robust_words(task: &Task) -> Vec<Write<'static>> {
     if head == 0 {
         return writes;
     }
-    let (Ok(first), Ok(offset), Ok(pending)) =
-        (memory.read_u64(head), memory.read_u64(head + 8), memory.read_u64(head + 16))
-    else {
+    let (Ok(first), Ok(offset), Ok(pending)) = (
+        memory.read_u64(head),
+        memory.read_u64(head + 8),
+        memory.read_u64(head + 16),
+    ) else {
         return writes;
     };
     let mut died = |entry: u64| {
@@ -194,7 +242,11 @@ fn robust_words(task: &Task) -> Vec<Write<'static>> {
             && word & TID_MASK == task.tid.0.cast_unsigned()
         {
             let data = (word & WAITERS | OWNER_DIED).to_le_bytes().to_vec();
-            writes.push(Write { tid: Tid(task.tid.0), addr, data: data.into() });
+            writes.push(Write {
+                tid: Tid(task.tid.0),
+                addr,
+                data: data.into(),
+            });
         }
     };
     let mut entry = first;

@@ -41,7 +41,10 @@ impl Watch {
     /// others wait. `last` keeps what was seen.
     #[must_use]
     pub fn look(&self, last: &mut (u64, i32)) -> Option<Pid> {
-        let now = (self.resumptions.load(Ordering::Relaxed), self.running.load(Ordering::Relaxed));
+        let now = (
+            self.resumptions.load(Ordering::Relaxed),
+            self.running.load(Ordering::Relaxed),
+        );
         let same = now == *last && now.1 != 0;
         *last = now;
         (same && self.contended.load(Ordering::Relaxed)).then_some(Pid(now.1))
@@ -64,7 +67,7 @@ mod tests {
         watch.runs(Pid(7), true);
         assert_eq!(watch.look(&mut last), None, "it made progress");
         watch.nobody_runs();
-        watch.look(&mut last);
+        assert_eq!(watch.look(&mut last), None, "a first look at nobody");
         assert_eq!(watch.look(&mut last), None, "nobody runs");
     }
 }

@@ -15,8 +15,11 @@ const SYSCALL_BYTES: u64 = 2;
 /// repeats the syscall. (arch/x86/kernel/signal.c, `arch_do_signal_or_restart`)
 pub fn settle_restart(task: &mut Task) {
     if let Some(restart) = task.restart.take() {
-        task.regs.rax =
-            if restart.code == ERESTART_RESTARTBLOCK { RESTART_SYSCALL } else { restart.nr };
+        task.regs.rax = if restart.code == ERESTART_RESTARTBLOCK {
+            RESTART_SYSCALL
+        } else {
+            restart.nr
+        };
         task.regs.rip -= SYSCALL_BYTES;
     }
 }
@@ -24,7 +27,10 @@ pub fn settle_restart(task: &mut Task) {
 /// Whether a signal was sent by somebody rather than raised by an instruction.
 pub fn is_from_outside(signal: i32, info: &[u8; 128]) -> bool {
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
-    let fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP);
+    let fault = matches!(
+        signal,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP
+    );
     !(fault && code > 0)
 }
 
@@ -34,10 +40,16 @@ pub fn entry_difference(enter: &Enter<'_>, regs: &Regs, name: &str) -> Option<(S
     let nr = u32::try_from(regs.orig_rax).unwrap_or(u32::MAX);
     if nr != enter.nr {
         let other = crate::model::lookup(nr).map_or("unknown", |def| def.name);
-        return Some((format!("syscall {name} ({})", enter.nr), format!("syscall {other} ({nr})")));
+        return Some((
+            format!("syscall {name} ({})", enter.nr),
+            format!("syscall {other} ({nr})"),
+        ));
     }
     if regs.rip != enter.ip {
-        return Some((format!("{name} at {:#x}", enter.ip), format!("{name} at {:#x}", regs.rip)));
+        return Some((
+            format!("{name} at {:#x}", enter.ip),
+            format!("{name} at {:#x}", regs.rip),
+        ));
     }
     let args = regs.args();
     for (index, expected) in enter.args.as_slice().iter().enumerate() {
@@ -51,14 +63,21 @@ pub fn entry_difference(enter: &Enter<'_>, regs: &Regs, name: &str) -> Option<(S
     if regs.signature() != enter.signature {
         return Some((
             format!("{name} with register signature {:#010x}", enter.signature.0),
-            format!("{name} with register signature {:#010x}", regs.signature().0),
+            format!(
+                "{name} with register signature {:#010x}",
+                regs.signature().0
+            ),
         ));
     }
     None
 }
 
 /// The first difference between recorded and found input memory.
-pub fn input_difference(expected: &[In<'_>], found: &[In<'_>], call: &Call) -> Option<(String, String)> {
+pub fn input_difference(
+    expected: &[In<'_>],
+    found: &[In<'_>],
+    call: &Call,
+) -> Option<(String, String)> {
     let name = call.def.name;
     if expected.len() != found.len() {
         return Some((

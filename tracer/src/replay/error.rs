@@ -22,7 +22,11 @@ pub struct Divergence {
 
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "replay diverged at event {} of thread {}", self.event.0, self.thread)?;
+        writeln!(
+            f,
+            "replay diverged at event {} of thread {}",
+            self.event.0, self.thread
+        )?;
         writeln!(f, "  expected: {}", self.expected)?;
         write!(f, "  found:    {}", self.found)?;
         for (index, frame) in self.backtrace.iter().enumerate() {

@@ -20,8 +20,13 @@ pub struct Descriptors {
 
 impl Default for Descriptors {
     fn default() -> Self {
-        let standard = |stream| Standard { stream, close_on_exec: false };
-        Self { open: HashMap::from([(1, standard(1)), (2, standard(2))]) }
+        let standard = |stream| Standard {
+            stream,
+            close_on_exec: false,
+        };
+        Self {
+            open: HashMap::from([(1, standard(1)), (2, standard(2))]),
+        }
     }
 }
 
@@ -47,11 +52,8 @@ impl Descriptors {
             }
             "close_range" => self.close_range(call.args),
             "dup" => self.copy(arg(0), result, false),
-            "dup2" => {
-                if arg(0) != arg(1) {
-                    self.copy(arg(0), result, false);
-                }
-            }
+            "dup2" if arg(0) == arg(1) => {}
+            "dup2" => self.copy(arg(0), result, false),
             "dup3" => self.copy(arg(0), result, arg(2) & libc::O_CLOEXEC != 0),
             "fcntl" => match arg(1) {
                 libc::F_DUPFD => self.copy(arg(0), result, false),
@@ -72,10 +74,14 @@ impl Descriptors {
         let number = match path {
             b"/dev/stdout" => Some(1),
             b"/dev/stderr" => Some(2),
-            _ => [b"/dev/fd/".as_slice(), b"/proc/self/fd/", b"/proc/thread-self/fd/"]
-                .iter()
-                .find_map(|prefix| path.strip_prefix(*prefix))
-                .and_then(|rest| std::str::from_utf8(rest).ok()?.parse().ok()),
+            _ => [
+                b"/dev/fd/".as_slice(),
+                b"/proc/self/fd/",
+                b"/proc/thread-self/fd/",
+            ]
+            .iter()
+            .find_map(|prefix| path.strip_prefix(*prefix))
+            .and_then(|rest| std::str::from_utf8(rest).ok()?.parse().ok()),
         };
         match number {
             Some(number) => self.copy(number, fd, false),
@@ -101,7 +107,13 @@ impl Descriptors {
     fn copy(&mut self, from: i32, to: i32, close_on_exec: bool) {
         match self.open.get(&from).copied() {
             Some(standard) => {
-                self.open.insert(to, Standard { close_on_exec, ..standard });
+                self.open.insert(
+                    to,
+                    Standard {
+                        close_on_exec,
+                        ..standard
+                    },
+                );
             }
             None => {
                 self.open.remove(&to);
@@ -110,7 +122,10 @@ impl Descriptors {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the kernel looks at the low half too")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the kernel looks at the low half too"
+)]
 const fn int(value: u64) -> i32 {
     value as i32
 }
@@ -130,8 +145,16 @@ mod tests {
         let mut fds = Descriptors::default();
         after(&mut fds, "dup", [1, 0, 0, 0, 0, 0], 7);
         after(&mut fds, "dup2", [5, 1, 0, 0, 0, 0], 1);
-        assert_eq!((fds.stream(7), fds.stream(1), fds.stream(2)), (Some(1), None, Some(2)));
-        after(&mut fds, "dup3", [7, 9, libc::O_CLOEXEC.cast_unsigned().into(), 0, 0, 0], 9);
+        assert_eq!(
+            (fds.stream(7), fds.stream(1), fds.stream(2)),
+            (Some(1), None, Some(2))
+        );
+        after(
+            &mut fds,
+            "dup3",
+            [7, 9, libc::O_CLOEXEC.cast_unsigned().into(), 0, 0, 0],
+            9,
+        );
         fds.executed();
         assert_eq!((fds.stream(7), fds.stream(9)), (Some(1), None));
         after(&mut fds, "close_range", [3, u64::MAX, 0, 0, 0, 0], 0);
@@ -144,6 +167,9 @@ mod tests {
         fds.opened(b"/dev/stderr", 3);
         fds.opened(b"/proc/self/fd/1", 4);
         fds.opened(b"/etc/passwd", 1);
-        assert_eq!((fds.stream(3), fds.stream(4), fds.stream(1)), (Some(2), Some(1), None));
+        assert_eq!(
+            (fds.stream(3), fds.stream(4), fds.stream(1)),
+            (Some(2), Some(1), None)
+        );
     }
 }

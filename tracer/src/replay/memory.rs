@@ -43,23 +43,33 @@ impl Session {
     pub(super) fn write(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), ReplayError> {
         let real = self.task(tid)?.real;
         Remote(real).write(addr, data).map_err(|error| {
-            self.diverged(format!("{} writable bytes at {addr:#x}", data.len()), error.to_string())
+            self.diverged(
+                format!("{} writable bytes at {addr:#x}", data.len()),
+                error.to_string(),
+            )
         })
     }
 
     /// Applies what a syscall did besides returning and writing its own memory.
-    pub(super) fn effect(&mut self, tid: Tid, effect: &Effect<'_>, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+    pub(super) fn effect(
+        &mut self,
+        tid: Tid,
+        effect: &Effect<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReplayError> {
         match effect {
             Effect::Map(mapping) => self.map(tid, mapping),
             Effect::Write(write) => self.write(write.tid, write.addr, &write.data),
             Effect::Object { id, size, content } => self.make_object(*id, *size, *content),
             Effect::Resize { id, size } => {
                 let file = self.object(*id)?;
-                file.set_len(*size).map_err(ReplayError::os("resizing a shared object"))
+                file.set_len(*size)
+                    .map_err(ReplayError::os("resizing a shared object"))
             }
             Effect::ObjectWrite { id, offset, data } => {
                 let file = self.object(*id)?;
-                file.write_all_at(data, *offset).map_err(ReplayError::os("writing a shared object"))
+                file.write_all_at(data, *offset)
+                    .map_err(ReplayError::os("writing a shared object"))
             }
             Effect::Fill { id, content } => {
                 self.kept_path(*content)?;
@@ -82,7 +92,12 @@ impl Session {
     }
 
     /// What some syscalls do to the address space, besides what the journal describes.
-    pub(super) fn perform(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
+    pub(super) fn perform(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: i64,
+    ) -> Result<(), ReplayError> {
         let [a, b, c, d, ..] = call.args;
         match call.def.handler {
             Handler::Munmap => {
@@ -96,12 +111,20 @@ impl Session {
             Handler::Madvise => self.advise(tid, a, b, c)?,
             // READ_IMPLIES_EXEC decides what later mappings allow.
             Handler::Personality => {
-                self.remote(tid, "personality", libc::SYS_personality, [a, 0, 0, 0, 0, 0])?;
+                self.remote(
+                    tid,
+                    "personality",
+                    libc::SYS_personality,
+                    [a, 0, 0, 0, 0, 0],
+                )?;
             }
             Handler::Shmat => {
                 let space = std::rc::Rc::clone(&self.task(tid)?.space);
                 let len = self.attached_len;
-                space.borrow_mut().attached.insert(result.cast_unsigned(), len);
+                space
+                    .borrow_mut()
+                    .attached
+                    .insert(result.cast_unsigned(), len);
             }
             Handler::Shmdt => {
                 let space = std::rc::Rc::clone(&self.task(tid)?.space);
@@ -115,13 +138,30 @@ impl Session {
         Ok(())
     }
 
-    fn remap(&mut self, tid: Tid, [old, old_len, new_len, flags]: [u64; 4], result: u64) -> Result<(), ReplayError> {
+    fn remap(
+        &mut self,
+        tid: Tid,
+        [old, old_len, new_len, flags]: [u64; 4],
+        result: u64,
+    ) -> Result<(), ReplayError> {
         let may_move = libc::MREMAP_MAYMOVE.cast_unsigned() as u64;
         let fixed = libc::MREMAP_FIXED.cast_unsigned() as u64;
-        let flags = if result == old { flags & !(fixed | may_move) } else { flags | fixed | may_move };
-        let found = self.remote(tid, "mremap", libc::SYS_mremap, [old, old_len, new_len, flags, result, 0])?;
+        let flags = if result == old {
+            flags & !(fixed | may_move)
+        } else {
+            flags | fixed | may_move
+        };
+        let found = self.remote(
+            tid,
+            "mremap",
+            libc::SYS_mremap,
+            [old, old_len, new_len, flags, result, 0],
+        )?;
         if found != result {
-            return Err(self.diverged(format!("mremap to {result:#x}"), format!("mremap to {found:#x}")));
+            return Err(self.diverged(
+                format!("mremap to {result:#x}"),
+                format!("mremap to {found:#x}"),
+            ));
         }
         Ok(())
     }
@@ -134,7 +174,12 @@ impl Session {
         if to > from {
             let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
             let flags = PRIVATE | ANONYMOUS | FIXED | NO_RESERVE;
-            self.remote(tid, "mmap", libc::SYS_mmap, [from, to - from, prot, flags, u64::MAX, 0])?;
+            self.remote(
+                tid,
+                "mmap",
+                libc::SYS_mmap,
+                [from, to - from, prot, flags, u64::MAX, 0],
+            )?;
         } else if to < from {
             self.remote(tid, "munmap", libc::SYS_munmap, [to, from - to, 0, 0, 0, 0])?;
         }
@@ -144,7 +189,11 @@ impl Session {
     /// Advice that changes content, or what a fork does.
     fn advise(&mut self, tid: Tid, addr: u64, len: u64, advice: u64) -> Result<(), ReplayError> {
         let advice = i32::try_from(advice).unwrap_or(-1);
-        let advice = if advice == libc::MADV_FREE { libc::MADV_DONTNEED } else { advice };
+        let advice = if advice == libc::MADV_FREE {
+            libc::MADV_DONTNEED
+        } else {
+            advice
+        };
         let matters = matches!(
             advice,
             libc::MADV_DONTNEED
@@ -156,7 +205,12 @@ impl Session {
         );
         if matters {
             let advice = advice.cast_unsigned().into();
-            self.remote(tid, "madvise", libc::SYS_madvise, [addr, len, advice, 0, 0, 0])?;
+            self.remote(
+                tid,
+                "madvise",
+                libc::SYS_madvise,
+                [addr, len, advice, 0, 0, 0],
+            )?;
         }
         Ok(())
     }
@@ -164,7 +218,7 @@ impl Session {
     /// Makes a mapping.
     pub(super) fn map(&mut self, tid: Tid, mapping: &Mapping) -> Result<(), ReplayError> {
         let len = mapping.end.saturating_sub(mapping.start);
-        if len == 0 || mapping.start % KERNEL_PAGE != 0 {
+        if len == 0 || !mapping.start.is_multiple_of(KERNEL_PAGE) {
             return Err(self.inconsistent("a mapping of no pages"));
         }
         self.attached_len = len;
@@ -178,7 +232,14 @@ impl Session {
             }
             Source::File { id, offset } => {
                 let path = self.kept_path(id)?;
-                let args = [mapping.start, len, prot, PRIVATE | FIXED | NO_RESERVE, 0, offset];
+                let args = [
+                    mapping.start,
+                    len,
+                    prot,
+                    PRIVATE | FIXED | NO_RESERVE,
+                    0,
+                    offset,
+                ];
                 match self.map_path(tid, &path, libc::O_RDONLY, args) {
                     // The recording lies on a file system from which nothing may be executed.
                     Err(ReplayError::Remote(remote::RemoteError::Failed { error, .. }))
@@ -191,18 +252,36 @@ impl Session {
             }
             Source::Object { id, offset } => {
                 let path = shared_path(self.object(id)?);
-                let args = [mapping.start, len, prot, SHARED | FIXED | NO_RESERVE, 0, offset];
+                let args = [
+                    mapping.start,
+                    len,
+                    prot,
+                    SHARED | FIXED | NO_RESERVE,
+                    0,
+                    offset,
+                ];
                 self.map_path(tid, &path, libc::O_RDWR, args)
             }
         }
     }
 
-    fn map_path(&mut self, tid: Tid, path: &str, mode: i32, mut args: [u64; 6]) -> Result<(), ReplayError> {
+    fn map_path(
+        &mut self,
+        tid: Tid,
+        path: &str,
+        mode: i32,
+        mut args: [u64; 6],
+    ) -> Result<(), ReplayError> {
         let real = self.task(tid)?.real;
         let name = remote::place_path(real, path.as_bytes())?;
         let at = libc::AT_FDCWD.cast_unsigned().into();
         let mode = mode.cast_unsigned().into();
-        let fd = self.remote(tid, "opening a kept file", libc::SYS_openat, [at, name, mode, 0, 0, 0])?;
+        let fd = self.remote(
+            tid,
+            "opening a kept file",
+            libc::SYS_openat,
+            [at, name, mode, 0, 0, 0],
+        )?;
         args[4] = fd;
         let mapped = self.remote(tid, "mapping a kept file", libc::SYS_mmap, args);
         if self.task(tid)?.stopped.is_some() {
@@ -211,17 +290,30 @@ impl Session {
         mapped.map(|_| ())
     }
 
-    fn map_copy(&mut self, tid: Tid, mapping: &Mapping, id: FileId, offset: u64) -> Result<(), ReplayError> {
-        let zero = Mapping { source: Source::Zero, ..*mapping };
+    fn map_copy(
+        &mut self,
+        tid: Tid,
+        mapping: &Mapping,
+        id: FileId,
+        offset: u64,
+    ) -> Result<(), ReplayError> {
+        let zero = Mapping {
+            source: Source::Zero,
+            ..*mapping
+        };
         self.map(tid, &zero)?;
         self.kept_path(id)?;
         let mut at = 0;
         let len = mapping.end - mapping.start;
         let mut piece = vec![0; PIECE];
         while at < len {
-            let Some(file) = self.files.get(&id).and_then(|kept| kept.file.as_ref()) else { break };
+            let Some(file) = self.files.get(&id).and_then(|kept| kept.file.as_ref()) else {
+                break;
+            };
             let want = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
-            let read = file.read_at(&mut piece[..want], offset + at).map_err(ReplayError::os("reading a kept file"))?;
+            let read = file
+                .read_at(&mut piece[..want], offset + at)
+                .map_err(ReplayError::os("reading a kept file"))?;
             if read == 0 {
                 break;
             }
@@ -233,7 +325,9 @@ impl Session {
 
     fn kept_path(&mut self, id: FileId) -> Result<String, ReplayError> {
         let unknown = self.inconsistent(&format!("no kept file {}", id.0));
-        let Some(kept) = self.files.get(&id) else { return Err(unknown) };
+        let Some(kept) = self.files.get(&id) else {
+            return Err(unknown);
+        };
         if let Some(file) = &kept.file {
             return Ok(shared_path(file));
         }
@@ -253,18 +347,27 @@ impl Session {
     }
 
     fn object(&self, id: ObjectId) -> Result<&File, ReplayError> {
-        self.objects.get(&id).ok_or_else(|| self.inconsistent(&format!("no shared object {}", id.0)))
+        self.objects
+            .get(&id)
+            .ok_or_else(|| self.inconsistent(&format!("no shared object {}", id.0)))
     }
 
-    fn make_object(&mut self, id: ObjectId, size: u64, content: Option<FileId>) -> Result<(), ReplayError> {
-        let file = host::memory_file(c"ftrun-shared").map_err(ReplayError::os("making a file in memory"))?;
+    fn make_object(
+        &mut self,
+        id: ObjectId,
+        size: u64,
+        content: Option<FileId>,
+    ) -> Result<(), ReplayError> {
+        let file = host::memory_file(c"ftrun-shared")
+            .map_err(ReplayError::os("making a file in memory"))?;
         if let Some(content) = content {
             self.kept_path(content)?;
             if let Some(from) = self.files.get(&content).and_then(|kept| kept.file.as_ref()) {
                 copy(from, &file).map_err(ReplayError::os("filling a shared object"))?;
             }
         }
-        file.set_len(size).map_err(ReplayError::os("sizing a shared object"))?;
+        file.set_len(size)
+            .map_err(ReplayError::os("sizing a shared object"))?;
         self.objects.insert(id, file);
         Ok(())
     }

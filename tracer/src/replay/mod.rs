@@ -75,12 +75,21 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
     result?;
     let (read, total) = reader.progress();
     sink.progress(EventIndex(events), read, total);
-    Ok(Outcome { status, tail: reader.tail().clone(), events })
+    Ok(Outcome {
+        status,
+        tail: reader.tail().clone(),
+        events,
+    })
 }
 
 /// The CPU that the recording ran on, if it is here, because CPUID tells its number.
 fn choose_cpu(recorded: Option<u32>) -> Result<usize, ReplayError> {
-    let here = host::affinity().map_err(ReplayError::os("reading the CPU affinity"))?.cpus();
+    let here = host::affinity()
+        .map_err(ReplayError::os("reading the CPU affinity"))?
+        .cpus();
     let wanted = recorded.and_then(|cpu| usize::try_from(cpu).ok());
-    Ok(wanted.filter(|cpu| here.contains(cpu)).or_else(|| here.first().copied()).unwrap_or(0))
+    Ok(wanted
+        .filter(|cpu| here.contains(cpu))
+        .or_else(|| here.first().copied())
+        .unwrap_or(0))
 }

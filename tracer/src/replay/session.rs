@@ -5,9 +5,9 @@ use super::fds::Descriptors;
 use super::stub;
 use super::task::{Space, Task};
 use super::{Sink, check};
+use crate::backtrace;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
-use crate::backtrace;
 use crate::sys::{fork, host};
 use journal::{Event, EventIndex, FileId, FileStore, ObjectId, Start, Tid};
 use pmu::Regs;
@@ -48,8 +48,11 @@ pub struct Session {
 impl Session {
     /// Nothing replayed yet.
     pub(super) fn new(dir: &Path) -> Result<Self, ReplayError> {
-        let mut stub_file = host::memory_file(c"ftrun-stub").map_err(ReplayError::os("making a file in memory"))?;
-        stub_file.write_all(&stub::image()).map_err(ReplayError::os("writing a file in memory"))?;
+        let mut stub_file =
+            host::memory_file(c"ftrun-stub").map_err(ReplayError::os("making a file in memory"))?;
+        stub_file
+            .write_all(&stub::image())
+            .map_err(ReplayError::os("writing a file in memory"))?;
         Ok(Self {
             tasks: HashMap::new(),
             zombies: HashMap::new(),
@@ -67,7 +70,12 @@ impl Session {
     }
 
     /// Reproduces one event.
-    pub(super) fn apply(&mut self, index: EventIndex, event: &Event<'_>, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+    pub(super) fn apply(
+        &mut self,
+        index: EventIndex,
+        event: &Event<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReplayError> {
         self.index = index;
         match event {
             Event::Start(start) => self.start(start),
@@ -90,7 +98,11 @@ impl Session {
             Event::Spawn(spawn) => self.spawn(spawn),
             Event::ThreadEnd(end) => self.thread_end(end),
             Event::File(kept) => {
-                let file = Kept { hash: kept.hash, path: kept.path.to_vec(), file: None };
+                let file = Kept {
+                    hash: kept.hash,
+                    path: kept.path.to_vec(),
+                    file: None,
+                };
                 self.files.insert(kept.id, file);
                 Ok(())
             }
@@ -105,8 +117,8 @@ impl Session {
     fn start(&mut self, start: &Start<'_>) -> Result<(), ReplayError> {
         let path = PathBuf::from(self.stub_path());
         let no_env: [&[u8]; 0] = [];
-        let mut program =
-            fork::Program::new(&path, [b"ftrun".as_slice()], no_env).map_err(ReplayError::os("preparing the replay"))?;
+        let mut program = fork::Program::new(&path, [b"ftrun".as_slice()], no_env)
+            .map_err(ReplayError::os("preparing the replay"))?;
         program.own_session = true;
         let real = fork::spawn(&program).map_err(ReplayError::os("starting the replay"))?;
         self.first = start.tid;
@@ -141,7 +153,10 @@ impl Session {
         let index = self.index;
         self.tasks
             .get_mut(&tid)
-            .ok_or_else(|| ReplayError::Inconsistent { event: index, what: format!("no thread {tid}") })
+            .ok_or_else(|| ReplayError::Inconsistent {
+                event: index,
+                what: format!("no thread {tid}"),
+            })
     }
 
     /// Takes the stop that a thread stands in.
@@ -159,7 +174,9 @@ impl Session {
         stopped.resume(Resume::Cont, 0)?;
         loop {
             let status = self.await_stop(tid)?;
-            let Status::Signal(signal) = status else { return Ok(status) };
+            let Status::Signal(signal) = status else {
+                return Ok(status);
+            };
             let stopped = self.take_stop(tid)?;
             let info = stopped.siginfo()?;
             if check::is_from_outside(signal, &info) {
@@ -176,7 +193,8 @@ impl Session {
     /// Waits for a resumed thread to stop.
     pub(super) fn await_stop(&mut self, tid: Tid) -> Result<Status, ReplayError> {
         let real = self.task(tid)?.real;
-        let report = wait::wait(Whom::Only(real), true).map_err(ReplayError::os("waiting for a replayed thread"))?;
+        let report = wait::wait(Whom::Only(real), true)
+            .map_err(ReplayError::os("waiting for a replayed thread"))?;
         match report {
             None | Some((_, Status::Ended(_))) => Err(ReplayError::Killed),
             Some((real, status)) => {
@@ -188,11 +206,18 @@ impl Session {
 
     /// The journal contradicts itself at the current event.
     pub(super) fn inconsistent(&self, what: &str) -> ReplayError {
-        ReplayError::Inconsistent { event: self.index, what: what.to_owned() }
+        ReplayError::Inconsistent {
+            event: self.index,
+            what: what.to_owned(),
+        }
     }
 
     /// The current thread did something else than the journal says.
-    pub(super) fn diverged(&mut self, expected: impl Into<String>, found: impl Into<String>) -> ReplayError {
+    pub(super) fn diverged(
+        &mut self,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> ReplayError {
         let thread = self.current;
         let backtrace = self.backtrace(thread);
         ReplayError::Divergence(Box::new(Divergence {
@@ -205,8 +230,12 @@ impl Session {
     }
 
     fn backtrace(&mut self, tid: Tid) -> Vec<String> {
-        let Some(task) = self.tasks.get(&tid) else { return Vec::new() };
-        let Some(Ok(regs)) = task.stopped.as_ref().map(Stopped::regs) else { return Vec::new() };
+        let Some(task) = self.tasks.get(&tid) else {
+            return Vec::new();
+        };
+        let Some(Ok(regs)) = task.stopped.as_ref().map(Stopped::regs) else {
+            return Vec::new();
+        };
         backtrace::of(task.real, &regs, &*self)
     }
 
@@ -239,7 +268,10 @@ impl backtrace::Files for Session {
         let name = std::str::from_utf8(name).ok()?;
         let hash = u128::from_str_radix(name.rsplit('/').next()?, 16).ok()?;
         let kept = self.files.values().find(|kept| kept.hash == hash)?;
-        Some((self.store.path(hash), String::from_utf8_lossy(&kept.path).into_owned()))
+        Some((
+            self.store.path(hash),
+            String::from_utf8_lossy(&kept.path).into_owned(),
+        ))
     }
 }
 

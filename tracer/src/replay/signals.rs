@@ -22,10 +22,14 @@ impl Session {
             Delivery::Fault { ip, signature } => self.fault(signal, number, ip, signature)?,
             Delivery::Entry { ip, signature } => self.set_back(number, ip, signature)?,
             Delivery::At(_) => {
-                return Err(self.inconsistent("a signal at a position that this version does not replay"));
+                return Err(
+                    self.inconsistent("a signal at a position that this version does not replay")
+                );
             }
         }
-        let Action::Handler { frame, regs } = &signal.action else { return Ok(()) };
+        let Action::Handler { frame, regs } = &signal.action else {
+            return Ok(());
+        };
         let tid = self.current;
         self.write(tid, frame.addr, &frame.data)?;
         let task = self.task(tid)?;
@@ -39,7 +43,13 @@ impl Session {
         Ok(())
     }
 
-    fn fault(&mut self, signal: &Signal<'_>, number: i32, ip: u64, signature: Signature) -> Result<(), ReplayError> {
+    fn fault(
+        &mut self,
+        signal: &Signal<'_>,
+        number: i32,
+        ip: u64,
+        signature: Signature,
+    ) -> Result<(), ReplayError> {
         let tid = self.current;
         let status = self.run(tid)?;
         let expected = format!("signal {number} raised at {ip:#x}");
@@ -48,13 +58,18 @@ impl Session {
             return Err(self.diverged(expected, found));
         }
         let task = self.task(tid)?;
-        let Some(stopped) = &task.stopped else { return Err(ReplayError::Killed) };
+        let Some(stopped) = &task.stopped else {
+            return Err(ReplayError::Killed);
+        };
         let regs = stopped.regs()?;
         let info = stopped.siginfo()?;
         task.regs = regs;
         task.regs.orig_rax = u64::MAX;
         if regs.rip != ip || regs.signature() != signature {
-            let found = format!("signal {number} raised at {:#x}, or with other registers", regs.rip);
+            let found = format!(
+                "signal {number} raised at {:#x}, or with other registers",
+                regs.rip
+            );
             return Err(self.diverged(expected, found));
         }
         let mut recorded = [0u8; 8];
@@ -81,7 +96,9 @@ impl Session {
             return Err(self.diverged(expected, found));
         }
         let task = self.task(tid)?;
-        let Some(stopped) = &task.stopped else { return Err(ReplayError::Killed) };
+        let Some(stopped) = &task.stopped else {
+            return Err(ReplayError::Killed);
+        };
         let mut regs = stopped.regs()?;
         regs.rax = regs.orig_rax;
         regs.orig_rax = u64::MAX;
@@ -104,17 +121,25 @@ impl Session {
             TrapKind::Rdtsc | TrapKind::Rdtscp | TrapKind::Cpuid => libc::SIGSEGV,
         };
         let task = self.task(tid)?;
-        let Some(stopped) = &task.stopped else { return Err(ReplayError::Killed) };
+        let Some(stopped) = &task.stopped else {
+            return Err(ReplayError::Killed);
+        };
         let regs = stopped.regs()?;
-        if status != Status::Signal(signal) || regs.rip != trap.ip || regs.signature() != trap.signature {
+        if status != Status::Signal(signal)
+            || regs.rip != trap.ip
+            || regs.signature() != trap.signature
+        {
             let found = self.describe_stop(tid, status);
             return Err(self.diverged(expected, found));
         }
         let mut code = [0u8; INSTRUCTION_BYTES_MAX];
         let read = Remote(task.real).read_some(regs.rip, &mut code);
         let code = &code[..read];
-        let decoded =
-            if signal == libc::SIGILL { insn::decode_patched(code, regs.rip) } else { insn::decode(code, regs.rip) };
+        let decoded = if signal == libc::SIGILL {
+            insn::decode_patched(code, regs.rip)
+        } else {
+            insn::decode(code, regs.rip)
+        };
         let Some(instruction) = decoded.filter(|found| found.kind == trap.kind) else {
             return Err(self.diverged(expected, "another instruction"));
         };
@@ -125,4 +150,3 @@ impl Session {
         Ok(())
     }
 }
-

@@ -5,7 +5,7 @@ use super::check;
 use super::error::ReplayError;
 use super::session::Session;
 use super::task::{InCall, Restart};
-use crate::model::capture::{Call, Entry};
+use crate::model::capture::Call;
 use crate::model::{self, Handler, Policy};
 use crate::record::{is_error, is_restart};
 use crate::sys::mem::Remote;
@@ -21,7 +21,10 @@ impl Session {
         let name = model::lookup(enter.nr).map_or("an unknown syscall", |def| def.name);
         if self.task(tid)?.prelude {
             // The supervisor's own preparation, up to the `execve`.
-            let in_call = InCall { call: None, entry: Entry::default(), regs: Regs::default() };
+            let in_call = InCall {
+                call: None,
+                regs: Regs::default(),
+            };
             self.task(tid)?.call = Some(in_call);
             return Ok(());
         }
@@ -31,7 +34,9 @@ impl Session {
             return Err(self.diverged(format!("syscall {name}"), found));
         }
         let task = self.task(tid)?;
-        let Some(stopped) = &task.stopped else { return Err(ReplayError::Killed) };
+        let Some(stopped) = &task.stopped else {
+            return Err(ReplayError::Killed);
+        };
         let regs = stopped.regs()?;
         let real = task.real;
         let interrupted = task.interrupted;
@@ -47,12 +52,10 @@ impl Session {
             args = former;
         }
         let call = def.map(|def| Call { def, args });
-        let mut entry = Entry::default();
         if let Some(call) = &call {
-            let (found_entry, ins) = call
+            let (_, ins) = call
                 .enter(&Remote(real))
                 .map_err(|error| self.inconsistent(&format!("{name}: {error}")))?;
-            entry = found_entry;
             // Refused syscalls are recorded without their input.
             if call.policy() == Policy::Record
                 && !enter.ins.is_empty()
@@ -63,17 +66,22 @@ impl Session {
         }
         let task = self.task(tid)?;
         task.regs = regs;
-        task.call = Some(InCall { call, entry, regs });
+        task.call = Some(InCall { call, regs });
         Ok(())
     }
 
     /// What a thread stopped for, in words.
     pub(super) fn describe_stop(&mut self, tid: Tid, status: Status) -> String {
-        let regs = self.tasks.get(&tid).and_then(|task| task.stopped.as_ref()?.regs().ok());
+        let regs = self
+            .tasks
+            .get(&tid)
+            .and_then(|task| task.stopped.as_ref()?.regs().ok());
         let at = regs.map_or_else(String::new, |regs| format!(" at {:#x}", regs.rip));
         match status {
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                let nr = regs.and_then(|regs| u32::try_from(regs.orig_rax).ok()).unwrap_or(u32::MAX);
+                let nr = regs
+                    .and_then(|regs| u32::try_from(regs.orig_rax).ok())
+                    .unwrap_or(u32::MAX);
                 let name = model::lookup(nr).map_or("unknown", |def| def.name);
                 format!("syscall {name} ({nr}){at}")
             }
@@ -83,7 +91,11 @@ impl Session {
     }
 
     /// The current thread leaves the syscall that it is in.
-    pub(super) fn leave(&mut self, leave: &Leave<'_>, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+    pub(super) fn leave(
+        &mut self,
+        leave: &Leave<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReplayError> {
         let tid = self.current;
         for effect in &leave.effects {
             if let Effect::Exec(exec) = effect {
@@ -135,7 +147,10 @@ impl Session {
         task.regs = in_call.regs;
         task.regs.rax = result.cast_unsigned();
         task.regs.orig_rax = u64::MAX;
-        task.restart = is_restart(result).then_some(Restart { code: result, nr: in_call.regs.orig_rax });
+        task.restart = is_restart(result).then_some(Restart {
+            code: result,
+            nr: in_call.regs.orig_rax,
+        });
         task.interrupted = None;
         if is_restart(result) {
             task.interrupted = in_call.call.as_ref().map(|call| (call.def.nr, call.args));
@@ -156,16 +171,28 @@ impl Session {
         }
     }
 
-    fn follow_descriptors(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
+    fn follow_descriptors(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: i64,
+    ) -> Result<(), ReplayError> {
         const PATH_BYTES_MAX: usize = 64;
         let task = self.task(tid)?;
         let mut fds = task.fds.borrow_mut();
         if call.def.ret.is_descriptor()
-            && let Some(index) = call.def.args.iter().position(|arg| matches!(arg.kind, model::Kind::Path))
+            && let Some(index) = call
+                .def
+                .args
+                .iter()
+                .position(|arg| matches!(arg.kind, model::Kind::Path))
         {
             let mut path = [0u8; PATH_BYTES_MAX];
             let read = Remote(task.real).read_some(call.args[index], &mut path);
-            let len = path[..read].iter().position(|&byte| byte == 0).unwrap_or(read);
+            let len = path[..read]
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(read);
             fds.opened(&path[..len], i32::try_from(result).unwrap_or(-1));
         } else {
             fds.after(call, result);
@@ -174,16 +201,26 @@ impl Session {
     }
 
     /// Shows again what went to the standard streams.
-    fn echo(&mut self, tid: Tid, call: &Call, result: i64, sink: &mut dyn Sink) -> Result<(), ReplayError> {
+    fn echo(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: i64,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ReplayError> {
         let written = usize::try_from(result).unwrap_or(0);
         let task = self.task(tid)?;
         let fd = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
-        let Some(stream) = task.fds.borrow().stream(fd) else { return Ok(()) };
+        let Some(stream) = task.fds.borrow().stream(fd) else {
+            return Ok(());
+        };
         let memory = Remote(task.real);
         let gather = call.def.name;
         let pieces: Vec<(u64, usize)> = match gather {
             "write" | "pwrite64" | "sendto" => vec![(call.args[1], written)],
-            "writev" | "pwritev" | "pwritev2" => vectors(&memory, call.args[1], call.args[2], written),
+            "writev" | "pwritev" | "pwritev2" => {
+                vectors(&memory, call.args[1], call.args[2], written)
+            }
             "sendmsg" => {
                 let list = memory.read_u64(call.args[1] + 16).unwrap_or(0);
                 let count = memory.read_u64(call.args[1] + 24).unwrap_or(0);
@@ -207,7 +244,9 @@ fn vectors(memory: &Remote, list: u64, count: u64, total: usize) -> Vec<(u64, us
     let mut pieces = Vec::new();
     for index in 0..count.min(IOV_MAX) {
         let entry = list + index * 16;
-        let (Ok(addr), Ok(len)) = (memory.read_u64(entry), memory.read_u64(entry + 8)) else { break };
+        let (Ok(addr), Ok(len)) = (memory.read_u64(entry), memory.read_u64(entry + 8)) else {
+            break;
+        };
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
         pieces.push((addr, len));
         left -= len;

@@ -1,7 +1,7 @@
 //! What replay knows of one thread.
 
 use super::fds::Descriptors;
-use crate::model::capture::{Call, Entry};
+use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
 use journal::Tid;
@@ -24,8 +24,6 @@ pub struct Space {
 pub struct InCall {
     /// What is called; `None` for numbers that no kernel knows.
     pub call: Option<Call>,
-    /// What the capture at exit needs from the entry.
-    pub entry: Entry,
     /// Registers at entry.
     pub regs: Regs,
 }

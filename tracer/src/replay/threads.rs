@@ -76,10 +76,13 @@ impl Session {
         let base = self.task(tid)?.regs;
         let nr = libc::SYS_clone.cast_unsigned();
         // Both come back at the supervisor's int3 with the same stack, which neither uses.
-        let (stopped, status) = remote::start(stopped, &base, PAGE_SYSCALL, nr, [flags, 0, 0, 0, 0, 0])?;
+        let (stopped, status) =
+            remote::start(stopped, &base, PAGE_SYSCALL, nr, [flags, 0, 0, 0, 0, 0])?;
         if !matches!(
             status,
-            Status::Event(libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK)
+            Status::Event(
+                libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK
+            )
         ) {
             return Err(self.diverged("a new thread", format!("{status:?}")));
         }
@@ -89,7 +92,9 @@ impl Session {
             return Err(self.diverged("a new thread", format!("{status:?}")));
         }
         self.task(tid)?.stopped = Some(stopped);
-        match wait::wait(Whom::Only(child), true).map_err(ReplayError::os("waiting for a new thread"))? {
+        match wait::wait(Whom::Only(child), true)
+            .map_err(ReplayError::os("waiting for a new thread"))?
+        {
             Some((child, Status::Stop(_))) => Ok((child, Stopped::reported(child))),
             _ => Err(ReplayError::Killed),
         }
@@ -99,7 +104,9 @@ impl Session {
     pub(super) fn exec(&mut self, exec: &Exec<'_>) -> Result<(), ReplayError> {
         let tid = self.current;
         let missing = self.inconsistent("an execve of an unknown thread");
-        let Some(mut task) = self.tasks.remove(&exec.former) else { return Err(missing) };
+        let Some(mut task) = self.tasks.remove(&exec.former) else {
+            return Err(missing);
+        };
         let real = match self.zombies.remove(&task.tgid) {
             Some(leader) if exec.former != tid => leader,
             _ => task.real,
@@ -132,7 +139,9 @@ impl Session {
         let path = remote::place_path(task.real, self.stub_path().as_bytes())?;
         let mut argv = path.to_le_bytes().to_vec();
         argv.extend(0u64.to_le_bytes());
-        Remote(task.real).write(ARGV, &argv).map_err(ReplayError::os("placing arguments"))?;
+        Remote(task.real)
+            .write(ARGV, &argv)
+            .map_err(ReplayError::os("placing arguments"))?;
         let mut regs = task.regs;
         regs.rax = libc::SYS_execve.cast_unsigned();
         regs.orig_rax = u64::MAX;
@@ -169,7 +178,12 @@ impl Session {
         for area in areas {
             let keep = layout::touches_page(area.start, area.len()) || area.name == b"[vsyscall]";
             if !keep {
-                self.remote(tid, "munmap", libc::SYS_munmap, [area.start, area.len(), 0, 0, 0, 0])?;
+                self.remote(
+                    tid,
+                    "munmap",
+                    libc::SYS_munmap,
+                    [area.start, area.len(), 0, 0, 0, 0],
+                )?;
             }
         }
         for mapping in &exec.maps {
@@ -194,7 +208,9 @@ impl Session {
             self.write(write.tid, write.addr, &write.data)?;
         }
         let unknown = self.inconsistent(&format!("the end of an unknown thread {tid}"));
-        let Some(task) = self.tasks.remove(&tid) else { return Err(unknown) };
+        let Some(task) = self.tasks.remove(&tid) else {
+            return Err(unknown);
+        };
         let tgid = task.tgid;
         if tid == tgid {
             self.first_ended(tid, end.status);
@@ -202,7 +218,6 @@ impl Session {
         let last = !self.tasks.values().any(|other| other.tgid == tgid);
         if last {
             let leader = self.zombies.remove(&tgid);
-            drop(task.stopped);
             let process = leader.unwrap_or(task.real);
             // Already dead is as good.
             let _ = host::signal_process(process, libc::SIGKILL);
@@ -212,7 +227,9 @@ impl Session {
             }
             return Ok(());
         }
-        let Some(stopped) = task.stopped else { return Err(ReplayError::Killed) };
+        let Some(stopped) = task.stopped else {
+            return Err(ReplayError::Killed);
+        };
         let mut regs = task.regs;
         regs.rax = libc::SYS_exit.cast_unsigned();
         regs.orig_rax = u64::MAX;

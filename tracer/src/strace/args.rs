@@ -2,11 +2,13 @@
 
 use super::call::{Shown, asks};
 use super::message::{self, Content, Transfer};
-use super::scalars::{address, choice, device, directory, flags, hex, id, int, low, octal, signal, unknown};
+use super::own;
+use super::scalars::{
+    address, choice, device, directory, flags, hex, id, int, low, name_of, octal, signal, unknown,
+};
 use super::structs;
 use super::text::{SHOWN_MAX, joined, put, quoted, string};
 use super::view::{Piece, number};
-use super::own;
 use crate::model::{Dir, Kind, Mem, Shape, Size, StructId};
 
 /// Longest path, NUL included.
@@ -18,7 +20,11 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) {
         return;
     }
     let value = shown.arg(index);
-    let declared = shown.def().args.get(index).map_or(Kind::Unused, |arg| arg.kind);
+    let declared = shown
+        .def()
+        .args
+        .get(index)
+        .map_or(Kind::Unused, |arg| arg.kind);
     let resolved = shown.call.resolve(index);
     if let Some(command) = selected(shown, index) {
         return match command {
@@ -29,7 +35,10 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) {
             }
         };
     }
-    if matches!(declared, Kind::Sub(_)) && resolved.command.is_none() && matches!(resolved.kind, Kind::Unused) {
+    if matches!(declared, Kind::Sub(_))
+        && resolved.command.is_none()
+        && matches!(resolved.kind, Kind::Unused)
+    {
         return hex(out, value);
     }
     kind(shown, out, &resolved.kind, value);
@@ -39,20 +48,36 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) {
 /// it selects none, and `Some(None)` if it selects one that is not known.
 fn selected(shown: &Shown<'_>, index: usize) -> Option<Option<&'static str>> {
     let plain = shown.def().args.get(index).is_some_and(|arg| {
-        matches!(arg.kind, Kind::Int | Kind::Uint | Kind::Long | Kind::Ulong | Kind::Hex)
+        matches!(
+            arg.kind,
+            Kind::Int | Kind::Uint | Kind::Long | Kind::Ulong | Kind::Hex
+        )
     });
     if !plain {
         return None;
     }
     let index = u8::try_from(index).ok()?;
-    shown.def().args.iter().enumerate().find_map(|(dependent, arg)| {
-        let Kind::Sub(sub) = arg.kind else { return None };
-        let selects = match sub.selector2 {
-            Some(second) => second == index,
-            None => sub.selector == index,
-        };
-        selects.then(|| shown.call.resolve(dependent).command.map(|command| command.name))
-    })
+    shown
+        .def()
+        .args
+        .iter()
+        .enumerate()
+        .find_map(|(dependent, arg)| {
+            let Kind::Sub(sub) = arg.kind else {
+                return None;
+            };
+            let selects = match sub.selector2 {
+                Some(second) => second == index,
+                None => sub.selector == index,
+            };
+            selects.then(|| {
+                shown
+                    .call
+                    .resolve(dependent)
+                    .command
+                    .map(|command| command.name)
+            })
+        })
 }
 
 fn kind(shown: &Shown<'_>, out: &mut String, kind: &Kind, value: u64) {
@@ -69,7 +94,10 @@ fn kind(shown: &Shown<'_>, out: &mut String, kind: &Kind, value: u64) {
         Kind::Id => id(out, value),
         Kind::Dev => device(out, low(value).into()),
         Kind::Flags(names) => flags(out, names, value),
-        Kind::Choice(names) => choice(out, names, value),
+        Kind::Choice(names) => match name_of(names, value) {
+            Some(name) => out.push_str(name),
+            None => choice(out, names, low(value).into()),
+        },
         Kind::Unused | Kind::Sub(_) => hex(out, value),
         Kind::Path => path(shown, out, value, usize::MAX),
         Kind::Strings => strings(shown, out, value),
@@ -117,9 +145,14 @@ fn strings(shown: &Shown<'_>, out: &mut String, addr: u64) {
     let ends = list.bytes.chunks_exact(8).any(|word| word == [0; 8]);
     let pointers: Vec<u64> = pointers.take_while(|&pointer| pointer != 0).collect();
     out.push('[');
-    joined(out, ", ", pointers.iter().take(SHOWN_MAX), |out, &pointer| {
-        path(shown, out, pointer, SHOWN_MAX);
-    });
+    joined(
+        out,
+        ", ",
+        pointers.iter().take(SHOWN_MAX),
+        |out, &pointer| {
+            path(shown, out, pointer, SHOWN_MAX);
+        },
+    );
     if pointers.len() > SHOWN_MAX {
         out.push_str(", ...");
     } else if !ends {
@@ -151,7 +184,11 @@ pub(super) fn memory(shown: &Shown<'_>, out: &mut String, mem: &Mem, addr: u64) 
 }
 
 fn piece<'v>(shown: &Shown<'v>, addr: u64, now: bool) -> Option<Piece<'v>> {
-    if now { shown.view.now(addr) } else { shown.view.before(addr) }
+    if now {
+        shown.view.now(addr)
+    } else {
+        shown.view.before(addr)
+    }
 }
 
 /// How many bytes lie behind a pointer.
@@ -182,9 +219,15 @@ fn length(shown: &Shown<'_>, size: Size, addr: u64, now: bool) -> u64 {
 
 fn text(out: &mut String, piece: Option<Piece<'_>>, addr: u64, len: u64) {
     let Some(piece) = piece.filter(|_| len > 0) else {
-        return if len == 0 { quoted(out, b"") } else { address(out, addr) };
+        return if len == 0 {
+            quoted(out, b"")
+        } else {
+            address(out, addr)
+        };
     };
-    let len = usize::try_from(len).unwrap_or(usize::MAX).min(piece.bytes.len());
+    let len = usize::try_from(len)
+        .unwrap_or(usize::MAX)
+        .min(piece.bytes.len());
     string(out, &piece.bytes[..len], SHOWN_MAX);
 }
 
@@ -213,8 +256,12 @@ const VARIABLE: [StructId; 8] = [
 ];
 
 fn structure(out: &mut String, of: StructId, piece: Option<Piece<'_>>, addr: u64, len: u64) {
-    let Some(piece) = piece else { return address(out, addr) };
-    let len = usize::try_from(len).unwrap_or(usize::MAX).min(piece.bytes.len());
+    let Some(piece) = piece else {
+        return address(out, addr);
+    };
+    let len = usize::try_from(len)
+        .unwrap_or(usize::MAX)
+        .min(piece.bytes.len());
     let bytes = &piece.bytes[..len];
     let whole = bytes.len() >= of.size() as usize || VARIABLE.contains(&of) && !bytes.is_empty();
     match of {
@@ -232,7 +279,11 @@ fn array(out: &mut String, of: StructId, piece: Option<Piece<'_>>, addr: u64, le
     let count = usize::try_from(len).unwrap_or(usize::MAX) / size;
     if let StructId::Dirent | StructId::Dirent64 = of {
         address(out, addr);
-        return put!(out, " /* {} entries */", entries(piece.map_or(&[], |piece| piece.bytes)));
+        return put!(
+            out,
+            " /* {} entries */",
+            entries(piece.map_or(&[], |piece| piece.bytes))
+        );
     }
     if count == 0 {
         return out.push_str("[]");
@@ -243,9 +294,14 @@ fn array(out: &mut String, of: StructId, piece: Option<Piece<'_>>, addr: u64, le
     }
     let shown = (bytes.len() / size).min(count).min(SHOWN_MAX);
     out.push('[');
-    joined(out, ", ", bytes.chunks_exact(size).take(shown), |out, bytes| {
-        structs::value(out, of, bytes);
-    });
+    joined(
+        out,
+        ", ",
+        bytes.chunks_exact(size).take(shown),
+        |out, bytes| {
+            structs::value(out, of, bytes);
+        },
+    );
     if shown == SHOWN_MAX && count > shown {
         out.push_str(", ...");
     } else if count > shown {

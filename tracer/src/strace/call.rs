@@ -71,7 +71,9 @@ impl Shown<'_> {
 
     /// Its result, if it returned without an error.
     pub fn done(&self) -> Option<u64> {
-        self.result.filter(|&result| !results::is_error(result)).map(i64::cast_unsigned)
+        self.result
+            .filter(|&result| !results::is_error(result))
+            .map(i64::cast_unsigned)
     }
 
     /// Appends the name, and the arguments that print at entry.
@@ -84,23 +86,38 @@ impl Shown<'_> {
                     if done > 0 && !own::separates_at_exit(self) {
                         out.push_str(", ");
                     }
-                    return Progress { done, half: false, whole: false };
+                    return Progress {
+                        done,
+                        half: false,
+                        whole: false,
+                    };
                 }
                 When::Entry => argument(self, out, done, index),
                 When::Both => {
                     argument(self, out, done, index);
-                    return Progress { done: done + 1, half: true, whole: false };
+                    return Progress {
+                        done: done + 1,
+                        half: true,
+                        whole: false,
+                    };
                 }
             }
         }
-        Progress { done: order.len(), half: false, whole: true }
+        Progress {
+            done: order.len(),
+            half: false,
+            whole: true,
+        }
     }
 
     /// Appends the arguments that print at exit, and the result.
     pub fn leave(&self, out: &mut String, progress: Progress) {
         let order = own::order(self);
         if progress.half
-            && let Some(&index) = progress.done.checked_sub(1).and_then(|last| order.get(last))
+            && let Some(&index) = progress
+                .done
+                .checked_sub(1)
+                .and_then(|last| order.get(last))
         {
             own::change(self, out, index);
         }

@@ -2,7 +2,10 @@
 
 /// The name of an error number.
 pub(super) fn name(errno: i32) -> Option<&'static str> {
-    NAMES.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name)
+    NAMES
+        .iter()
+        .find(|(number, _)| *number == errno)
+        .map(|(_, name)| *name)
 }
 
 /// What the C library says about an error number.

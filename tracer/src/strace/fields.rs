@@ -73,7 +73,9 @@ impl Is {
 
     /// Appends the value that stands at the beginning of `bytes`; nothing if they are too few.
     pub fn show(self, out: &mut String, bytes: &[u8]) {
-        let Some(bytes) = bytes.get(..self.len()) else { return };
+        let Some(bytes) = bytes.get(..self.len()) else {
+            return;
+        };
         let value = |width| number(bytes, 0, width);
         match self {
             Self::Signed(width) => put!(out, "{}", signed(bytes, 0, width)),
@@ -90,7 +92,9 @@ impl Is {
             Self::Array(of, _) => {
                 out.push('[');
                 let elements = bytes.chunks_exact(of.size() as usize);
-                joined(out, ", ", elements, |out, bytes| structs::value(out, of, bytes));
+                joined(out, ", ", elements, |out, bytes| {
+                    structs::value(out, of, bytes)
+                });
                 out.push(']');
             }
             Self::Text(len) => string(out, bytes, len),

@@ -39,7 +39,10 @@ impl Filter {
                 set.extend(numbers(name).ok_or_else(|| FilterError(name.to_owned()))?);
             }
             if negated {
-                set = model::all().map(|def| def.nr).filter(|nr| !set.contains(nr)).collect();
+                set = model::all()
+                    .map(|def| def.nr)
+                    .filter(|nr| !set.contains(nr))
+                    .collect();
             }
             wanted.get_or_insert_default().extend(set);
         }
@@ -49,21 +52,36 @@ impl Filter {
     /// Whether calls of this number are shown.
     #[must_use]
     pub fn shows(&self, nr: u32) -> bool {
-        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&nr))
+        self.wanted
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(&nr))
     }
 }
 
 fn numbers(name: &str) -> Option<Vec<u32>> {
     let of = |belongs: &dyn Fn(&Syscall) -> bool| {
-        Some(model::all().filter(|def| belongs(def)).map(|def| def.nr).collect())
+        Some(
+            model::all()
+                .filter(|def| belongs(def))
+                .map(|def| def.nr)
+                .collect(),
+        )
     };
-    let takes = |def: &Syscall, wanted: fn(&Kind) -> bool| def.args.iter().any(|arg| wanted(&arg.kind));
+    let takes =
+        |def: &Syscall, wanted: fn(&Kind) -> bool| def.args.iter().any(|arg| wanted(&arg.kind));
     match name.strip_prefix('%').unwrap_or(name) {
         "all" => of(&|_| true),
         "none" => Some(Vec::new()),
-        "file" => of(&|def| takes(def, |kind| matches!(kind, Kind::Path)) && !NO_FILE.contains(&def.name)),
+        "file" => {
+            of(
+                &|def| {
+                    takes(def, |kind| matches!(kind, Kind::Path)) && !NO_FILE.contains(&def.name)
+                },
+            )
+        }
         "desc" => of(&|def| {
-            takes(def, |kind| matches!(kind, Kind::Fd | Kind::DirFd)) || RETURNS_FD.contains(&def.name)
+            takes(def, |kind| matches!(kind, Kind::Fd | Kind::DirFd))
+                || RETURNS_FD.contains(&def.name)
         }),
         "process" => of(&|def| PROCESS.contains(&def.name)),
         "network" | "net" => of(&|def| NETWORK.contains(&def.name)),
@@ -223,6 +241,9 @@ mod tests {
     #[test]
     fn what_does_not_exist_is_named() {
         let error = Filter::parse(["trace=read,foo"]).expect_err("no such syscall");
-        assert_eq!(error.to_string(), "`foo` is no syscall and no class of syscalls");
+        assert_eq!(
+            error.to_string(),
+            "`foo` is no syscall and no class of syscalls"
+        );
     }
 }

@@ -33,7 +33,11 @@ pub(super) enum Content {
 /// Appends `count` buffers of the list at `addr`.
 pub(super) fn vector(out: &mut String, view: &View<'_>, addr: u64, count: u64, content: Content) {
     if addr == 0 || count == 0 {
-        return if addr == 0 { address(out, addr) } else { out.push_str("[]") };
+        return if addr == 0 {
+            address(out, addr)
+        } else {
+            out.push_str("[]")
+        };
     }
     let list = view.before(addr).map_or(&[][..], |piece| piece.bytes);
     if list.len() < IOVEC_BYTES {
@@ -43,20 +47,25 @@ pub(super) fn vector(out: &mut String, view: &View<'_>, addr: u64, count: u64, c
     let shown = count.min(SHOWN_MAX).min(list.len() / IOVEC_BYTES);
     let mut content = content;
     out.push('[');
-    joined(out, ", ", list.chunks_exact(IOVEC_BYTES).take(shown), |out, entry| {
-        let (base, len) = (number(entry, 0, 8), number(entry, 8, 8));
-        out.push_str("{iov_base=");
-        match &mut content {
-            Content::Addresses => address(out, base),
-            Content::Sent => bytes(out, view, base, len, false),
-            Content::Received(left) => {
-                let written = len.min(*left);
-                *left -= written;
-                bytes(out, view, base, written, true);
+    joined(
+        out,
+        ", ",
+        list.chunks_exact(IOVEC_BYTES).take(shown),
+        |out, entry| {
+            let (base, len) = (number(entry, 0, 8), number(entry, 8, 8));
+            out.push_str("{iov_base=");
+            match &mut content {
+                Content::Addresses => address(out, base),
+                Content::Sent => bytes(out, view, base, len, false),
+                Content::Received(left) => {
+                    let written = len.min(*left);
+                    *left -= written;
+                    bytes(out, view, base, written, true);
+                }
             }
-        }
-        put!(out, ", iov_len={len}}}");
-    });
+            put!(out, ", iov_len={len}}}");
+        },
+    );
     if count > shown {
         out.push_str(if shown == SHOWN_MAX { ", ..." } else { ", 0x0" });
         if shown < SHOWN_MAX {
@@ -76,7 +85,11 @@ pub(super) fn bytes(out: &mut String, view: &View<'_>, addr: u64, len: u64, now:
     if len == 0 {
         return out.push_str("\"\"");
     }
-    let piece = if now { view.now(addr) } else { view.before(addr) };
+    let piece = if now {
+        view.now(addr)
+    } else {
+        view.before(addr)
+    };
     let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(SHOWN_MAX);
     match piece.and_then(|piece| piece.bytes.get(..wanted)) {
         Some(bytes) => buffer(out, bytes, len, quoted),
@@ -98,8 +111,14 @@ pub(super) enum Transfer {
 /// Appends the `msghdr` at `addr`.
 pub(super) fn header(out: &mut String, view: &View<'_>, addr: u64, transfer: Transfer) {
     let received = matches!(transfer, Transfer::Received(_));
-    let found = if received { view.bytes(addr, MSGHDR_BYTES) } else { view.bytes_before(addr, MSGHDR_BYTES) };
-    let Some(header) = found else { return address(out, addr) };
+    let found = if received {
+        view.bytes(addr, MSGHDR_BYTES)
+    } else {
+        view.bytes_before(addr, MSGHDR_BYTES)
+    };
+    let Some(header) = found else {
+        return address(out, addr);
+    };
     let before = view.bytes_before(addr, MSGHDR_BYTES).unwrap_or(header);
     let field = |at, width| number(header, at, width);
     if let Transfer::Failed = transfer {
@@ -133,7 +152,11 @@ pub(super) fn header(out: &mut String, view: &View<'_>, addr: u64, transfer: Tra
 pub(super) fn name(out: &mut String, view: &View<'_>, addr: u64, len: u64, now: bool) {
     const FAMILY_BYTES: usize = 2;
     let len = usize::try_from(len).unwrap_or(0).min(ADDRESS_BYTES_MAX);
-    let piece = if now { view.now(addr) } else { view.before(addr) };
+    let piece = if now {
+        view.now(addr)
+    } else {
+        view.before(addr)
+    };
     match piece.and_then(|piece| piece.bytes.get(..len)) {
         Some(bytes) if addr != 0 && len >= FAMILY_BYTES => sockaddr::show(out, bytes),
         _ => address(out, addr),
@@ -141,7 +164,11 @@ pub(super) fn name(out: &mut String, view: &View<'_>, addr: u64, len: u64, now: 
 }
 
 fn control(out: &mut String, view: &View<'_>, addr: u64, len: u64, now: bool) {
-    let piece = if now { view.now(addr) } else { view.before(addr) };
+    let piece = if now {
+        view.now(addr)
+    } else {
+        view.before(addr)
+    };
     let known = piece.map_or(&[][..], |piece| piece.bytes);
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(known.len());
     let mut rest = &known[..len];
@@ -160,7 +187,9 @@ fn control(out: &mut String, view: &View<'_>, addr: u64, len: u64, now: bool) {
         if claimed < CMSGHDR_BYTES {
             break;
         }
-        rest = rest.get(end.next_multiple_of(CMSG_ALIGN)..).unwrap_or_default();
+        rest = rest
+            .get(end.next_multiple_of(CMSG_ALIGN)..)
+            .unwrap_or_default();
     }
     out.push(']');
 }
@@ -185,7 +214,9 @@ fn control_message(out: &mut String, message: &[u8]) {
         match (level, kind) {
             (SOL_SOCKET, SCM_RIGHTS) => {
                 out.push('[');
-                joined(out, ", ", data.chunks_exact(4), |out, fd| put!(out, "{}", signed(fd, 0, 4)));
+                joined(out, ", ", data.chunks_exact(4), |out, fd| {
+                    put!(out, "{}", signed(fd, 0, 4))
+                });
                 out.push(']');
             }
             (SOL_SOCKET, SCM_CREDENTIALS) => structs::value(out, StructId::Ucred, data),
@@ -198,7 +229,10 @@ fn control_message(out: &mut String, message: &[u8]) {
 /// The name of the socket option that a control message is named after.
 fn option(level: u64, kind: u64) -> Option<&'static str> {
     let def = model::by_name("getsockopt")?;
-    let call = Call { def, args: [0, level, kind, 0, 0, 0] };
+    let call = Call {
+        def,
+        args: [0, level, kind, 0, 0, 0],
+    };
     call.command().map(|command| command.name)
 }
 
@@ -208,9 +242,15 @@ pub(super) fn messages(out: &mut String, view: &View<'_>, addr: u64, count: u64,
     out.push('[');
     let addresses = (0..count as u64).map(|index| addr.wrapping_add(index * MMSGHDR_BYTES as u64));
     joined(out, ", ", addresses.take(SHOWN_MAX), |out, at| {
-        let len = view.bytes(at.wrapping_add(MSGHDR_BYTES as u64), 4).map_or(0, |bytes| number(bytes, 0, 4));
+        let len = view
+            .bytes(at.wrapping_add(MSGHDR_BYTES as u64), 4)
+            .map_or(0, |bytes| number(bytes, 0, 4));
         out.push_str("{msg_hdr=");
-        let transfer = if received { Transfer::Received(len) } else { Transfer::Sent };
+        let transfer = if received {
+            Transfer::Received(len)
+        } else {
+            Transfer::Sent
+        };
         header(out, view, at, transfer);
         put!(out, ", msg_len={}}}", low(len));
     });
@@ -230,7 +270,12 @@ mod tests {
     }
 
     fn input(addr: u64, bytes: Vec<u8>) -> In<'static> {
-        In { addr, len: bytes.len() as u64, sum: 0, head: bytes.into() }
+        In {
+            addr,
+            len: bytes.len() as u64,
+            sum: 0,
+            head: bytes.into(),
+        }
     }
 
     fn show(print: impl FnOnce(&mut String)) -> String {
@@ -255,10 +300,17 @@ mod tests {
             show(|out| vector(out, &view, 0x100, 3, Content::Addresses)),
             "[{iov_base=0x200, iov_len=3}, {iov_base=NULL, iov_len=0}, {iov_base=0x300, iov_len=5}]"
         );
-        assert_eq!(show(|out| vector(out, &view, 0x999, 3, Content::Sent)), "0x999");
+        assert_eq!(
+            show(|out| vector(out, &view, 0x999, 3, Content::Sent)),
+            "0x999"
+        );
         assert_eq!(show(|out| vector(out, &view, 0, 0, Content::Sent)), "NULL");
         let mut filled = View::new(&ins);
-        filled.wrote([super::super::view::Piece { addr: 0x200, len: 2, bytes: b"xy" }]);
+        filled.wrote([super::super::view::Piece {
+            addr: 0x200,
+            len: 2,
+            bytes: b"xy",
+        }]);
         assert_eq!(
             show(|out| vector(out, &filled, 0x100, 1, Content::Received(2))),
             r#"[{iov_base="xy", iov_len=3}]"#
@@ -282,7 +334,10 @@ mod tests {
              msg_iovlen=1, msg_control=[{cmsg_len=24, cmsg_level=SOL_SOCKET, \
              cmsg_type=SCM_RIGHTS, cmsg_data=[3, 4]}], msg_controllen=24, msg_flags=0}"
         );
-        assert_eq!(show(|out| header(out, &view, 0x100, Transfer::Failed)), "{msg_namelen=0}");
+        assert_eq!(
+            show(|out| header(out, &view, 0x100, Transfer::Failed)),
+            "{msg_namelen=0}"
+        );
     }
 
     #[test]

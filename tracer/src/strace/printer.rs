@@ -54,7 +54,14 @@ pub struct Printer<W: Write> {
 impl<W: Write> Printer<W> {
     /// A printer that has seen nothing yet.
     pub fn new(out: W, options: Options) -> Self {
-        Self { out, options, tasks: BTreeMap::new(), current: Tid(0), open: None, column: 0 }
+        Self {
+            out,
+            options,
+            tasks: BTreeMap::new(),
+            current: Tid(0),
+            open: None,
+            column: 0,
+        }
     }
 
     /// Prints what is to be seen of an event.
@@ -79,7 +86,10 @@ impl<W: Write> Printer<W> {
             }
             Event::Enter(enter) => {
                 let begun = self.enter(enter)?;
-                self.task().pending = Some(Pending { enter: owned(enter), begun });
+                self.task().pending = Some(Pending {
+                    enter: owned(enter),
+                    begun,
+                });
                 Ok(())
             }
             Event::Leave(leave) => self.left(leave),
@@ -126,13 +136,19 @@ impl<W: Write> Printer<W> {
                 Some(call) => progress = call.enter(&mut text),
                 None => {
                     put!(&mut text, "syscall_{:#x}(", enter.nr);
-                    joined(&mut text, ", ", enter.args.as_slice(), |out, &arg| hex(out, arg));
+                    joined(&mut text, ", ", enter.args.as_slice(), |out, &arg| {
+                        hex(out, arg)
+                    });
                     progress.whole = true;
                 }
             }
             self.put(&text)?;
         }
-        Ok(Begun { progress, context, shown: listed })
+        Ok(Begun {
+            progress,
+            context,
+            shown: listed,
+        })
     }
 
     /// The current thread's call has returned.
@@ -142,7 +158,8 @@ impl<W: Write> Printer<W> {
             _ => None,
         });
         // The thread that called has taken over the id of the leader.
-        let owner = exec.filter(|former| *former != self.current && self.tasks.contains_key(former));
+        let owner =
+            exec.filter(|former| *former != self.current && self.tasks.contains_key(former));
         let pending = match owner.and_then(|former| self.tasks.remove(&former)) {
             Some(task) => task.pending,
             None => self.task().pending.take(),
@@ -157,9 +174,16 @@ impl<W: Write> Printer<W> {
     fn leave(&mut self, enter: &Enter<'_>, leave: &Leave<'_>, begun: Begun) -> io::Result<()> {
         let kept = std::mem::take(&mut self.task().kept);
         let def = model::lookup(enter.nr);
-        let name = begun.context.interrupted.or_else(|| def.map(|def| def.name));
+        let name = begun
+            .context
+            .interrupted
+            .or_else(|| def.map(|def| def.name));
         self.task().interrupted = name.filter(|_| super::errno::restart(leave.result).is_some());
-        if leave.effects.iter().any(|effect| matches!(effect, Effect::Exec(_))) {
+        if leave
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Exec(_)))
+        {
             self.task().replaced();
         }
         if !begun.shown {
@@ -250,10 +274,17 @@ impl<W: Write> Printer<W> {
     fn successor(&self, status: i32) -> Option<Tid> {
         let executes = |task: &Task| {
             let nr = task.pending.as_ref().map(|pending| pending.enter.nr);
-            nr.and_then(model::lookup).is_some_and(|def| def.handler == Handler::Exec)
+            nr.and_then(model::lookup)
+                .is_some_and(|def| def.handler == Handler::Exec)
         };
-        let mut others = self.tasks.iter().filter(|(tid, task)| **tid != self.current && executes(task));
-        others.next().map(|(tid, _)| *tid).filter(|_| status == SUPERSEDED)
+        let mut others = self
+            .tasks
+            .iter()
+            .filter(|(tid, task)| **tid != self.current && executes(task));
+        others
+            .next()
+            .map(|(tid, _)| *tid)
+            .filter(|_| status == SUPERSEDED)
     }
 
     fn is_shown(&self, tid: Tid) -> bool {
@@ -287,7 +318,9 @@ impl<W: Write> Printer<W> {
         self.open = Some(tid);
         match self.options.prefix {
             Prefix::File => self.put(&format!("{tid:<5} ", tid = tid.0)),
-            Prefix::Terminal if self.tasks.len() > 1 => self.put(&format!("[pid {tid:>5}] ", tid = tid.0)),
+            Prefix::Terminal if self.tasks.len() > 1 => {
+                self.put(&format!("[pid {tid:>5}] ", tid = tid.0))
+            }
             Prefix::Terminal => Ok(()),
         }
     }

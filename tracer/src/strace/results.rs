@@ -4,6 +4,7 @@ use super::call::Shown;
 use super::scalars::{flags, octal};
 use super::text::put;
 use super::{errno, own};
+use crate::model::names::sched::MEMBARRIER;
 use crate::model::{Names, Ret};
 
 /// Whether a result is an error, or a code by which the kernel restarts the call.
@@ -13,12 +14,22 @@ pub(super) const fn is_error(result: i64) -> bool {
 
 /// Appends the result of a call that has returned.
 pub(super) fn show(shown: &Shown<'_>, out: &mut String) {
-    let Some(result) = shown.result else { return out.push('?') };
+    let Some(result) = shown.result else {
+        return out.push('?');
+    };
     if is_error(result) {
         return error(out, result);
     }
     let value = result.cast_unsigned();
     match shown.call.ret() {
+        _ if shown.def().name == "membarrier" && shown.arg(0) == 0 => {
+            // What there is; the first name is the question.
+            let names = Names {
+                unknown: MEMBARRIER.unknown,
+                names: &MEMBARRIER.names[1..],
+            };
+            named(shown, out, &names, value);
+        }
         Ret::Never => out.push('?'),
         Ret::Hex if value == 0 => out.push('0'),
         Ret::Hex => put!(out, "{value:#x}"),

@@ -10,7 +10,10 @@ const RT_FIRST: u64 = 32;
 const SIGNAL_MAX: u64 = 64;
 
 /// The low half, as the kernel reads arguments that are no more.
-#[allow(clippy::cast_possible_truncation, reason = "the kernel cuts it as well")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the kernel cuts it as well"
+)]
 pub(super) const fn low(value: u64) -> u32 {
     value as u32
 }
@@ -76,7 +79,11 @@ pub(super) fn device(out: &mut String, value: u64) {
 
 /// The name of a signal, without `SIG`.
 pub(super) fn signal_stem(out: &mut String, number: u64) {
-    match signals::SIGNAL.names.iter().find(|(value, _)| *value == number) {
+    match signals::SIGNAL
+        .names
+        .iter()
+        .find(|(value, _)| *value == number)
+    {
         Some((_, name)) => out.push_str(name.strip_prefix("SIG").unwrap_or(name)),
         None if number == RT_FIRST => out.push_str("RTMIN"),
         None => put!(out, "RT_{}", number.wrapping_sub(RT_FIRST)),
@@ -97,7 +104,9 @@ pub(super) fn signal(out: &mut String, value: u64) {
 /// The name of `value`. Registers may hold anything above a number of 32 bits.
 pub(super) fn name_of(names: &Names, value: u64) -> Option<&'static str> {
     let find = |value: u64| names.names.iter().find(|(known, _)| *known == value);
-    find(value).or_else(|| find(low(value).into())).map(|(_, name)| *name)
+    find(value)
+        .or_else(|| find(low(value).into()))
+        .map(|(_, name)| *name)
 }
 
 /// Appends the name of `value`.
@@ -170,7 +179,11 @@ fn bits(out: &mut String, names: &Names, value: u64) -> Rest {
 /// A number of 32 bits that was extended with its sign.
 fn narrow(value: u64) -> u64 {
     const SIGN_EXTENSION: u64 = 0xffff_ffff_8000_0000;
-    if value & SIGN_EXTENSION == SIGN_EXTENSION { low(value).into() } else { value }
+    if value & SIGN_EXTENSION == SIGN_EXTENSION {
+        low(value).into()
+    } else {
+        value
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +217,10 @@ mod tests {
     #[test]
     fn one_of_several_names() {
         assert_eq!(show(|out| choice(out, &fs::WHENCE, 1)), "SEEK_CUR");
-        assert_eq!(show(|out| choice(out, &fs::WHENCE, 0xffff_0000_0000_0001)), "SEEK_CUR");
+        assert_eq!(
+            show(|out| choice(out, &fs::WHENCE, 0xffff_0000_0000_0001)),
+            "SEEK_CUR"
+        );
         assert!(show(|out| choice(out, &fs::WHENCE, 99)).starts_with("0x63 /* SEEK_"));
     }
 

@@ -45,7 +45,11 @@ pub(super) fn wait_status(out: &mut String, status: i32) {
             out.push_str(" && WCOREDUMP(s)");
         }
     } else if libc::WIFEXITED(status) {
-        put!(out, "WIFEXITED(s) && WEXITSTATUS(s) == {}", libc::WEXITSTATUS(status));
+        put!(
+            out,
+            "WIFEXITED(s) && WEXITSTATUS(s) == {}",
+            libc::WEXITSTATUS(status)
+        );
     } else if libc::WIFCONTINUED(status) {
         out.push_str("WIFCONTINUED(s)");
     } else {
@@ -58,7 +62,12 @@ pub(super) fn wait_status(out: &mut String, status: i32) {
 pub(super) fn ticks(out: &mut String, value: u64) {
     put!(out, "{value}");
     if value != 0 {
-        put!(out, " /* {}.{:02} s */", value / TICKS_PER_SECOND, value % TICKS_PER_SECOND);
+        put!(
+            out,
+            " /* {}.{:02} s */",
+            value / TICKS_PER_SECOND,
+            value % TICKS_PER_SECOND
+        );
     }
 }
 
@@ -69,7 +78,9 @@ struct Info {
 
 impl Info {
     fn new(bytes: &[u8]) -> Self {
-        let mut info = Self { bytes: [0; INFO_BYTES] };
+        let mut info = Self {
+            bytes: [0; INFO_BYTES],
+        };
         let len = bytes.len().min(INFO_BYTES);
         info.bytes[..len].copy_from_slice(&bytes[..len]);
         info
@@ -111,7 +122,12 @@ impl Info {
     }
 
     fn band(&self, out: &mut String) {
-        put!(out, ", si_band={}, si_fd={}", signed(&self.bytes, 16, 8), self.i32(24));
+        put!(
+            out,
+            ", si_band={}, si_fd={}",
+            signed(&self.bytes, 16, 8),
+            self.i32(24)
+        );
     }
 
     fn sent_by_a_program(&self, out: &mut String) {
@@ -228,7 +244,8 @@ pub(super) fn info(out: &mut String, bytes: &[u8]) {
 fn code(out: &mut String, info: &Info) {
     let value = info.u32(8);
     let own = CODES.iter().find(|(number, _)| *number == info.number());
-    let name = name_of(&SI_CODE, value).or_else(|| own.and_then(|(_, names)| name_of(names, value)));
+    let name =
+        name_of(&SI_CODE, value).or_else(|| own.and_then(|(_, names)| name_of(names, value)));
     match name {
         Some(name) => out.push_str(name),
         None => hex(out, value),
@@ -295,7 +312,10 @@ static POLL: Names = Names {
         (6, "POLL_HUP"),
     ],
 };
-static PROFILE: Names = Names { unknown: "PROF_???", names: &[(1, "PROF_SIG")] };
+static PROFILE: Names = Names {
+    unknown: "PROF_???",
+    names: &[(1, "PROF_SIG")],
+};
 static ILL: Names = Names {
     unknown: "ILL_???",
     names: &[
@@ -343,8 +363,10 @@ static BUS: Names = Names {
         (5, "BUS_MCEERR_AO"),
     ],
 };
-static SYS: Names =
-    Names { unknown: "SYS_???", names: &[(1, "SYS_SECCOMP"), (2, "SYS_USER_DISPATCH")] };
+static SYS: Names = Names {
+    unknown: "SYS_???",
+    names: &[(1, "SYS_SECCOMP"), (2, "SYS_USER_DISPATCH")],
+};
 
 #[cfg(test)]
 mod tests {
@@ -374,7 +396,15 @@ mod tests {
              si_utime=0, si_stime=0}",
         );
         check(
-            &words(&[(0, 17), (8, 2), (16, 5), (20, -1), (24, 9), (32, 7), (40, 123)]),
+            &words(&[
+                (0, 17),
+                (8, 2),
+                (16, 5),
+                (20, -1),
+                (24, 9),
+                (32, 7),
+                (40, 123),
+            ]),
             "{si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=5, si_uid=-1, si_status=SIGKILL, \
              si_utime=7 /* 0.07 s */, si_stime=123 /* 1.23 s */}",
         );
@@ -382,15 +412,30 @@ mod tests {
 
     #[test]
     fn faults() {
-        check(&words(&[(0, 11), (8, 1)]), "{si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL}");
-        check(&words(&[(0, 7), (8, 2), (16, 0x10)]), "{si_signo=SIGBUS, si_code=BUS_ADRERR, si_addr=0x10}");
-        check(&words(&[(0, 14), (8, 128)]), "{si_signo=SIGALRM, si_code=SI_KERNEL}");
-        check(&words(&[(0, 11), (8, 77)]), "{si_signo=SIGSEGV, si_code=0x4d, si_addr=NULL}");
+        check(
+            &words(&[(0, 11), (8, 1)]),
+            "{si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL}",
+        );
+        check(
+            &words(&[(0, 7), (8, 2), (16, 0x10)]),
+            "{si_signo=SIGBUS, si_code=BUS_ADRERR, si_addr=0x10}",
+        );
+        check(
+            &words(&[(0, 14), (8, 128)]),
+            "{si_signo=SIGALRM, si_code=SI_KERNEL}",
+        );
+        check(
+            &words(&[(0, 11), (8, 77)]),
+            "{si_signo=SIGSEGV, si_code=0x4d, si_addr=NULL}",
+        );
     }
 
     #[test]
     fn sent_by_programs() {
-        check(&words(&[(0, 10), (16, 7), (20, 8)]), "{si_signo=SIGUSR1, si_code=SI_USER, si_pid=7, si_uid=8}");
+        check(
+            &words(&[(0, 10), (16, 7), (20, 8)]),
+            "{si_signo=SIGUSR1, si_code=SI_USER, si_pid=7, si_uid=8}",
+        );
         check(
             &words(&[(0, 37), (8, -1), (16, 7), (24, 77)]),
             "{si_signo=SIGRT_5, si_code=SI_QUEUE, si_pid=7, si_uid=0, si_int=77, si_ptr=0x4d}",
@@ -400,7 +445,10 @@ mod tests {
             "{si_signo=SIGUSR2, si_code=SI_TIMER, si_timerid=0x3, si_overrun=1, si_int=0, si_ptr=NULL}",
         );
         check(&[], "{}");
-        check(&[10], "{si_signo=SIGUSR1, si_code=SI_USER, si_pid=0, si_uid=0}");
+        check(
+            &[10],
+            "{si_signo=SIGUSR1, si_code=SI_USER, si_pid=0, si_uid=0}",
+        );
     }
 
     #[test]
@@ -425,7 +473,10 @@ mod tests {
         };
         assert_eq!(show(0x300), "{WIFEXITED(s) && WEXITSTATUS(s) == 3}");
         assert_eq!(show(9), "{WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL}");
-        assert_eq!(show(0x8b), "{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV && WCOREDUMP(s)}");
+        assert_eq!(
+            show(0x8b),
+            "{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV && WCOREDUMP(s)}"
+        );
         assert_eq!(show(0x137f), "{WIFSTOPPED(s) && WSTOPSIG(s) == SIGSTOP}");
         assert_eq!(show(0xffff), "{WIFCONTINUED(s)}");
     }

@@ -32,14 +32,23 @@ pub(super) fn show(out: &mut String, bytes: &[u8]) {
         }
         libc::AF_INET6 if bytes.len() >= INET6_BYTES_MIN => {
             put!(out, ", sin6_port=htons({})", port(bytes));
-            put!(out, ", sin6_flowinfo=htonl({}), ", super::scalars::low(number(bytes, 4, 4)).swap_bytes());
+            put!(
+                out,
+                ", sin6_flowinfo=htonl({}), ",
+                super::scalars::low(number(bytes, 4, 4)).swap_bytes()
+            );
             inet6(out, &bytes[8..], "sin6_addr");
             if bytes.len() >= INET6_BYTES {
                 put!(out, ", sin6_scope_id={}", number(bytes, 24, 4));
             }
         }
         libc::AF_NETLINK if bytes.len() >= NETLINK_BYTES => {
-            put!(out, ", nl_pid={}, nl_groups={:08x}", number(bytes, 4, 4), number(bytes, 8, 4));
+            put!(
+                out,
+                ", nl_pid={}, nl_groups={:08x}",
+                number(bytes, 4, 4),
+                number(bytes, 8, 4)
+            );
         }
         libc::AF_PACKET if bytes.len() >= PACKET_BYTES_MIN => packet(out, bytes),
         libc::AF_VSOCK if bytes.len() >= VSOCK_BYTES => {
@@ -71,7 +80,10 @@ fn unix(out: &mut String, path: &[u8]) {
             quoted(out, name);
         }
         _ => {
-            let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+            let end = path
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(path.len());
             out.push_str(", sun_path=");
             quoted(out, &path[..end]);
         }
@@ -114,7 +126,11 @@ pub(super) fn inet6(out: &mut String, bytes: &[u8], name: &str) {
     for (slot, byte) in octets.iter_mut().zip(bytes) {
         *slot = *byte;
     }
-    put!(out, "inet_pton(AF_INET6, \"{}\", &{name})", Ipv6Addr::from(octets));
+    put!(
+        out,
+        "inet_pton(AF_INET6, \"{}\", &{name})",
+        Ipv6Addr::from(octets)
+    );
 }
 
 static ETHERNET: Names = Names {
@@ -188,9 +204,15 @@ mod tests {
     #[test]
     fn local() {
         check(b"\x01\0", "{sa_family=AF_UNIX}");
-        check(b"\x01\0/run/x\0junk", r#"{sa_family=AF_UNIX, sun_path="/run/x"}"#);
+        check(
+            b"\x01\0/run/x\0junk",
+            r#"{sa_family=AF_UNIX, sun_path="/run/x"}"#,
+        );
         check(b"\x01\0/tm", r#"{sa_family=AF_UNIX, sun_path="/tm"}"#);
-        check(b"\x01\0\0abstract", r#"{sa_family=AF_UNIX, sun_path=@"abstract"}"#);
+        check(
+            b"\x01\0\0abstract",
+            r#"{sa_family=AF_UNIX, sun_path=@"abstract"}"#,
+        );
         check(
             &[16, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0],
             "{sa_family=AF_NETLINK, nl_pid=7, nl_groups=00000001}",

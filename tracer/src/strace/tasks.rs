@@ -57,7 +57,10 @@ pub(super) struct Kept {
 impl Task {
     /// A thread that this one created: it has the same stack before it.
     pub fn child(&self) -> Self {
-        Self { frames: self.frames.clone(), ..Self::default() }
+        Self {
+            frames: self.frames.clone(),
+            ..Self::default()
+        }
     }
 
     /// Another program runs now.
@@ -70,13 +73,20 @@ impl Task {
     pub fn keep(&mut self, out: &Out<'_>) {
         if self.kept.len() < KEPT_MAX {
             let bytes = out.data[..out.data.len().min(HEAD_BYTES_MAX)].to_vec();
-            self.kept.push(Kept { addr: out.addr, len: out.data.len() as u64, bytes });
+            self.kept.push(Kept {
+                addr: out.addr,
+                len: out.data.len() as u64,
+                bytes,
+            });
         }
     }
 
     /// Remembers what the kernel stored.
     pub fn keep_write(&mut self, write: &Write<'_>) {
-        self.keep(&Out { addr: write.addr, data: Bytes::from(&write.data[..]) });
+        self.keep(&Out {
+            addr: write.addr,
+            data: Bytes::from(&write.data[..]),
+        });
     }
 
     /// A handler was entered. Those whose frames lay below were left without returning.
@@ -91,8 +101,13 @@ impl Task {
     pub fn context(&mut self, nr: u32) -> Context {
         let handler = model::lookup(nr).map_or(Handler::None, |def| def.handler);
         Context {
-            mask: (handler == Handler::Sigreturn).then(|| self.frames.pop()).flatten().map(|(_, mask)| mask),
-            interrupted: (handler == Handler::Restart).then_some(self.interrupted).flatten(),
+            mask: (handler == Handler::Sigreturn)
+                .then(|| self.frames.pop())
+                .flatten()
+                .map(|(_, mask)| mask),
+            interrupted: (handler == Handler::Restart)
+                .then_some(self.interrupted)
+                .flatten(),
         }
     }
 }
@@ -106,12 +121,24 @@ pub(super) fn shown<'v>(
 ) -> Option<Shown<'v>> {
     let def: &'static Syscall = model::lookup(enter.nr)?;
     let mut view = View::new(&enter.ins);
-    view.wrote(kept.iter().map(|kept| Piece { addr: kept.addr, len: kept.len, bytes: &kept.bytes }));
+    view.wrote(kept.iter().map(|kept| Piece {
+        addr: kept.addr,
+        len: kept.len,
+        bytes: &kept.bytes,
+    }));
     if let Some(leave) = leave {
         view.wrote(leave.outs.iter().map(Piece::from));
     }
-    let call = Call { def, args: enter.args.to_array() };
-    Some(Shown { call, view, result: leave.map(|leave| leave.result), context })
+    let call = Call {
+        def,
+        args: enter.args.to_array(),
+    };
+    Some(Shown {
+        call,
+        view,
+        result: leave.map(|leave| leave.result),
+        context,
+    })
 }
 
 /// The same entry, owned.
@@ -119,7 +146,12 @@ pub(super) fn owned(enter: &Enter<'_>) -> Enter<'static> {
     let ins = enter
         .ins
         .iter()
-        .map(|input| In { addr: input.addr, len: input.len, sum: input.sum, head: input.head.to_vec().into() })
+        .map(|input| In {
+            addr: input.addr,
+            len: input.len,
+            sum: input.sum,
+            head: input.head.to_vec().into(),
+        })
         .collect();
     Enter {
         nr: enter.nr,

@@ -53,7 +53,10 @@ pub(super) fn buffer(out: &mut String, bytes: &[u8], len: u64, quote: fn(&mut St
 
 /// Appends the string that ends at the first NUL; `max` bytes at most.
 pub(super) fn string(out: &mut String, bytes: &[u8], max: usize) {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     quoted(out, &bytes[..end.min(max)]);
     if end > max {
         out.push_str("...");
@@ -88,10 +91,10 @@ mod tests {
     #[test]
     fn escapes() {
         assert_eq!(
-            show(b"a\0001\x018\x029\x03\"\\\n\r\t\x0b\x0c\x1b\x7f\x80end"),
+            show(b"a\x001\x018\x029\x03\"\\\n\r\t\x0b\x0c\x1b\x7f\x80end"),
             r#""a\0001\18\29\3\"\\\n\r\t\v\f\33\177\200end""#
         );
-        assert_eq!(show(b"\0000\0007\0008\0"), r#""\0000\0007\08\0""#);
+        assert_eq!(show(b"\x000\x007\x008\0"), r#""\0000\0007\08\0""#);
         assert_eq!(show(b""), r#""""#);
     }
 

@@ -15,22 +15,38 @@ pub(super) struct Piece<'v> {
 
 impl<'v> From<&'v In<'_>> for Piece<'v> {
     fn from(input: &'v In<'_>) -> Self {
-        Self { addr: input.addr, len: input.len, bytes: &input.head }
+        Self {
+            addr: input.addr,
+            len: input.len,
+            bytes: &input.head,
+        }
     }
 }
 
 impl<'v> From<&'v Out<'_>> for Piece<'v> {
     fn from(out: &'v Out<'_>) -> Self {
-        Self { addr: out.addr, len: out.data.len() as u64, bytes: &out.data }
+        Self {
+            addr: out.addr,
+            len: out.data.len() as u64,
+            bytes: &out.data,
+        }
     }
 }
 
 impl<'v> Piece<'v> {
     /// What of it lies at `addr` and after.
     fn at(self, addr: u64) -> Option<Self> {
-        let skip = addr.checked_sub(self.addr).filter(|&skip| skip < self.len)?;
-        let bytes = usize::try_from(skip).ok().and_then(|skip| self.bytes.get(skip..));
-        Some(Self { addr, len: self.len - skip, bytes: bytes.unwrap_or_default() })
+        let skip = addr
+            .checked_sub(self.addr)
+            .filter(|&skip| skip < self.len)?;
+        let bytes = usize::try_from(skip)
+            .ok()
+            .and_then(|skip| self.bytes.get(skip..));
+        Some(Self {
+            addr,
+            len: self.len - skip,
+            bytes: bytes.unwrap_or_default(),
+        })
     }
 }
 
@@ -44,7 +60,10 @@ pub(super) struct View<'v> {
 impl<'v> View<'v> {
     /// The memory of a call that has read `ins`.
     pub fn new(ins: &'v [In<'_>]) -> Self {
-        Self { read: ins.iter().map(Piece::from).collect(), written: Vec::new() }
+        Self {
+            read: ins.iter().map(Piece::from).collect(),
+            written: Vec::new(),
+        }
     }
 
     /// It has written these as well.
@@ -79,12 +98,14 @@ impl<'v> View<'v> {
 
     /// The 32-bit number at `addr` when the call entered.
     pub fn u32_before(&self, addr: u64) -> Option<u32> {
-        self.bytes_before(addr, 4).map(|bytes| super::scalars::low(number(bytes, 0, 4)))
+        self.bytes_before(addr, 4)
+            .map(|bytes| super::scalars::low(number(bytes, 0, 4)))
     }
 
     /// The 32-bit number at `addr` now.
     pub fn u32(&self, addr: u64) -> Option<u32> {
-        self.bytes(addr, 4).map(|bytes| super::scalars::low(number(bytes, 0, 4)))
+        self.bytes(addr, 4)
+            .map(|bytes| super::scalars::low(number(bytes, 0, 4)))
     }
 }
 
@@ -99,7 +120,10 @@ fn longest<'v>(pieces: &[Piece<'v>], addr: u64) -> Option<Piece<'v>> {
 pub(super) fn number(bytes: &[u8], offset: usize, width: usize) -> u64 {
     let mut word = [0; 8];
     for (index, slot) in word.iter_mut().enumerate().take(width) {
-        *slot = bytes.get(offset.saturating_add(index)).copied().unwrap_or(0);
+        *slot = bytes
+            .get(offset.saturating_add(index))
+            .copied()
+            .unwrap_or(0);
     }
     u64::from_le_bytes(word)
 }
@@ -117,14 +141,34 @@ mod tests {
     #[test]
     fn the_piece_that_knows_most_is_taken() {
         let ins = [
-            In { addr: 0x1000, len: 100, sum: 0, head: b"abcdef".as_slice().into() },
-            In { addr: 0x1002, len: 4, sum: 0, head: b"cd".as_slice().into() },
+            In {
+                addr: 0x1000,
+                len: 100,
+                sum: 0,
+                head: b"abcdef".as_slice().into(),
+            },
+            In {
+                addr: 0x1002,
+                len: 4,
+                sum: 0,
+                head: b"cd".as_slice().into(),
+            },
         ];
         let mut view = View::new(&ins);
-        assert_eq!(view.before(0x1002).map(|piece| piece.bytes), Some(b"cdef".as_slice()));
-        assert_eq!(view.before(0x1050).map(|piece| (piece.bytes, piece.len)), Some((b"".as_slice(), 20)));
+        assert_eq!(
+            view.before(0x1002).map(|piece| piece.bytes),
+            Some(b"cdef".as_slice())
+        );
+        assert_eq!(
+            view.before(0x1050).map(|piece| (piece.bytes, piece.len)),
+            Some((b"".as_slice(), 20))
+        );
         assert!(view.before(0x1064).is_none() && view.before(0xfff).is_none());
-        view.wrote([Piece { addr: 0x1004, len: 2, bytes: b"XY" }]);
+        view.wrote([Piece {
+            addr: 0x1004,
+            len: 2,
+            bytes: b"XY",
+        }]);
         assert_eq!(view.bytes(0x1004, 2), Some(b"XY".as_slice()));
         assert_eq!(view.bytes_before(0x1004, 2), Some(b"ef".as_slice()));
         assert_eq!(view.bytes(0x1004, 3), None);

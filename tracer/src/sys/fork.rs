@@ -7,8 +7,8 @@ use super::wait::Pid;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
-use std::path::Path;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// What to execute.
 #[derive(Debug)]
@@ -96,7 +96,11 @@ fn child(
         }
         // The Rust runtime ignores it; programs expect the default.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const program.signal_mask, std::ptr::null_mut());
+        libc::pthread_sigmask(
+            libc::SIG_SETMASK,
+            &raw const program.signal_mask,
+            std::ptr::null_mut(),
+        );
         libc::prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV, 0, 0, 0);
         if seccomp::install().is_err() {
             libc::_exit(PREPARATION_FAILED);
@@ -107,7 +111,11 @@ fn child(
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|s| s.as_ptr())
+        .chain([std::ptr::null()])
+        .collect()
 }
 
 fn pipe() -> io::Result<(RawFd, RawFd)> {

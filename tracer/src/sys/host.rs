@@ -13,7 +13,9 @@ impl CpuSet {
     /// The numbers in it.
     #[must_use]
     pub fn cpus(&self) -> Vec<usize> {
-        (0..self.0.len() * 8).filter(|cpu| self.0[cpu / 8] & (1 << (cpu % 8)) != 0).collect()
+        (0..self.0.len() * 8)
+            .filter(|cpu| self.0[cpu / 8] & (1 << (cpu % 8)) != 0)
+            .collect()
     }
 }
 
@@ -22,7 +24,12 @@ pub fn affinity() -> io::Result<CpuSet> {
     let mut bytes = vec![0u8; 1024];
     // SAFETY: the kernel fills at most `bytes.len()` bytes.
     let len = unsafe {
-        libc::syscall(libc::SYS_sched_getaffinity, 0, bytes.len(), bytes.as_mut_ptr())
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            0,
+            bytes.len(),
+            bytes.as_mut_ptr(),
+        )
     };
     let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
     bytes.truncate(len);
@@ -38,10 +45,13 @@ pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
         }
     }
     // SAFETY: the kernel reads `bytes`.
-    let done = unsafe {
-        libc::syscall(libc::SYS_sched_setaffinity, 0, bytes.len(), bytes.as_ptr())
-    };
-    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    let done =
+        unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes.len(), bytes.as_ptr()) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Gives the CPU to whoever else wants it.
@@ -54,14 +64,22 @@ pub fn yield_cpu() {
 pub fn signal_thread(process: Pid, thread: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.
     let done = unsafe { libc::syscall(libc::SYS_tgkill, process.0, thread.0, signal) };
-    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Sends a signal to a process.
 pub fn signal_process(process: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.
     let done = unsafe { libc::kill(process.0, signal) };
-    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// The file behind descriptor `fd` of another process, opened anew for reading where
@@ -105,7 +123,10 @@ pub fn identity(fd: i32) -> Option<(u64, u64)> {
 pub fn raise_descriptor_limit() {
     // SAFETY: both calls get a valid structure.
     unsafe {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
@@ -128,7 +149,11 @@ pub fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
 pub fn random(buf: &mut [u8]) -> io::Result<()> {
     // SAFETY: the kernel fills at most `buf.len()` bytes; up to 256 are never cut short.
     let done = unsafe { libc::getrandom(buf.as_mut_ptr().cast(), buf.len(), 0) };
-    if usize::try_from(done) == Ok(buf.len()) { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if usize::try_from(done) == Ok(buf.len()) {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The CPU's time stamp counter.
@@ -143,7 +168,10 @@ pub fn time_stamp() -> (u64, u32) {
 /// Seconds and nanoseconds of a clock of this machine.
 #[must_use]
 pub fn clock(id: i32) -> Option<(i64, i64)> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the kernel fills the structure.
     let done = unsafe { libc::clock_gettime(id, &raw mut time) };
     (done == 0).then_some((time.tv_sec, time.tv_nsec))
@@ -153,7 +181,10 @@ pub fn clock(id: i32) -> Option<(i64, i64)> {
 pub fn die_of(signal: i32) -> ! {
     // SAFETY: plain libc calls; the process ends here either way.
     unsafe {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
         libc::signal(signal, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();

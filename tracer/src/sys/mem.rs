@@ -29,8 +29,14 @@ impl Remote {
     }
 
     fn vm_read(&self, addr: u64, buf: &mut [u8]) -> usize {
-        let local = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
-        let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: buf.len() };
+        let local = libc::iovec {
+            iov_base: buf.as_mut_ptr().cast(),
+            iov_len: buf.len(),
+        };
+        let remote = libc::iovec {
+            iov_base: addr as *mut libc::c_void,
+            iov_len: buf.len(),
+        };
         // SAFETY: `local` describes `buf`, which outlives the call; `remote` names
         // memory of the other process, which the kernel checks.
         let done = unsafe {
@@ -40,7 +46,9 @@ impl Remote {
     }
 
     fn proc_read(&self, addr: u64, buf: &mut [u8]) -> usize {
-        let Ok(file) = File::open(format!("/proc/{}/mem", self.0)) else { return 0 };
+        let Ok(file) = File::open(format!("/proc/{}/mem", self.0)) else {
+            return 0;
+        };
         let mut done = 0;
         while done < buf.len() {
             match file.read_at(&mut buf[done..], addr + done as u64) {
@@ -90,13 +98,21 @@ impl Remote {
             return Ok(());
         }
         // Read-only to the application: /proc/<pid>/mem breaks the copy-on-write.
-        let file = File::options().write(true).open(format!("/proc/{}/mem", self.0))?;
+        let file = File::options()
+            .write(true)
+            .open(format!("/proc/{}/mem", self.0))?;
         file.write_all_at(&data[done..], addr + done as u64)
     }
 
     fn vm_write(&self, addr: u64, data: &[u8]) -> usize {
-        let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-        let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: data.len() };
+        let local = libc::iovec {
+            iov_base: data.as_ptr().cast_mut().cast(),
+            iov_len: data.len(),
+        };
+        let remote = libc::iovec {
+            iov_base: addr as *mut libc::c_void,
+            iov_len: data.len(),
+        };
         // SAFETY: `local` describes `data`, which is only read; `remote` names memory of
         // the other process, which the kernel checks.
         let done = unsafe {

@@ -52,7 +52,10 @@ impl Stopped {
     /// A thread of which `waitpid` has just reported a stop.
     #[must_use]
     pub const fn reported(tid: Pid) -> Self {
-        Self { tid, only_here: PhantomData }
+        Self {
+            tid,
+            only_here: PhantomData,
+        }
     }
 
     /// Its thread id, as the kernel knows it.
@@ -67,7 +70,12 @@ impl Stopped {
         // SAFETY: `Regs` is `repr(C)` with the fields of `user_regs_struct`, which
         // PTRACE_GETREGS fills; it outlives the call.
         let done = unsafe {
-            libc::ptrace(libc::PTRACE_GETREGS, self.tid.0, 0usize, std::ptr::from_mut(&mut regs))
+            libc::ptrace(
+                libc::PTRACE_GETREGS,
+                self.tid.0,
+                0usize,
+                std::ptr::from_mut(&mut regs),
+            )
         };
         check(done).map(|_| regs)
     }
@@ -76,7 +84,12 @@ impl Stopped {
     pub fn set_regs(&self, regs: &Regs) -> Result<()> {
         // SAFETY: as in `regs`; the kernel only reads.
         let done = unsafe {
-            libc::ptrace(libc::PTRACE_SETREGS, self.tid.0, 0usize, std::ptr::from_ref(regs))
+            libc::ptrace(
+                libc::PTRACE_SETREGS,
+                self.tid.0,
+                0usize,
+                std::ptr::from_ref(regs),
+            )
         };
         check(done).map(|_| ())
     }
@@ -84,7 +97,10 @@ impl Stopped {
     /// The extended state (x87, SSE, AVX …) in the XSAVE layout of this CPU.
     pub fn xstate(&self) -> Result<Vec<u8>> {
         let mut area = vec![0u8; XSAVE_BYTES_MAX];
-        let mut vec = libc::iovec { iov_base: area.as_mut_ptr().cast(), iov_len: area.len() };
+        let mut vec = libc::iovec {
+            iov_base: area.as_mut_ptr().cast(),
+            iov_len: area.len(),
+        };
         // SAFETY: the iovec describes `area`, which outlives the call; the kernel writes
         // at most its length and stores the length used.
         let done = unsafe {
@@ -102,8 +118,10 @@ impl Stopped {
 
     /// Sets the extended state.
     pub fn set_xstate(&self, area: &[u8]) -> Result<()> {
-        let mut vec =
-            libc::iovec { iov_base: area.as_ptr().cast_mut().cast(), iov_len: area.len() };
+        let mut vec = libc::iovec {
+            iov_base: area.as_ptr().cast_mut().cast(),
+            iov_len: area.len(),
+        };
         // SAFETY: the iovec describes `area`, which the kernel only reads.
         let done = unsafe {
             libc::ptrace(
@@ -136,7 +154,12 @@ impl Stopped {
         let mut info = [0u8; 128];
         // SAFETY: a siginfo_t has 128 bytes, which the kernel fills.
         let done = unsafe {
-            libc::ptrace(libc::PTRACE_GETSIGINFO, self.tid.0, 0usize, info.as_mut_ptr())
+            libc::ptrace(
+                libc::PTRACE_GETSIGINFO,
+                self.tid.0,
+                0usize,
+                info.as_mut_ptr(),
+            )
         };
         check(done).map(|_| info)
     }
@@ -149,25 +172,6 @@ impl Stopped {
         check(done).map(|_| ())
     }
 
-    /// The mask of blocked signals, bit `n - 1` for signal `n`.
-    pub fn signal_mask(&self) -> Result<u64> {
-        let mut mask = 0u64;
-        // SAFETY: `addr` is the size of the mask, 8 bytes, which the kernel fills.
-        let done = unsafe {
-            libc::ptrace(PTRACE_GETSIGMASK, self.tid.0, 8usize, std::ptr::from_mut(&mut mask))
-        };
-        check(done).map(|_| mask)
-    }
-
-    /// Sets the mask of blocked signals.
-    pub fn set_signal_mask(&self, mask: u64) -> Result<()> {
-        // SAFETY: as in `signal_mask`; the kernel only reads.
-        let done = unsafe {
-            libc::ptrace(PTRACE_SETSIGMASK, self.tid.0, 8usize, std::ptr::from_ref(&mask))
-        };
-        check(done).map(|_| ())
-    }
-
     /// Lets it go on, delivering `signal` (0: none) where the stop allows it.
     pub fn resume(self, how: Resume, signal: i32) -> Result<()> {
         let request = match how {
@@ -176,37 +180,28 @@ impl Stopped {
             Resume::Step => libc::PTRACE_SINGLESTEP,
             Resume::Listen => libc::PTRACE_LISTEN,
         };
-        #[allow(clippy::cast_sign_loss, reason = "signal numbers are small and positive")]
+        #[allow(
+            clippy::cast_sign_loss,
+            reason = "signal numbers are small and positive"
+        )]
         // SAFETY: no memory is involved.
         let done = unsafe { libc::ptrace(request, self.tid.0, 0usize, signal as usize) };
-        check(done).map(|_| ())
-    }
-
-    /// Stops tracing it and lets it run.
-    pub fn detach(self) -> Result<()> {
-        // SAFETY: no memory is involved.
-        let done = unsafe { libc::ptrace(libc::PTRACE_DETACH, self.tid.0, 0usize, 0usize) };
         check(done).map(|_| ())
     }
 }
 
 const NT_X86_XSTATE: usize = 0x202;
-const PTRACE_GETSIGMASK: libc::c_uint = 0x420a;
-const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
 
 /// Starts tracing `tid`, with [`OPTIONS`], without stopping it.
 pub fn seize(tid: Pid) -> std::io::Result<()> {
     #[allow(clippy::cast_sign_loss, reason = "a bit set")]
     // SAFETY: no memory is involved.
     let done = unsafe { libc::ptrace(libc::PTRACE_SEIZE, tid.0, 0usize, OPTIONS as usize) };
-    if done == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Asks a running thread to stop.
-pub fn interrupt(tid: Pid) -> Result<()> {
-    // SAFETY: no memory is involved.
-    let done = unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, tid.0, 0usize, 0usize) };
-    check(done).map(|_| ())
+    if done == -1 {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// The only error that a correct request on a stopped thread can meet is ESRCH: the
@@ -227,4 +222,3 @@ pub fn initial_xstate(len: usize) -> Vec<u8> {
     area[24..28].copy_from_slice(&MXCSR);
     area
 }
-

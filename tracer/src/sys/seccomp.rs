@@ -5,7 +5,6 @@
 use crate::layout::{PAGE, PAGE_LEN};
 use std::io;
 
-
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const OFFSET_ARCH: u32 = 4;
 const OFFSET_IP_LOW: u32 = 8;
@@ -13,12 +12,22 @@ const OFFSET_IP_HIGH: u32 = 12;
 
 const fn stmt(code: u32, k: u32) -> libc::sock_filter {
     #[allow(clippy::cast_possible_truncation, reason = "BPF codes have 16 bits")]
-    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+    libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     #[allow(clippy::cast_possible_truncation, reason = "BPF codes have 16 bits")]
-    libc::sock_filter { code: (libc::BPF_JMP | libc::BPF_K | code) as u16, jt, jf, k }
+    libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_K | code) as u16,
+        jt,
+        jf,
+        k,
+    }
 }
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
@@ -48,7 +57,12 @@ pub fn install() -> io::Result<()> {
     };
     // SAFETY: `program` describes `FILTER`, which the kernel only reads.
     let try_install = || unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const program,
+        )
     };
     if try_install() == 0 {
         return Ok(());
@@ -56,5 +70,9 @@ pub fn install() -> io::Result<()> {
     // Without CAP_SYS_ADMIN the kernel wants no_new_privs first.
     // SAFETY: no memory is involved.
     unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    if try_install() == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if try_install() == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -81,8 +81,18 @@ impl SignalMask {
         // SAFETY: all three are valid for the call; siginfo_t is plain data.
         let (number, code) = unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
-            (libc::sigtimedwait(&raw const set, &raw mut info, &raw const limit), info.si_code)
+            (
+                libc::sigtimedwait(&raw const set, &raw mut info, &raw const limit),
+                info.si_code,
+            )
         };
-        if number > 0 { Waited::Signal { number, from_kernel: code > 0 } } else { Waited::Nothing }
+        if number > 0 {
+            Waited::Signal {
+                number,
+                from_kernel: code > 0,
+            }
+        } else {
+            Waited::Nothing
+        }
     }
 }

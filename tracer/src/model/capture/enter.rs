@@ -46,7 +46,12 @@ impl Call {
     ///
     /// A sub-command that is not known, or cannot be recorded.
     pub fn enter(&self, mem: &dyn Memory) -> Result<(Entry, Vec<In<'static>>), CaptureError> {
-        let mut capture = Capture { call: self, mem, ins: Vec::new(), plans: Vec::new() };
+        let mut capture = Capture {
+            call: self,
+            mem,
+            ins: Vec::new(),
+            plans: Vec::new(),
+        };
         if matches!(self.def.policy, Policy::Refuse(_)) {
             return Ok((Entry::default(), Vec::new()));
         }
@@ -57,7 +62,12 @@ impl Call {
                 capture.argument(&resolved.kind, self.args[index]);
             }
         }
-        Ok((Entry { plans: capture.plans }, capture.ins))
+        Ok((
+            Entry {
+                plans: capture.plans,
+            },
+            capture.ins,
+        ))
     }
 }
 
@@ -126,13 +136,16 @@ impl Capture<'_> {
 
     /// Reads a range and keeps its beginning.
     fn look(&mut self, addr: u64, len: u64, shown: usize) {
-        self.ins.extend(memory::input(self.mem, addr, len.min(BYTES_MAX), shown));
+        self.ins
+            .extend(memory::input(self.mem, addr, len.min(BYTES_MAX), shown));
     }
 
     fn strings(&mut self, addr: u64) {
         let pointers = self.pointers(addr);
-        let strings: Vec<u64> =
-            pointers.chunks_exact(8).map(|word| memory::number(word, 0, 8)).collect();
+        let strings: Vec<u64> = pointers
+            .chunks_exact(8)
+            .map(|word| memory::number(word, 0, 8))
+            .collect();
         self.keep(addr, pointers);
         let mut reader = Strings::new(self.mem);
         let mut left = STRINGS_BYTES_MAX;
@@ -168,7 +181,12 @@ impl Capture<'_> {
         }
         if memory.dir.writes() {
             let max = bytes.min(BYTES_MAX);
-            self.plans.push(Plan::Memory { addr, max, extent, on_error: memory.on_error });
+            self.plans.push(Plan::Memory {
+                addr,
+                max,
+                extent,
+                on_error: memory.on_error,
+            });
         }
     }
 
@@ -178,18 +196,18 @@ impl Capture<'_> {
         let count = |index| self.call.count(index);
         match size {
             Size::Fixed(bytes) => (Extent::Max, bytes.into()),
-            Size::Arg { index, scale } => {
-                (Extent::Max, count(index).saturating_mul(scale.into()))
-            }
-            Size::Ret { max, scale } => {
-                (Extent::Result { scale }, count(max).saturating_mul(scale.into()))
-            }
+            Size::Arg { index, scale } => (Extent::Max, count(index).saturating_mul(scale.into())),
+            Size::Ret { max, scale } => (
+                Extent::Result { scale },
+                count(max).saturating_mul(scale.into()),
+            ),
             Size::ArgPlus { index, plus } => {
                 (Extent::Max, count(index).saturating_add(plus.into()))
             }
-            Size::RetPlus { max, plus } => {
-                (Extent::ResultPlus { plus }, count(max).saturating_add(plus.into()))
-            }
+            Size::RetPlus { max, plus } => (
+                Extent::ResultPlus { plus },
+                count(max).saturating_add(plus.into()),
+            ),
             Size::Pages { index } => (Extent::Max, count(index).div_ceil(PAGE_BYTES)),
             Size::Deref { index, scale } => {
                 let at = self.call.arg(index);
@@ -197,15 +215,32 @@ impl Capture<'_> {
                 let bytes = u64::try_from(len.unwrap_or(0)).unwrap_or(0) * u64::from(scale);
                 (Extent::Number { at, scale }, bytes)
             }
-            Size::Bits { index } => {
-                (Extent::Max, (count(index).div_ceil(64).saturating_mul(8)).min(BIT_SET_BYTES_MAX))
-            }
+            Size::Bits { index } => (
+                Extent::Max,
+                (count(index).div_ceil(64).saturating_mul(8)).min(BIT_SET_BYTES_MAX),
+            ),
             Size::Cstr { max } => (Extent::Nul, count(max)),
-            Size::SelfCounted { head, scale } => {
-                self.extent(Size::Counted { at: 0, bytes: 4, head, scale }, addr)
-            }
-            Size::Counted { at, bytes, head, scale } => {
-                let counted = Counted { at, bytes, head, scale };
+            Size::SelfCounted { head, scale } => self.extent(
+                Size::Counted {
+                    at: 0,
+                    bytes: 4,
+                    head,
+                    scale,
+                },
+                addr,
+            ),
+            Size::Counted {
+                at,
+                bytes,
+                head,
+                scale,
+            } => {
+                let counted = Counted {
+                    at,
+                    bytes,
+                    head,
+                    scale,
+                };
                 (Extent::Counted(counted), counted.len(self.mem, addr))
             }
             Size::SelfSized => {
@@ -255,9 +290,15 @@ impl Capture<'_> {
         }
         let field = |offset, len| memory::number(&header, offset, len);
         let name_len = i32::try_from(field(8, 4)).map_or(0, i32::unsigned_abs);
-        let name = Range { addr: field(0, 8), len: u64::from(name_len).min(SOCKADDR_BYTES_MAX) };
+        let name = Range {
+            addr: field(0, 8),
+            len: u64::from(name_len).min(SOCKADDR_BYTES_MAX),
+        };
         let (vector, count) = (field(16, 8), field(24, 8));
-        let control = Range { addr: field(32, 8), len: field(40, 8).min(BYTES_MAX) };
+        let control = Range {
+            addr: field(32, 8),
+            len: field(40, 8).min(BYTES_MAX),
+        };
         let header_len = header.len() as u64;
         self.keep(addr, header);
         if dir.reads() {
@@ -267,7 +308,15 @@ impl Capture<'_> {
         if dir.reads() {
             self.look(control.addr, control.len, SHOWN_STRUCT_BYTES);
         }
-        Message { header: Range { addr, len: header_len }, name, control, buffers }
+        Message {
+            header: Range {
+                addr,
+                len: header_len,
+            },
+            name,
+            control,
+            buffers,
+        }
     }
 
     fn messages(&mut self, dir: Dir, addr: u64, count: u64) {
@@ -281,7 +330,11 @@ impl Capture<'_> {
             messages.push(self.message(dir, at, header.to_vec()));
             at = at.wrapping_add(MMSGHDR_BYTES);
         }
-        self.plans.push(if dir.writes() { Plan::Messages(messages) } else { sent(&messages) });
+        self.plans.push(if dir.writes() {
+            Plan::Messages(messages)
+        } else {
+            sent(&messages)
+        });
     }
 
     fn nested(&mut self, nested: &Nested, addr: u64) {
@@ -303,7 +356,12 @@ impl Capture<'_> {
         if nested.head.dir.writes() {
             let max = bytes.min(BYTES_MAX).max(head_len);
             let on_error = nested.head.on_error;
-            self.plans.push(Plan::Memory { addr, max, extent: Extent::Max, on_error });
+            self.plans.push(Plan::Memory {
+                addr,
+                max,
+                extent: Extent::Max,
+                on_error,
+            });
         }
         if nested.buffer.writes() && buffer.addr != 0 {
             self.plans.push(Plan::Nested {
@@ -321,7 +379,10 @@ impl Capture<'_> {
 fn sent(messages: &[Message]) -> Plan {
     let headers = messages
         .iter()
-        .map(|message| Message { header: message.header, ..Message::default() })
+        .map(|message| Message {
+            header: message.header,
+            ..Message::default()
+        })
         .collect();
     Plan::Messages(headers)
 }

@@ -156,15 +156,30 @@ impl Call {
     ) -> Result<(), CaptureError> {
         let outcome = Outcome::of(result);
         for plan in &entry.plans {
-            let mut written = Written { mem, ranges, outcome };
+            let mut written = Written {
+                mem,
+                ranges,
+                outcome,
+            };
             match plan {
-                Plan::Memory { addr, max, extent, on_error } => {
+                Plan::Memory {
+                    addr,
+                    max,
+                    extent,
+                    on_error,
+                } => {
                     written.memory(*addr, *max, *extent, *on_error);
                 }
                 Plan::Vector(buffers) => written.vector(buffers),
                 Plan::Message(message) => written.message(message),
                 Plan::Messages(messages) => written.messages(messages),
-                Plan::Nested { buffer, count_at, count_bytes, scale, on_error } => {
+                Plan::Nested {
+                    buffer,
+                    count_at,
+                    count_bytes,
+                    scale,
+                    on_error,
+                } => {
                     written.nested(*buffer, *count_at, *count_bytes, *scale, *on_error);
                 }
             }
@@ -193,12 +208,16 @@ impl Written<'_> {
             Outcome::Failed | Outcome::Broke => None,
         };
         let len = match (extent, result) {
-            (Extent::Result { scale }, Some(result)) => result.saturating_mul(scale.into()).min(max),
+            (Extent::Result { scale }, Some(result)) => {
+                result.saturating_mul(scale.into()).min(max)
+            }
             (Extent::ResultPlus { plus }, Some(result)) => {
                 result.saturating_add(plus.into()).min(max)
             }
             (Extent::Number { at, scale }, Some(_)) => memory::u32_at(self.mem, at)
-                .map_or(max, |len| u64::from(len).saturating_mul(scale.into()).min(max)),
+                .map_or(max, |len| {
+                    u64::from(len).saturating_mul(scale.into()).min(max)
+                }),
             (Extent::Nul, Some(_)) => self.string(addr, max),
             (Extent::Counted(counted), _) => counted.len(self.mem, addr).max(max),
             (Extent::Sized, _) => {
@@ -261,8 +280,17 @@ impl Written<'_> {
             // The length of each message is its own result.
             let at = message.header.addr.wrapping_add(56);
             let received = memory::u32_at(self.mem, at).map_or(u64::MAX, u64::from);
-            let outcome = if broke { Outcome::Broke } else { Outcome::Done(received) };
-            Written { mem: self.mem, ranges: self.ranges, outcome }.message(message);
+            let outcome = if broke {
+                Outcome::Broke
+            } else {
+                Outcome::Done(received)
+            };
+            Written {
+                mem: self.mem,
+                ranges: self.ranges,
+                outcome,
+            }
+            .message(message);
         }
     }
 

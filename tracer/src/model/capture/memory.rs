@@ -33,7 +33,12 @@ pub(super) fn input(mem: &dyn Memory, addr: u64, len: u64, shown: usize) -> Opti
         let head = piece[..read.min(shown)].to_vec();
         if read < want || len <= want as u64 {
             let sum = low_half(xxh3_64(&piece[..read]));
-            let whole = In { addr, len: read as u64, sum, head: head.into() };
+            let whole = In {
+                addr,
+                len: read as u64,
+                sum,
+                head: head.into(),
+            };
             return (read > 0).then_some(whole);
         }
         let mut hash = Xxh3::new();
@@ -41,20 +46,32 @@ pub(super) fn input(mem: &dyn Memory, addr: u64, len: u64, shown: usize) -> Opti
         let mut done = read as u64;
         while done < len {
             let want = clamp(len - done, piece.len());
-            let read = mem.read(addr.wrapping_add(done), &mut piece[..want]).min(want);
+            let read = mem
+                .read(addr.wrapping_add(done), &mut piece[..want])
+                .min(want);
             hash.update(&piece[..read]);
             done += read as u64;
             if read < want {
                 break;
             }
         }
-        Some(In { addr, len: done, sum: low_half(hash.digest()), head: head.into() })
+        Some(In {
+            addr,
+            len: done,
+            sum: low_half(hash.digest()),
+            head: head.into(),
+        })
     })
 }
 
 /// The input that consists of these bytes, all of them kept.
 pub(super) fn whole(addr: u64, bytes: Vec<u8>) -> In<'static> {
-    In { addr, len: bytes.len() as u64, sum: low_half(xxh3_64(&bytes)), head: bytes.into() }
+    In {
+        addr,
+        len: bytes.len() as u64,
+        sum: low_half(xxh3_64(&bytes)),
+        head: bytes.into(),
+    }
 }
 
 /// As many bytes at `addr` as can be read, at most `len`.
@@ -83,7 +100,10 @@ pub(super) fn number(bytes: &[u8], offset: usize, len: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is wanted"
+)]
 const fn low_half(sum: u64) -> u32 {
     sum as u32
 }
@@ -103,7 +123,11 @@ pub(super) struct Strings<'m> {
 
 impl<'m> Strings<'m> {
     pub(super) fn new(mem: &'m dyn Memory) -> Self {
-        Self { mem, start: 0, page: Vec::new() }
+        Self {
+            mem,
+            start: 0,
+            page: Vec::new(),
+        }
     }
 
     /// The string at `addr` up to and including its NUL, at most `max` bytes; without a
@@ -122,7 +146,9 @@ impl<'m> Strings<'m> {
                 break;
             }
             string.extend_from_slice(rest);
-            let Some(next) = at.checked_add(rest.len() as u64) else { break };
+            let Some(next) = at.checked_add(rest.len() as u64) else {
+                break;
+            };
             at = next;
         }
         string
@@ -130,7 +156,9 @@ impl<'m> Strings<'m> {
 
     /// The bytes from `addr` to the end of its page.
     fn from(&mut self, addr: u64) -> &[u8] {
-        let cached = addr.checked_sub(self.start).and_then(|offset| usize::try_from(offset).ok());
+        let cached = addr
+            .checked_sub(self.start)
+            .and_then(|offset| usize::try_from(offset).ok());
         let offset = match cached {
             Some(offset) if offset < self.page.len() => offset,
             _ => {

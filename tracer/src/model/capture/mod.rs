@@ -88,7 +88,9 @@ pub enum CaptureError {
 }
 
 fn second(command: Option<u64>) -> String {
-    command.map(|value| format!(", {value:#x}")).unwrap_or_default()
+    command
+        .map(|value| format!(", {value:#x}"))
+        .unwrap_or_default()
 }
 
 /// What an argument is, once the arguments that select it are known.
@@ -109,13 +111,23 @@ impl Call {
     /// not take, it is unused.
     #[must_use]
     pub fn resolve(&self, index: usize) -> Resolved {
-        let kind = self.def.args.get(index).map_or(Kind::Unused, |arg| arg.kind);
-        let mut found =
-            Resolved { kind, command: None, policy: Policy::Record, block: Block::Never };
+        let kind = self
+            .def
+            .args
+            .get(index)
+            .map_or(Kind::Unused, |arg| arg.kind);
+        let mut found = Resolved {
+            kind,
+            command: None,
+            policy: Policy::Record,
+            block: Block::Never,
+        };
         // A sub-command's argument may depend on a further one: deeper than this none goes,
         // and the table's tests say so.
         for _ in 0..SUB_DEPTH_MAX {
-            let Kind::Sub(sub) = found.kind else { return found };
+            let Kind::Sub(sub) = found.kind else {
+                return found;
+            };
             found = self.resolve_sub(sub, &found);
         }
         found
@@ -124,7 +136,9 @@ impl Call {
     fn resolve_sub(&self, sub: &'static Sub, outer: &Resolved) -> Resolved {
         let (value, value2) = self.selectors(sub);
         let key = (value, value2.unwrap_or(0));
-        let found = sub.commands.binary_search_by_key(&key, |cmd| (cmd.value, cmd.value2));
+        let found = sub
+            .commands
+            .binary_search_by_key(&key, |cmd| (cmd.value, cmd.value2));
         let (kind, command, policy, block) = match found.ok().map(|at| &sub.commands[at]) {
             Some(command) => (command.kind, Some(command), command.policy, command.block),
             None => match sub.unknown {
@@ -216,7 +230,11 @@ impl Call {
         let (command, command2) = self.selectors(sub);
         Err(CaptureError::UnknownSub {
             syscall: self.def.name,
-            selector: self.def.args.get(usize::from(sub.selector)).map_or("", |arg| arg.name),
+            selector: self
+                .def
+                .args
+                .get(usize::from(sub.selector))
+                .map_or("", |arg| arg.name),
             command,
             command2,
         })

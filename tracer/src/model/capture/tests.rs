@@ -1,9 +1,11 @@
 //! The generic code, on memory that is made up.
 
+#![allow(clippy::cast_possible_truncation, reason = "small numbers in tests")]
+
 use super::{Call, CaptureError, Entry, Memory, Range};
 use crate::model::types::{
-    Arg, Block, Dir, FileChange, Handler, Kind, Mem, Nested, Policy, Ret, Shape, Size, StructId, Sub,
-    SubCommand, Syscall, Unknown,
+    Arg, Block, Dir, FileChange, Handler, Kind, Mem, Nested, Policy, Ret, Shape, Size, StructId,
+    Sub, SubCommand, Syscall, Unknown,
 };
 use journal::In;
 use proptest::prelude::*;
@@ -31,7 +33,10 @@ impl Fake {
 
     fn put(&mut self, addr: u64, bytes: &[u8]) {
         for (at, byte) in (addr..).zip(bytes) {
-            let page = self.pages.entry(at / PAGE).or_insert_with(|| vec![0; PAGE as usize]);
+            let page = self
+                .pages
+                .entry(at / PAGE)
+                .or_insert_with(|| vec![0; PAGE as usize]);
             page[(at % PAGE) as usize] = *byte;
         }
     }
@@ -46,8 +51,12 @@ impl Memory for Fake {
     fn read(&self, addr: u64, buf: &mut [u8]) -> usize {
         self.reads.set(self.reads.get() + 1);
         for (done, slot) in buf.iter_mut().enumerate() {
-            let Some(at) = addr.checked_add(done as u64) else { return done };
-            let Some(page) = self.pages.get(&(at / PAGE)) else { return done };
+            let Some(at) = addr.checked_add(done as u64) else {
+                return done;
+            };
+            let Some(page) = self.pages.get(&(at / PAGE)) else {
+                return done;
+            };
             *slot = page[(at % PAGE) as usize];
         }
         buf.len()
@@ -56,7 +65,13 @@ impl Memory for Fake {
 
 /// A syscall with these kinds of arguments.
 fn define(kinds: &[Kind]) -> &'static Syscall {
-    let args: Vec<Arg> = kinds.iter().map(|kind| Arg { name: "arg", kind: *kind }).collect();
+    let args: Vec<Arg> = kinds
+        .iter()
+        .map(|kind| Arg {
+            name: "arg",
+            kind: *kind,
+        })
+        .collect();
     Box::leak(Box::new(Syscall {
         nr: 0,
         name: "test",
@@ -72,16 +87,27 @@ fn define(kinds: &[Kind]) -> &'static Syscall {
 fn call(kinds: &[Kind], args: &[u64]) -> Call {
     let mut six = [0; 6];
     six[..args.len()].copy_from_slice(args);
-    Call { def: define(kinds), args: six }
+    Call {
+        def: define(kinds),
+        args: six,
+    }
 }
 
 const fn mem(dir: Dir, size: Size) -> Kind {
-    Kind::Mem(Mem { dir, size, shape: Shape::Bytes, on_error: false })
+    Kind::Mem(Mem {
+        dir,
+        size,
+        shape: Shape::Bytes,
+        on_error: false,
+    })
 }
 
 const fn or_error(kind: Kind) -> Kind {
     match kind {
-        Kind::Mem(mem) => Kind::Mem(Mem { on_error: true, ..mem }),
+        Kind::Mem(mem) => Kind::Mem(Mem {
+            on_error: true,
+            ..mem
+        }),
         other => other,
     }
 }
@@ -92,8 +118,12 @@ fn enter(call: &Call, memory: &Fake) -> (Entry, Vec<In<'static>>) {
 
 fn outs(call: &Call, entry: &Entry, result: i64, memory: &Fake) -> Vec<(u64, u64)> {
     let mut ranges = Vec::new();
-    call.outs(entry, result, memory, &mut ranges).expect("can be captured");
-    ranges.iter().map(|range: &Range| (range.addr, range.len)).collect()
+    call.outs(entry, result, memory, &mut ranges)
+        .expect("can be captured");
+    ranges
+        .iter()
+        .map(|range: &Range| (range.addr, range.len))
+        .collect()
 }
 
 /// Enters and leaves without a change of memory between.
@@ -130,7 +160,10 @@ fn a_string_is_kept_with_its_nul_across_pages() {
 fn a_string_ends_where_memory_does_and_at_the_longest_path() {
     let memory = Fake::with(&[(0x1ffe, b"ab"), (0x10000, &[b'x'; 10000])]);
     let kinds = [Kind::Path];
-    assert_eq!(inputs(&call(&kinds, &[0x1ffe]), &memory), [(0x1ffe, 2, b"ab".to_vec())]);
+    assert_eq!(
+        inputs(&call(&kinds, &[0x1ffe]), &memory),
+        [(0x1ffe, 2, b"ab".to_vec())]
+    );
     assert_eq!(inputs(&call(&kinds, &[0x10000]), &memory)[0].1, 4096);
     assert!(inputs(&call(&kinds, &[0x9000]), &memory).is_empty());
     assert!(inputs(&call(&kinds, &[0]), &memory).is_empty());
@@ -150,7 +183,10 @@ fn an_array_of_strings_costs_few_reads() {
     let call = call(&[Kind::Strings], &[0x9000]);
     let (_, ins) = enter(&call, &memory);
     assert!(memory.reads.get() <= 4, "{} reads", memory.reads.get());
-    assert_eq!((ins[0].addr, ins[0].len, ins[0].head.len()), (0x9000, 808, 808));
+    assert_eq!(
+        (ins[0].addr, ins[0].len, ins[0].head.len()),
+        (0x9000, 808, 808)
+    );
     let found: Vec<u64> = ins[1..].iter().map(|input| input.addr).collect();
     assert_eq!(found, strings);
     assert!(ins[1..].iter().all(|input| &input.head[..] == b"NAME=1\0"));
@@ -161,7 +197,13 @@ fn an_array_of_strings_without_an_end_is_cut_where_memory_ends() {
     let mut memory = Fake::with(&[(0x5000, b"a\0")]);
     memory.words(0x8ff0, &[0x5000, 0x7777_0000]);
     let found = inputs(&call(&[Kind::Strings], &[0x8ff0]), &memory);
-    assert_eq!(found.iter().map(|input| (input.0, input.1)).collect::<Vec<_>>(), [(0x8ff0, 16), (0x5000, 2)]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|input| (input.0, input.1))
+            .collect::<Vec<_>>(),
+        [(0x8ff0, 16), (0x5000, 2)]
+    );
 }
 
 #[test]
@@ -183,7 +225,10 @@ fn bulk_is_summed_whole_and_shown_in_part() {
     assert_eq!(found, [(0x10010, 200_000, bytes[..32].to_vec())]);
     for len in [1, 31, 32, 33, 65535, 65536, 65537, 131_072] {
         let found = inputs(&call(&kinds, &[0x10010, len]), &memory);
-        assert_eq!(found, [(0x10010, len, bytes[..(len as usize).min(32)].to_vec())]);
+        assert_eq!(
+            found,
+            [(0x10010, len, bytes[..(len as usize).min(32)].to_vec())]
+        );
     }
     assert!(inputs(&call(&kinds, &[0x10010, 0]), &memory).is_empty());
 }
@@ -194,7 +239,13 @@ fn what_does_not_exist_is_not_read() {
     let kinds = [mem(Dir::In, Size::Arg { index: 1, scale: 8 }), Kind::Ulong];
     for count in [1000, u64::MAX, u64::MAX / 8 + 1] {
         let found = inputs(&call(&kinds, &[0x1100, count]), &memory);
-        assert_eq!(found.iter().map(|input| (input.0, input.1)).collect::<Vec<_>>(), [(0x1100, 0xf00)]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|input| (input.0, input.1))
+                .collect::<Vec<_>>(),
+            [(0x1100, 0xf00)]
+        );
     }
 }
 
@@ -211,10 +262,13 @@ fn counts_are_as_wide_as_the_kernel_takes_them() {
         (Kind::Uint, 0xffff_ffff, 4096),
         (Kind::Ulong, garbage, 4096),
     ] {
-        let found: u64 = inputs(&call(&[mem(Dir::In, size), kind], &[0x1000, count]), &memory)
-            .iter()
-            .map(|input| input.1)
-            .sum();
+        let found: u64 = inputs(
+            &call(&[mem(Dir::In, size), kind], &[0x1000, count]),
+            &memory,
+        )
+        .iter()
+        .map(|input| input.1)
+        .sum();
         assert_eq!(found, len, "{kind:?} {count:#x}");
     }
 }
@@ -222,7 +276,11 @@ fn counts_are_as_wide_as_the_kernel_takes_them() {
 #[test]
 fn a_filled_buffer_is_as_long_as_the_result_says() {
     let memory = Fake::with(&[(0x1000, &[1; 4096])]);
-    let kinds = [Kind::Fd, mem(Dir::Out, Size::Ret { max: 2, scale: 1 }), Kind::Ulong];
+    let kinds = [
+        Kind::Fd,
+        mem(Dir::Out, Size::Ret { max: 2, scale: 1 }),
+        Kind::Ulong,
+    ];
     let call = call(&kinds, &[3, 0x1000, 100]);
     assert!(inputs(&call, &memory).is_empty());
     for (result, expected) in [(10, 10), (100, 100), (5000, 100)] {
@@ -236,7 +294,11 @@ fn a_filled_buffer_is_as_long_as_the_result_says() {
 #[test]
 fn after_an_error_on_the_way_everything_may_be_written() {
     let memory = Fake::with(&[(0x1000, &[1; 4096])]);
-    let kinds = [Kind::Fd, mem(Dir::Out, Size::Ret { max: 2, scale: 4 }), Kind::Ulong];
+    let kinds = [
+        Kind::Fd,
+        mem(Dir::Out, Size::Ret { max: 2, scale: 4 }),
+        Kind::Ulong,
+    ];
     let call = call(&kinds, &[3, 0x1000, 100]);
     for errno in [libc::EFAULT, libc::EIO] {
         assert_eq!(written(&call, -i64::from(errno), &memory), [(0x1000, 400)]);
@@ -246,7 +308,10 @@ fn after_an_error_on_the_way_everything_may_be_written() {
 #[test]
 fn only_what_is_written_on_errors_is_captured_then() {
     let memory = Fake::default();
-    let kinds = [mem(Dir::Out, Size::Fixed(16)), or_error(mem(Dir::Out, Size::Fixed(8)))];
+    let kinds = [
+        mem(Dir::Out, Size::Fixed(16)),
+        or_error(mem(Dir::Out, Size::Fixed(8))),
+    ];
     let call = call(&kinds, &[0x1000, 0x2000]);
     assert_eq!(written(&call, 0, &memory), [(0x1000, 16), (0x2000, 8)]);
     assert_eq!(written(&call, -4, &memory), [(0x2000, 8)]);
@@ -258,7 +323,14 @@ fn only_what_is_written_on_errors_is_captured_then() {
 #[test]
 fn null_pointers_are_neither_read_nor_written() {
     let memory = Fake::with(&[(0, &[1; 4096])]);
-    let kinds = [mem(Dir::InOut, Size::Fixed(16)), Kind::Iovec { dir: Dir::InOut, count: 2 }, Kind::Ulong];
+    let kinds = [
+        mem(Dir::InOut, Size::Fixed(16)),
+        Kind::Iovec {
+            dir: Dir::InOut,
+            count: 2,
+        },
+        Kind::Ulong,
+    ];
     let call = call(&kinds, &[0, 0, 1]);
     assert!(inputs(&call, &memory).is_empty());
     assert!(written(&call, 0, &memory).is_empty());
@@ -271,13 +343,22 @@ fn a_length_behind_a_pointer_is_the_smaller_of_before_and_after() {
         or_error(mem(Dir::InOut, Size::Fixed(4))),
     ];
     let call = call(&kinds, &[0x1000, 0x2000]);
-    for (before, after, expected) in [(16u32, 16u32, 16), (128, 16, 16), (4, 16, 4), (u32::MAX, 8, 0)] {
+    for (before, after, expected) in [
+        (16u32, 16u32, 16),
+        (128, 16, 16),
+        (4, 16, 4),
+        (u32::MAX, 8, 0),
+    ] {
         let mut memory = Fake::with(&[(0x1000, &[0; 256]), (0x2000, &before.to_le_bytes())]);
         let (entry, ins) = enter(&call, &memory);
         assert_eq!(ins.len(), 1, "the length is read, the buffer is not");
         memory.put(0x2000, &after.to_le_bytes());
         let found = outs(&call, &entry, 0, &memory);
-        let address: u64 = found.iter().filter(|range| range.0 == 0x1000).map(|range| range.1).sum();
+        let address: u64 = found
+            .iter()
+            .filter(|range| range.0 == 0x1000)
+            .map(|range| range.1)
+            .sum();
         assert_eq!(address, expected, "{before} {after}");
         assert!(found.contains(&(0x2000, 4)));
         assert_eq!(outs(&call, &entry, -1, &memory), [(0x2000, 4)]);
@@ -288,7 +369,10 @@ fn a_length_behind_a_pointer_is_the_smaller_of_before_and_after() {
 fn what_is_read_by_a_length_behind_a_pointer_is_that_at_entry() {
     let memory = Fake::with(&[(0x1000, b"value"), (0x2000, &5u32.to_le_bytes())]);
     let kinds = [mem(Dir::In, Size::Deref { index: 1, scale: 1 }), Kind::Addr];
-    assert_eq!(inputs(&call(&kinds, &[0x1000, 0x2000]), &memory), [(0x1000, 5, b"value".to_vec())]);
+    assert_eq!(
+        inputs(&call(&kinds, &[0x1000, 0x2000]), &memory),
+        [(0x1000, 5, b"value".to_vec())]
+    );
 }
 
 #[test]
@@ -296,19 +380,31 @@ fn bit_sets_come_in_words() {
     let memory = Fake::with(&[(0x1000, &[1; 4096])]);
     let kinds = [Kind::Int, mem(Dir::InOut, Size::Bits { index: 0 })];
     for (bits, bytes) in [(1, 8), (64, 8), (65, 16), (1024, 128)] {
-        assert_eq!(written(&call(&kinds, &[bits, 0x1000]), 1, &memory), [(0x1000, bytes)]);
+        assert_eq!(
+            written(&call(&kinds, &[bits, 0x1000]), 1, &memory),
+            [(0x1000, bytes)]
+        );
     }
     assert!(written(&call(&kinds, &[0, 0x1000]), 0, &memory).is_empty());
     assert!(written(&call(&kinds, &[0xffff_ffff, 0x1000]), 0, &memory).is_empty());
-    assert_eq!(written(&call(&kinds, &[0x7fff_ffff, 0x1000]), 0, &memory), [(0x1000, 8 << 20)]);
+    assert_eq!(
+        written(&call(&kinds, &[0x7fff_ffff, 0x1000]), 0, &memory),
+        [(0x1000, 8 << 20)]
+    );
 }
 
 #[test]
 fn sizes_with_something_besides() {
     let memory = Fake::with(&[(0x1000, &[7; 4096])]);
-    let sent = [mem(Dir::In, Size::ArgPlus { index: 1, plus: 8 }), Kind::Ulong];
+    let sent = [
+        mem(Dir::In, Size::ArgPlus { index: 1, plus: 8 }),
+        Kind::Ulong,
+    ];
     assert_eq!(inputs(&call(&sent, &[0x1000, 10]), &memory)[0].1, 18);
-    let received = [mem(Dir::Out, Size::RetPlus { max: 1, plus: 8 }), Kind::Ulong];
+    let received = [
+        mem(Dir::Out, Size::RetPlus { max: 1, plus: 8 }),
+        Kind::Ulong,
+    ];
     let call = call(&received, &[0x1000, 100]);
     assert_eq!(written(&call, 10, &memory), [(0x1000, 18)]);
     assert_eq!(written(&call, 0, &memory), [(0x1000, 8)]);
@@ -320,7 +416,10 @@ fn sizes_with_something_besides() {
 fn a_byte_for_each_page() {
     let kinds = [mem(Dir::Out, Size::Pages { index: 1 }), Kind::Ulong];
     for (len, pages) in [(1, 1), (4096, 1), (4097, 2), (1 << 30, 1 << 18)] {
-        assert_eq!(written(&call(&kinds, &[0x1000, len]), 0, &Fake::default()), [(0x1000, pages)]);
+        assert_eq!(
+            written(&call(&kinds, &[0x1000, len]), 0, &Fake::default()),
+            [(0x1000, pages)]
+        );
     }
 }
 
@@ -328,8 +427,14 @@ fn a_byte_for_each_page() {
 fn a_written_string_ends_at_its_nul() {
     let memory = Fake::with(&[(0x1000, b"name\0garbage")]);
     let kinds = [mem(Dir::Out, Size::Cstr { max: 1 }), Kind::Ulong];
-    assert_eq!(written(&call(&kinds, &[0x1000, 16]), 0, &memory), [(0x1000, 5)]);
-    assert_eq!(written(&call(&kinds, &[0x1000, 3]), 0, &memory), [(0x1000, 3)]);
+    assert_eq!(
+        written(&call(&kinds, &[0x1000, 16]), 0, &memory),
+        [(0x1000, 5)]
+    );
+    assert_eq!(
+        written(&call(&kinds, &[0x1000, 3]), 0, &memory),
+        [(0x1000, 3)]
+    );
 }
 
 #[test]
@@ -351,8 +456,19 @@ fn structures_that_count_themselves() {
 
     let mut memory = Fake::with(&[(0x1000, &[0; 4096])]);
     memory.put(0x1000 + 24, &3u32.to_le_bytes());
-    let kinds = [mem(Dir::InOut, Size::Counted { at: 24, bytes: 4, head: 32, scale: 56 })];
-    assert_eq!(written(&call(&kinds, &[0x1000]), 0, &memory), [(0x1000, 32 + 3 * 56)]);
+    let kinds = [mem(
+        Dir::InOut,
+        Size::Counted {
+            at: 24,
+            bytes: 4,
+            head: 32,
+            scale: 56,
+        },
+    )];
+    assert_eq!(
+        written(&call(&kinds, &[0x1000]), 0, &memory),
+        [(0x1000, 32 + 3 * 56)]
+    );
 
     memory.put(0x1000, &48u32.to_le_bytes());
     let kinds = [mem(Dir::In, Size::SelfSized)];
@@ -370,13 +486,22 @@ fn with_vector() -> Fake {
 #[test]
 fn a_vector_that_is_read_shows_its_buffers() {
     let memory = with_vector();
-    let kinds = [Kind::Fd, Kind::Iovec { dir: Dir::In, count: 2 }, Kind::Uint];
+    let kinds = [
+        Kind::Fd,
+        Kind::Iovec {
+            dir: Dir::In,
+            count: 2,
+        },
+        Kind::Uint,
+    ];
     let found = inputs(&call(&kinds, &[1, 0x5000, 3]), &memory);
-    assert_eq!(found.iter().map(|input| (input.0, input.1)).collect::<Vec<_>>(), [
-        (0x5000, 48),
-        (0x1000, 10),
-        (0x2000, 100),
-    ]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|input| (input.0, input.1))
+            .collect::<Vec<_>>(),
+        [(0x5000, 48), (0x1000, 10), (0x2000, 100),]
+    );
     assert_eq!(found[0].2.len(), 48);
     assert_eq!(found[2].2.len(), 32);
 }
@@ -384,7 +509,14 @@ fn a_vector_that_is_read_shows_its_buffers() {
 #[test]
 fn a_vector_is_filled_in_order() {
     let mut memory = with_vector();
-    let kinds = [Kind::Fd, Kind::Iovec { dir: Dir::Out, count: 2 }, Kind::Uint];
+    let kinds = [
+        Kind::Fd,
+        Kind::Iovec {
+            dir: Dir::Out,
+            count: 2,
+        },
+        Kind::Uint,
+    ];
     let call = call(&kinds, &[1, 0x5000, 3]);
     let (entry, ins) = enter(&call, &memory);
     assert_eq!(ins.len(), 1);
@@ -392,9 +524,18 @@ fn a_vector_is_filled_in_order() {
     memory.words(0x5000, &[0; 6]);
     assert_eq!(outs(&call, &entry, 5, &memory), [(0x1000, 5)]);
     assert_eq!(outs(&call, &entry, 10, &memory), [(0x1000, 10)]);
-    assert_eq!(outs(&call, &entry, 30, &memory), [(0x1000, 10), (0x2000, 20)]);
-    assert_eq!(outs(&call, &entry, 3000, &memory), [(0x1000, 10), (0x2000, 100)]);
-    assert_eq!(outs(&call, &entry, -14, &memory), [(0x1000, 10), (0x2000, 100)]);
+    assert_eq!(
+        outs(&call, &entry, 30, &memory),
+        [(0x1000, 10), (0x2000, 20)]
+    );
+    assert_eq!(
+        outs(&call, &entry, 3000, &memory),
+        [(0x1000, 10), (0x2000, 100)]
+    );
+    assert_eq!(
+        outs(&call, &entry, -14, &memory),
+        [(0x1000, 10), (0x2000, 100)]
+    );
     assert!(outs(&call, &entry, -11, &memory).is_empty());
     assert!(outs(&call, &entry, 0, &memory).is_empty());
 }
@@ -403,7 +544,10 @@ fn a_vector_is_filled_in_order() {
 fn a_vector_too_long_for_the_kernel_is_not_looked_at() {
     let memory = with_vector();
     for dir in [Dir::In, Dir::Out] {
-        let call = call(&[Kind::Iovec { dir, count: 1 }, Kind::Uint], &[0x5000, 1025]);
+        let call = call(
+            &[Kind::Iovec { dir, count: 1 }, Kind::Uint],
+            &[0x5000, 1025],
+        );
         assert!(inputs(&call, &memory).is_empty());
         assert!(written(&call, -22, &memory).is_empty());
     }
@@ -424,14 +568,20 @@ fn a_sent_message_is_read_whole() {
     let memory = with_message(16);
     let call = call(&[Kind::Fd, Kind::Msghdr { dir: Dir::In }], &[1, 0x6000]);
     let found = inputs(&call, &memory);
-    assert_eq!(found.iter().map(|input| (input.0, input.1, input.2.len())).collect::<Vec<_>>(), [
-        (0x6000, 56, 56),
-        (0x3000, 16, 16),
-        (0x5000, 48, 48),
-        (0x1000, 10, 10),
-        (0x2000, 100, 32),
-        (0x4000, 64, 64),
-    ]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|input| (input.0, input.1, input.2.len()))
+            .collect::<Vec<_>>(),
+        [
+            (0x6000, 56, 56),
+            (0x3000, 16, 16),
+            (0x5000, 48, 48),
+            (0x1000, 10, 10),
+            (0x2000, 100, 32),
+            (0x4000, 64, 64),
+        ]
+    );
     assert!(written(&call, 110, &memory).is_empty());
 }
 
@@ -440,15 +590,21 @@ fn a_received_message_is_as_long_as_its_header_says_afterwards() {
     let mut memory = with_message(128);
     let call = call(&[Kind::Fd, Kind::Msghdr { dir: Dir::Out }], &[1, 0x6000]);
     let (entry, ins) = enter(&call, &memory);
-    assert_eq!(ins.iter().map(|input| input.addr).collect::<Vec<_>>(), [0x6000, 0x5000]);
+    assert_eq!(
+        ins.iter().map(|input| input.addr).collect::<Vec<_>>(),
+        [0x6000, 0x5000]
+    );
     memory.words(0x6000, &[0x3000, 16, 0x5000, 3, 0x4000, 24, 0x20]);
-    assert_eq!(outs(&call, &entry, 12, &memory), [
-        (0x6000, 56),
-        (0x1000, 10),
-        (0x2000, 2),
-        (0x3000, 16),
-        (0x4000, 24),
-    ]);
+    assert_eq!(
+        outs(&call, &entry, 12, &memory),
+        [
+            (0x6000, 56),
+            (0x1000, 10),
+            (0x2000, 2),
+            (0x3000, 16),
+            (0x4000, 24),
+        ]
+    );
     // What the kernel tells does not always have room.
     memory.words(0x6000, &[0x3000, 500, 0x5000, 3, 0x4000, 500, 0x20]);
     let found = outs(&call, &entry, 0, &memory);
@@ -461,7 +617,11 @@ fn a_received_message_is_as_long_as_its_header_says_afterwards() {
 fn the_upper_half_of_an_address_length_is_padding() {
     let memory = with_message(0xffff_ffff_0000_0010);
     let call = call(&[Kind::Msghdr { dir: Dir::In }], &[0x6000]);
-    assert!(inputs(&call, &memory).iter().any(|input| (input.0, input.1) == (0x3000, 16)));
+    assert!(
+        inputs(&call, &memory)
+            .iter()
+            .any(|input| (input.0, input.1) == (0x3000, 16))
+    );
 }
 
 #[test]
@@ -483,19 +643,28 @@ fn received_messages_are_as_many_as_the_result_says() {
     for at in [0x7000u64, 0x7040, 0x7080] {
         memory.words(at, &[0, 0, 0x5000, 3, 0, 0, 0, 0]);
     }
-    let kinds = [Kind::Mmsghdr { dir: Dir::Out, count: 1 }, Kind::Uint];
+    let kinds = [
+        Kind::Mmsghdr {
+            dir: Dir::Out,
+            count: 1,
+        },
+        Kind::Uint,
+    ];
     let call = call(&kinds, &[0x7000, 3]);
     let (entry, ins) = enter(&call, &memory);
     assert_eq!(ins.iter().filter(|input| input.len == 64).count(), 3);
     memory.put(0x7038, &4u32.to_le_bytes());
     memory.put(0x7078, &20u32.to_le_bytes());
-    assert_eq!(outs(&call, &entry, 2, &memory), [
-        (0x7000, 64),
-        (0x1000, 4),
-        (0x7040, 64),
-        (0x1000, 10),
-        (0x2000, 10),
-    ]);
+    assert_eq!(
+        outs(&call, &entry, 2, &memory),
+        [
+            (0x7000, 64),
+            (0x1000, 4),
+            (0x7040, 64),
+            (0x1000, 10),
+            (0x2000, 10),
+        ]
+    );
     assert!(outs(&call, &entry, -11, &memory).is_empty());
 }
 
@@ -505,7 +674,13 @@ fn sent_messages_get_their_lengths() {
     for at in [0x7000u64, 0x7040] {
         memory.words(at, &[0x3000, 16, 0x5000, 3, 0, 0, 0, 0]);
     }
-    let kinds = [Kind::Mmsghdr { dir: Dir::In, count: 1 }, Kind::Uint];
+    let kinds = [
+        Kind::Mmsghdr {
+            dir: Dir::In,
+            count: 1,
+        },
+        Kind::Uint,
+    ];
     let call = call(&kinds, &[0x7000, 2]);
     assert_eq!(inputs(&call, &memory).len(), 2 * 5);
     assert_eq!(written(&call, 1, &memory), [(0x7000, 64)]);
@@ -536,11 +711,20 @@ fn a_nested_buffer_that_is_written() {
     let (entry, ins) = enter(&call, &memory);
     assert_eq!(ins.len(), 1);
     memory.words(0x2000, &[80, 0x1000]);
-    assert_eq!(outs(&call, &entry, 0, &memory), [(0x2000, 16), (0x1000, 80)]);
+    assert_eq!(
+        outs(&call, &entry, 0, &memory),
+        [(0x2000, 16), (0x1000, 80)]
+    );
     memory.words(0x2000, &[800, 0x1000]);
-    assert_eq!(outs(&call, &entry, 0, &memory), [(0x2000, 16), (0x1000, 400)]);
+    assert_eq!(
+        outs(&call, &entry, 0, &memory),
+        [(0x2000, 16), (0x1000, 400)]
+    );
     assert!(outs(&call, &entry, -25, &memory).is_empty());
-    assert_eq!(outs(&call, &entry, -14, &memory), [(0x2000, 16), (0x1000, 400)]);
+    assert_eq!(
+        outs(&call, &entry, -14, &memory),
+        [(0x2000, 16), (0x1000, 400)]
+    );
 }
 
 #[test]
@@ -549,7 +733,13 @@ fn a_nested_buffer_that_is_read() {
     memory.words(0x2000, &[40, 0x1000]);
     let call = call(&[nested(Dir::In, Dir::In)], &[0x2000]);
     let found = inputs(&call, &memory);
-    assert_eq!(found.iter().map(|input| (input.0, input.1)).collect::<Vec<_>>(), [(0x2000, 16), (0x1000, 40)]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|input| (input.0, input.1))
+            .collect::<Vec<_>>(),
+        [(0x2000, 16), (0x1000, 40)]
+    );
     assert!(written(&call, 0, &memory).is_empty());
 }
 
@@ -567,13 +757,27 @@ const fn command(value: u64, name: &'static str, kind: Kind) -> SubCommand {
 
 static COMMANDS: [SubCommand; 4] = [
     command(1, "READ", mem(Dir::In, Size::Fixed(4))),
-    SubCommand { block: Block::May, ..command(2, "WAIT", mem(Dir::Out, Size::Fixed(4))) },
-    SubCommand { policy: Policy::Refuse(95), ..command(3, "REFUSE", Kind::Addr) },
-    SubCommand { policy: Policy::Unsupported, ..command(5, "NEVER", Kind::Addr) },
+    SubCommand {
+        block: Block::May,
+        ..command(2, "WAIT", mem(Dir::Out, Size::Fixed(4)))
+    },
+    SubCommand {
+        policy: Policy::Refuse(95),
+        ..command(3, "REFUSE", Kind::Addr)
+    },
+    SubCommand {
+        policy: Policy::Unsupported,
+        ..command(5, "NEVER", Kind::Addr)
+    },
 ];
 
-static STOP: Sub =
-    Sub { selector: 0, selector2: None, mask: 0xff, commands: &COMMANDS, unknown: Unknown::Stop };
+static STOP: Sub = Sub {
+    selector: 0,
+    selector2: None,
+    mask: 0xff,
+    commands: &COMMANDS,
+    unknown: Unknown::Stop,
+};
 static ERRNO: Sub = Sub {
     selector: 0,
     selector2: None,
@@ -598,11 +802,17 @@ fn the_sub_command_says_what_its_argument_is() {
     for value in [1, 0x101, 0xdead_0000_0000_0001] {
         let call = with(&STOP, value);
         assert_eq!(inputs(&call, &memory), [(0x1000, 4, b"data".to_vec())]);
-        assert_eq!((call.policy(), call.block()), (Policy::Record, Block::Never));
+        assert_eq!(
+            (call.policy(), call.block()),
+            (Policy::Record, Block::Never)
+        );
         assert_eq!(call.command().map(|command| command.name), Some("READ"));
     }
     let waits = with(&STOP, 2);
-    assert_eq!((waits.policy(), waits.block()), (Policy::Record, Block::May));
+    assert_eq!(
+        (waits.policy(), waits.block()),
+        (Policy::Record, Block::May)
+    );
     assert_eq!(written(&waits, 0, &memory), [(0x1000, 4)]);
     assert_eq!(with(&STOP, 3).policy(), Policy::Refuse(95));
     assert!(inputs(&with(&STOP, 3), &memory).is_empty());
@@ -616,25 +826,37 @@ fn an_unknown_sub_command_is_never_passed_silently() {
     assert_eq!(unknown.policy(), Policy::Unsupported);
     let error = unknown.enter(&memory).expect_err("unknown");
     assert_eq!(error.to_string(), "test: unknown arg 0x9");
-    assert_eq!(error, CaptureError::UnknownSub {
-        syscall: "test",
-        selector: "arg",
-        command: 9,
-        command2: None,
-    });
+    assert_eq!(
+        error,
+        CaptureError::UnknownSub {
+            syscall: "test",
+            selector: "arg",
+            command: 9,
+            command2: None,
+        }
+    );
     let error = with(&STOP, 5).enter(&memory).expect_err("unsupported");
     assert_eq!(error.to_string(), "test: NEVER cannot be recorded");
     assert_eq!(with(&ERRNO, 9).policy(), Policy::Refuse(22));
     let guessed = with(&GUESS, 9);
-    assert_eq!((guessed.policy(), guessed.block()), (Policy::Record, Block::May));
+    assert_eq!(
+        (guessed.policy(), guessed.block()),
+        (Policy::Record, Block::May)
+    );
     assert_eq!(inputs(&guessed, &memory), [(0x1000, 2, b"da".to_vec())]);
 }
 
 #[test]
 fn two_selectors() {
     static PAIRS: [SubCommand; 2] = [
-        SubCommand { value2: 7, ..command(1, "ONE_SEVEN", mem(Dir::In, Size::Fixed(1))) },
-        SubCommand { value2: 8, ..command(1, "ONE_EIGHT", mem(Dir::In, Size::Fixed(2))) },
+        SubCommand {
+            value2: 7,
+            ..command(1, "ONE_SEVEN", mem(Dir::In, Size::Fixed(1)))
+        },
+        SubCommand {
+            value2: 8,
+            ..command(1, "ONE_EIGHT", mem(Dir::In, Size::Fixed(2)))
+        },
     ];
     static PAIR: Sub = Sub {
         selector: 0,
@@ -646,7 +868,9 @@ fn two_selectors() {
     let memory = Fake::with(&[(0x1000, b"data")]);
     let kinds = [Kind::Int, Kind::Int, Kind::Sub(&PAIR)];
     assert_eq!(inputs(&call(&kinds, &[1, 8, 0x1000]), &memory)[0].1, 2);
-    let error = call(&kinds, &[1, 9, 0x1000]).enter(&memory).expect_err("unknown");
+    let error = call(&kinds, &[1, 9, 0x1000])
+        .enter(&memory)
+        .expect_err("unknown");
     assert_eq!(error.to_string(), "test: unknown arg 0x1, 0x9");
 }
 
@@ -654,7 +878,11 @@ fn two_selectors() {
 fn a_refused_syscall_is_not_looked_at() {
     let memory = Fake::with(&[(0x1000, b"data")]);
     let mut call = call(&[mem(Dir::In, Size::Fixed(4))], &[0x1000]);
-    let refused = Syscall { policy: Policy::Refuse(38), args: call.def.args, ..define_again(call.def) };
+    let refused = Syscall {
+        policy: Policy::Refuse(38),
+        args: call.def.args,
+        ..define_again(call.def)
+    };
     call.def = Box::leak(Box::new(refused));
     assert!(inputs(&call, &memory).is_empty());
     assert_eq!(memory.reads.get(), 0);
@@ -676,10 +904,18 @@ fn define_again(def: &'static Syscall) -> Syscall {
 #[test]
 fn a_plain_read_costs_no_read_at_entry_and_none_at_exit() {
     let memory = Fake::with(&[(0x1000, &[0; 4096])]);
-    let kinds = [Kind::Fd, mem(Dir::Out, Size::Ret { max: 2, scale: 1 }), Kind::Ulong];
+    let kinds = [
+        Kind::Fd,
+        mem(Dir::Out, Size::Ret { max: 2, scale: 1 }),
+        Kind::Ulong,
+    ];
     let _ = written(&call(&kinds, &[3, 0x1000, 100]), 100, &memory);
     assert_eq!(memory.reads.get(), 0);
-    let kinds = [Kind::Fd, mem(Dir::In, Size::Arg { index: 2, scale: 1 }), Kind::Ulong];
+    let kinds = [
+        Kind::Fd,
+        mem(Dir::In, Size::Arg { index: 2, scale: 1 }),
+        Kind::Ulong,
+    ];
     let _ = written(&call(&kinds, &[3, 0x1000, 100]), 100, &memory);
     assert_eq!(memory.reads.get(), 1);
 }

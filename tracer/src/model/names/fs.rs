@@ -64,4 +64,3 @@ pub static WHENCE: Names = Names {
         (4, "SEEK_HOLE"),
     ],
 };
-

@@ -48,7 +48,11 @@ pub static MAP: Names = Names {
 /// Flags of `mremap`.
 pub static MREMAP: Names = Names {
     unknown: "MREMAP_???",
-    names: &[(0x1, "MREMAP_MAYMOVE"), (0x2, "MREMAP_FIXED"), (0x4, "MREMAP_DONTUNMAP")],
+    names: &[
+        (0x1, "MREMAP_MAYMOVE"),
+        (0x2, "MREMAP_FIXED"),
+        (0x4, "MREMAP_DONTUNMAP"),
+    ],
 };
 
 /// Flags of `msync`.
@@ -60,7 +64,11 @@ pub static MSYNC: Names = Names {
 /// Flags of `mlockall`.
 pub static MLOCKALL: Names = Names {
     unknown: "MCL_???",
-    names: &[(0x1, "MCL_CURRENT"), (0x2, "MCL_FUTURE"), (0x4, "MCL_ONFAULT")],
+    names: &[
+        (0x1, "MCL_CURRENT"),
+        (0x2, "MCL_FUTURE"),
+        (0x4, "MCL_ONFAULT"),
+    ],
 };
 
 /// Advice of `madvise`.

@@ -71,7 +71,11 @@ pub static SA: Names = Names {
 /// State of the alternate stack.
 pub static STACK: Names = Names {
     unknown: "SS_???",
-    names: &[(0x1, "SS_ONSTACK"), (0x2, "SS_DISABLE"), (0x8000_0000, "SS_AUTODISARM")],
+    names: &[
+        (0x1, "SS_ONSTACK"),
+        (0x2, "SS_DISABLE"),
+        (0x8000_0000, "SS_AUTODISARM"),
+    ],
 };
 
 /// `si_code` values that do not depend on the signal.

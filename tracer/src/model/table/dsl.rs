@@ -6,8 +6,8 @@
 //! ```
 
 use super::super::types::{
-    Arg, Block, Dir, FileChange, Handler, Kind, Mem, Names, Policy, Ret, Shape, Size, StructId, Sub,
-    SubCommand, Syscall, Unknown,
+    Arg, Block, Dir, FileChange, Handler, Kind, Mem, Names, Policy, Ret, Shape, Size, StructId,
+    Sub, SubCommand, Syscall, Unknown,
 };
 
 /// One entry: number, name, arguments with their kinds, and the kind of the result
@@ -138,27 +138,49 @@ pub const fn socklen(index: u8) -> Size {
 
 /// Memory that the kernel reads.
 pub const fn in_mem(size: Size, shape: Shape) -> Kind {
-    Kind::Mem(Mem { dir: Dir::In, size, shape, on_error: false })
+    Kind::Mem(Mem {
+        dir: Dir::In,
+        size,
+        shape,
+        on_error: false,
+    })
 }
 
 /// Memory that the kernel writes.
 pub const fn out_mem(size: Size, shape: Shape) -> Kind {
-    Kind::Mem(Mem { dir: Dir::Out, size, shape, on_error: false })
+    Kind::Mem(Mem {
+        dir: Dir::Out,
+        size,
+        shape,
+        on_error: false,
+    })
 }
 
 /// Memory that the kernel reads and writes.
 pub const fn inout_mem(size: Size, shape: Shape) -> Kind {
-    Kind::Mem(Mem { dir: Dir::InOut, size, shape, on_error: false })
+    Kind::Mem(Mem {
+        dir: Dir::InOut,
+        size,
+        shape,
+        on_error: false,
+    })
 }
 
 impl Kind {
     /// The kernel may write the memory also when the syscall fails.
     pub(crate) const fn on_error(self) -> Self {
         match self {
-            Self::Mem(mem) => Self::Mem(Mem { on_error: true, ..mem }),
-            Self::Nested(nested) => {
-                Self::Nested(super::super::types::Nested { head: Mem { on_error: true, ..nested.head }, ..nested })
-            }
+            Self::Mem(mem) => Self::Mem(Mem {
+                on_error: true,
+                ..mem
+            }),
+            Self::Nested(nested) => Self::Nested(super::super::types::Nested {
+                head: Mem {
+                    on_error: true,
+                    ..nested.head
+                },
+                ..nested
+            }),
             other => other,
         }
     }
@@ -226,12 +248,18 @@ pub const fn out_n(id: StructId, n: u32) -> Kind {
 
 /// Buffers that the kernel reads; argument `count` counts the `struct iovec`s.
 pub const fn in_iovec(count: u8) -> Kind {
-    Kind::Iovec { dir: Dir::In, count }
+    Kind::Iovec {
+        dir: Dir::In,
+        count,
+    }
 }
 
 /// Buffers that the kernel writes; argument `count` counts the `struct iovec`s.
 pub const fn out_iovec(count: u8) -> Kind {
-    Kind::Iovec { dir: Dir::Out, count }
+    Kind::Iovec {
+        dir: Dir::Out,
+        count,
+    }
 }
 
 /// Socket address that the kernel reads; argument `len` counts its bytes.
@@ -290,7 +318,13 @@ impl SubCommand {
 
 /// Sub-commands selected by argument `selector`; an unknown one stops the recording.
 pub const fn sub_by(selector: u8, commands: &'static [SubCommand]) -> Sub {
-    Sub { selector, selector2: None, mask: u64::MAX, commands, unknown: Unknown::Stop }
+    Sub {
+        selector,
+        selector2: None,
+        mask: u64::MAX,
+        commands,
+        unknown: Unknown::Stop,
+    }
 }
 
 impl Sub {

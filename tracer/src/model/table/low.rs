@@ -3,10 +3,15 @@
 use super::dsl::*;
 use crate::model::names::{at, fcntl, file, fs, ipc, machine, mman, net, sched, signals, timer};
 use crate::model::sub;
-use crate::model::types::{Dir, FileChange, Handler, Kind, Shape, Size, StructId, Sub, Syscall, Unknown};
+use crate::model::types::{
+    Dir, FileChange, Handler, Kind, Shape, Size, StructId, Sub, Syscall, Unknown,
+};
 
 /// Bytes written at a descriptor's position.
-const WRITES: FileChange = FileChange::Write { fd: 0, offset: None };
+const WRITES: FileChange = FileChange::Write {
+    fd: 0,
+    offset: None,
+};
 /// An `fd_set` of as many bits as argument 0 says.
 const FD_SET: Kind = inout_mem(Size::Bits { index: 0 }, Shape::Struct(StructId::FdSet));
 /// `socklen_t *`: how much room there is, and how much there was to say.

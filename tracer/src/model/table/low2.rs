@@ -27,9 +27,15 @@ static LDT: Sub = sub_by(
 .otherwise(Unknown::Errno(ENOSYS));
 
 /// The device of `mknod`: only looked at for device files.
-static MKNOD_DEV: Sub = sub_by(1, &[cmd(0o020_000, "S_IFCHR", DEV), cmd(0o060_000, "S_IFBLK", DEV)])
-    .masked(0o170_000)
-    .otherwise(Unknown::As(&UNUSED));
+static MKNOD_DEV: Sub = sub_by(
+    1,
+    &[
+        cmd(0o020_000, "S_IFCHR", DEV),
+        cmd(0o060_000, "S_IFBLK", DEV),
+    ],
+)
+.masked(0o170_000)
+.otherwise(Unknown::As(&UNUSED));
 
 /// The entries.
 pub static TABLE: &[Syscall] = &[
@@ -82,7 +88,8 @@ pub static TABLE: &[Syscall] = &[
     s!(133 mknod(filename: PATH, mode: MODE, dev: sub(&MKNOD_DEV)) -> Int),
     s!(134 uselib(library: PATH) -> Int).refuse(ENOSYS),
     s!(135 personality(personality: flags(&machine::PERSONALITY))
-        -> Flags(&machine::PERSONALITY)),
+        -> Flags(&machine::PERSONALITY))
+    .by(Handler::Personality),
     s!(136 ustat(dev: DEV, ubuf: out_struct(StructId::Ustat)) -> Int),
     s!(137 statfs(pathname: PATH, buf: out_struct(StructId::Statfs)) -> Int),
     s!(138 fstatfs(fd: FD, buf: out_struct(StructId::Statfs)) -> Int),

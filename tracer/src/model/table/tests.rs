@@ -17,9 +17,18 @@ fn each_kind(check: &mut dyn FnMut(&Syscall, &str, &Kind)) {
     ) {
         check(syscall, place, kind);
         let Kind::Sub(sub) = kind else { return };
-        assert!(depth < SUB_DEPTH_MAX, "{place}: sub-commands of sub-commands");
+        assert!(
+            depth < SUB_DEPTH_MAX,
+            "{place}: sub-commands of sub-commands"
+        );
         for command in sub.commands {
-            visit(syscall, &format!("{place}/{}", command.name), &command.kind, depth + 1, check);
+            visit(
+                syscall,
+                &format!("{place}/{}", command.name),
+                &command.kind,
+                depth + 1,
+                check,
+            );
         }
         if let Unknown::As(kind) = sub.unknown {
             visit(syscall, &format!("{place}/unknown"), kind, depth + 1, check);
@@ -44,7 +53,9 @@ fn each_memory(check: &mut dyn FnMut(&Syscall, &str, &Mem)) {
 /// Arguments whose values say how much memory there is.
 fn indices(kind: &Kind) -> Vec<u8> {
     let of_size = |size: Size| match size {
-        Size::Fixed(_) | Size::SelfCounted { .. } | Size::Counted { .. } | Size::SelfSized => vec![],
+        Size::Fixed(_) | Size::SelfCounted { .. } | Size::Counted { .. } | Size::SelfSized => {
+            vec![]
+        }
         Size::Arg { index, .. }
         | Size::ArgPlus { index, .. }
         | Size::Pages { index }
@@ -56,7 +67,10 @@ fn indices(kind: &Kind) -> Vec<u8> {
         Kind::Mem(mem) => of_size(mem.size),
         Kind::Nested(nested) => of_size(nested.head.size),
         Kind::Iovec { count, .. } | Kind::Mmsghdr { count, .. } => vec![*count],
-        Kind::Sub(sub) => [Some(sub.selector), sub.selector2].into_iter().flatten().collect(),
+        Kind::Sub(sub) => [Some(sub.selector), sub.selector2]
+            .into_iter()
+            .flatten()
+            .collect(),
         _ => vec![],
     }
 }
@@ -65,11 +79,33 @@ fn indices(kind: &Kind) -> Vec<u8> {
 fn every_entry_is_found_by_number_and_by_name() {
     let mut names = HashMap::new();
     let mut numbers = HashMap::new();
-    for syscall in [super::low::TABLE, super::low2::TABLE, super::high::TABLE, super::high2::TABLE].into_iter().flatten() {
-        assert!(names.insert(syscall.name, syscall.nr).is_none(), "{} stands twice", syscall.name);
-        assert!(numbers.insert(syscall.nr, syscall.name).is_none(), "{} stands twice", syscall.nr);
-        assert!(std::ptr::eq(lookup(syscall.nr).expect("by number"), syscall));
-        assert!(std::ptr::eq(by_name(syscall.name).expect("by name"), syscall));
+    for syscall in [
+        super::low::TABLE,
+        super::low2::TABLE,
+        super::high::TABLE,
+        super::high2::TABLE,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        assert!(
+            names.insert(syscall.name, syscall.nr).is_none(),
+            "{} stands twice",
+            syscall.name
+        );
+        assert!(
+            numbers.insert(syscall.nr, syscall.name).is_none(),
+            "{} stands twice",
+            syscall.nr
+        );
+        assert!(std::ptr::eq(
+            lookup(syscall.nr).expect("by number"),
+            syscall
+        ));
+        assert!(std::ptr::eq(
+            by_name(syscall.name).expect("by name"),
+            syscall
+        ));
     }
     assert_eq!(all().count(), names.len());
     assert!(lookup(u32::MAX).is_none() && lookup(1023).is_none() && by_name("").is_none());
@@ -77,7 +113,9 @@ fn every_entry_is_found_by_number_and_by_name() {
 
 #[test]
 fn it_is_complete() {
-    let recorded = all().filter(|syscall| syscall.policy == Policy::Record).count();
+    let recorded = all()
+        .filter(|syscall| syscall.policy == Policy::Record)
+        .count();
     assert!(recorded >= 300, "only {recorded} syscalls are recorded");
     for nr in (0..=334).chain(424..=462) {
         assert!(lookup(nr).is_some(), "syscall {nr} is missing");
@@ -162,7 +200,10 @@ fn arguments_are_six_at_most_and_indices_stay_among_them() {
     }
     each_kind(&mut |syscall, place, kind| {
         for index in indices(kind) {
-            assert!(usize::from(index) < syscall.args.len(), "{place}: no argument {index}");
+            assert!(
+                usize::from(index) < syscall.args.len(),
+                "{place}: no argument {index}"
+            );
         }
     });
 }
@@ -173,10 +214,15 @@ fn counts_are_numbers_and_lengths_behind_pointers_are_pointers() {
     each_kind(&mut |syscall, place, kind| {
         let Kind::Mem(mem) = kind else { return };
         for index in indices(kind) {
-            let Some(arg) = syscall.args.get(usize::from(index)) else { continue };
+            let Some(arg) = syscall.args.get(usize::from(index)) else {
+                continue;
+            };
             let good = match mem.size {
                 Size::Deref { .. } => matches!(arg.kind, Kind::Mem(_)),
-                _ => !matches!(arg.kind, Kind::Mem(_) | Kind::Path | Kind::Strings | Kind::Iovec { .. }),
+                _ => !matches!(
+                    arg.kind,
+                    Kind::Mem(_) | Kind::Path | Kind::Strings | Kind::Iovec { .. }
+                ),
             };
             if !good {
                 let _ = writeln!(wrong, "{place}: argument {} is no size", arg.name);
@@ -189,10 +235,16 @@ fn counts_are_numbers_and_lengths_behind_pointers_are_pointers() {
 #[test]
 fn sizes_that_only_the_exit_tells_are_of_outputs() {
     each_memory(&mut |_, place, mem| {
-        if matches!(mem.size, Size::Ret { .. } | Size::RetPlus { .. } | Size::Cstr { .. }) {
+        if matches!(
+            mem.size,
+            Size::Ret { .. } | Size::RetPlus { .. } | Size::Cstr { .. }
+        ) {
             assert_eq!(mem.dir, Dir::Out, "{place}");
         }
-        assert!(!(mem.on_error && mem.dir == Dir::In), "{place}: an input is not written on errors");
+        assert!(
+            !(mem.on_error && mem.dir == Dir::In),
+            "{place}: an input is not written on errors"
+        );
     });
 }
 
@@ -208,7 +260,10 @@ fn sizes_are_whole_structures() {
             (Size::Fixed(bytes), Shape::Struct(_)) => assert!(bytes > 0, "{place}"),
             (Size::Fixed(bytes), _) => assert_eq!(bytes % id.size(), 0, "{place}"),
             (Size::Arg { scale, .. } | Size::Ret { scale, .. }, Shape::Array(_)) => {
-                assert!(scale == 1 || scale == id.size(), "{place}: counts by {scale} bytes");
+                assert!(
+                    scale == 1 || scale == id.size(),
+                    "{place}: counts by {scale} bytes"
+                );
             }
             _ => {}
         }
@@ -223,7 +278,10 @@ fn nested_structures_are_of_a_size_that_holds_their_fields() {
         match nested.head.size {
             Size::Fixed(bytes) => {
                 assert!(u32::from(nested.pointer) + 8 <= bytes, "{place}: pointer");
-                assert!(u32::from(nested.len) + u32::from(nested.len_bytes) <= bytes, "{place}: length");
+                assert!(
+                    u32::from(nested.len) + u32::from(nested.len_bytes) <= bytes,
+                    "{place}: length"
+                );
             }
             Size::Arg { .. } => {}
             _ => panic!("{place}: a nested structure's size is fixed, or an argument"),
@@ -236,12 +294,30 @@ fn sub_commands_are_sorted() {
     let check = |place: &str, sub: &Sub| {
         for pair in sub.commands.windows(2) {
             let key = |at: usize| (pair[at].value, pair[at].value2);
-            assert!(key(0) < key(1), "{place}: {} before {}", pair[0].name, pair[1].name);
+            assert!(
+                key(0) < key(1),
+                "{place}: {} before {}",
+                pair[0].name,
+                pair[1].name
+            );
         }
         for command in sub.commands {
-            assert_eq!(command.value & sub.mask & u64::from(u32::MAX), command.value, "{place}: {}", command.name);
-            assert!(sub.selector2.is_some() || command.value2 == 0, "{place}: {}", command.name);
-            assert!(!command.name.is_empty(), "{place}: {:#x} has no name", command.value);
+            assert_eq!(
+                command.value & sub.mask & u64::from(u32::MAX),
+                command.value,
+                "{place}: {}",
+                command.name
+            );
+            assert!(
+                sub.selector2.is_some() || command.value2 == 0,
+                "{place}: {}",
+                command.name
+            );
+            assert!(
+                !command.name.is_empty(),
+                "{place}: {:#x} has no name",
+                command.value
+            );
         }
     };
     each_kind(&mut |_, place, kind| {

@@ -30,7 +30,11 @@ pub(super) fn order(shown: &Shown<'_>) -> Vec<usize> {
         (4, given & SETTLS != 0),
         (3, given & (CHILD_SETTID | CHILD_CLEARTID) != 0),
     ];
-    wanted.into_iter().filter(|(_, prints)| *prints).map(|(index, _)| index).collect()
+    wanted
+        .into_iter()
+        .filter(|(_, prints)| *prints)
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Appends argument `index` of `clone`.
@@ -71,15 +75,24 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
 
 /// The number that the kernel stored at `addr`.
 fn stored(shown: &Shown<'_>, out: &mut String, addr: u64) {
-    match shown.view.written(addr).and_then(|piece| piece.bytes.get(..4)) {
+    match shown
+        .view
+        .written(addr)
+        .and_then(|piece| piece.bytes.get(..4))
+    {
         Some(bytes) if shown.done().is_some() => put!(out, "[{}]", signed(bytes, 0, 4)),
         _ => address(out, addr),
     }
 }
 
 fn given<'v>(shown: &Shown<'v>) -> Option<&'v [u8]> {
-    let len = usize::try_from(shown.arg(1)).ok()?.min(StructId::CloneArgs.size() as usize);
-    shown.view.bytes_before(shown.arg(0), len).filter(|bytes| bytes.len() >= ARGS_BYTES_MIN)
+    let len = usize::try_from(shown.arg(1))
+        .ok()?
+        .min(StructId::CloneArgs.size() as usize);
+    shown
+        .view
+        .bytes_before(shown.arg(0), len)
+        .filter(|bytes| bytes.len() >= ARGS_BYTES_MIN)
 }
 
 /// When the structure of `clone3` prints.
@@ -91,9 +104,14 @@ pub(super) fn when(shown: &Shown<'_>) -> When {
 /// Appends the structure of `clone3`, if that is argument `index`.
 pub(super) fn structure(shown: &Shown<'_>, out: &mut String, index: usize) -> bool {
     const STACK: &[Field] = &[pointer("stack", 40), xlong("stack_size", 48)];
-    const EXIT_SIGNAL: &[Field] =
-        &[field("exit_signal", 32, Is::Own(8, |out, bytes| signal(out, number(bytes, 0, 8))))];
-    let Some(args) = given(shown).filter(|_| index == 0) else { return false };
+    const EXIT_SIGNAL: &[Field] = &[field(
+        "exit_signal",
+        32,
+        Is::Own(8, |out, bytes| signal(out, number(bytes, 0, 8))),
+    )];
+    let Some(args) = given(shown).filter(|_| index == 0) else {
+        return false;
+    };
     let set = number(args, 0, 8);
     let optional = |out: &mut String, wanted: bool, field: Field| {
         if wanted {
@@ -104,12 +122,17 @@ pub(super) fn structure(shown: &Shown<'_>, out: &mut String, index: usize) -> bo
         out.push_str("flags=");
         flags(out, &CLONE, set);
         optional(out, set & PIDFD != 0, pointer("pidfd", 8));
-        optional(out, set & (CHILD_SETTID | CHILD_CLEARTID) != 0, pointer("child_tid", 16));
+        optional(
+            out,
+            set & (CHILD_SETTID | CHILD_CLEARTID) != 0,
+            pointer("child_tid", 16),
+        );
         optional(out, set & PARENT_SETTID != 0, pointer("parent_tid", 24));
         all(out, EXIT_SIGNAL, args);
         all(out, STACK, args);
         optional(out, set & SETTLS != 0, pointer("tls", 56));
-        let ids = args.len() > ARGS_BYTES_MIN && (number(args, 64, 8) != 0 || number(args, 72, 8) != 0);
+        let ids =
+            args.len() > ARGS_BYTES_MIN && (number(args, 64, 8) != 0 || number(args, 72, 8) != 0);
         if ids {
             set_tid(out, number(args, 64, 8), number(args, 72, 8));
         }
@@ -127,7 +150,9 @@ fn set_tid(out: &mut String, addr: u64, count: u64) {
 
 /// Appends the ids that `clone3` stored.
 pub(super) fn change(shown: &Shown<'_>, out: &mut String) {
-    let Some(args) = given(shown).filter(|_| shown.done().is_some()) else { return };
+    let Some(args) = given(shown).filter(|_| shown.done().is_some()) else {
+        return;
+    };
     let set = number(args, 0, 8);
     out.push_str(" => ");
     braces(out, |out| {

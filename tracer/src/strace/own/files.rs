@@ -48,16 +48,28 @@ fn limited(shown: &Shown<'_>, out: &mut String, addr: u64) {
 }
 
 fn random(shown: &Shown<'_>, out: &mut String, addr: u64) {
-    let Some(len) = shown.done() else { return address(out, addr) };
-    let bytes = shown.view.written(addr).map_or(&[][..], |piece| piece.bytes);
+    let Some(len) = shown.done() else {
+        return address(out, addr);
+    };
+    let bytes = shown
+        .view
+        .written(addr)
+        .map_or(&[][..], |piece| piece.bytes);
     buffer(out, bytes, len, hexadecimal);
 }
 
 fn pages(shown: &Shown<'_>, out: &mut String, addr: u64) {
     let piece = shown.view.written(addr).filter(|_| shown.done().is_some());
-    let Some(piece) = piece else { return address(out, addr) };
+    let Some(piece) = piece else {
+        return address(out, addr);
+    };
     out.push('[');
-    joined(out, ", ", piece.bytes.iter().take(SHOWN_MAX), |out, page| put!(out, "{}", page & 1));
+    joined(
+        out,
+        ", ",
+        piece.bytes.iter().take(SHOWN_MAX),
+        |out, page| put!(out, "{}", page & 1),
+    );
     if piece.bytes.len() > SHOWN_MAX {
         out.push_str(", ...");
     }
@@ -67,8 +79,16 @@ fn pages(shown: &Shown<'_>, out: &mut String, addr: u64) {
 /// Two points in time, with a fraction of a second of so many digits, and their dates.
 fn instants(shown: &Shown<'_>, out: &mut String, addr: u64, digits: usize) {
     const BYTES: usize = 16;
-    let of = if digits == 6 { StructId::Timeval } else { StructId::Timespec };
-    let Some(bytes) = shown.view.bytes_before(addr, 2 * BYTES).filter(|_| addr != 0) else {
+    let of = if digits == 6 {
+        StructId::Timeval
+    } else {
+        StructId::Timespec
+    };
+    let Some(bytes) = shown
+        .view
+        .bytes_before(addr, 2 * BYTES)
+        .filter(|_| addr != 0)
+    else {
         return address(out, addr);
     };
     out.push('[');
@@ -98,7 +118,11 @@ fn lock(shown: &Shown<'_>, out: &mut String, addr: u64) -> bool {
     let command = u64::from(low(shown.arg(1)));
     let get = matches!(command, F_GETLK | F_OFD_GETLK);
     let size = StructId::Flock.size() as usize;
-    let found = if get { shown.view.bytes(addr, size) } else { shown.view.bytes_before(addr, size) };
+    let found = if get {
+        shown.view.bytes(addr, size)
+    } else {
+        shown.view.bytes_before(addr, size)
+    };
     if !matches!(command, 5..=7 | 36..=38) {
         return false;
     }

@@ -17,6 +17,11 @@ use crate::model::{Kind, StructId};
 /// `MREMAP_FIXED | MREMAP_DONTUNMAP`: the new address counts.
 const MREMAP_PLACED: u64 = 6;
 
+/// `MEMBARRIER_CMD_FLAG_CPU`: the CPU counts.
+const MEMBARRIER_CPU: u64 = 1;
+/// `LINUX_REBOOT_CMD_RESTART2`: there is a text.
+const REBOOT_WITH_TEXT: u64 = 0xa1b2_c3d4;
+
 /// Whether opening with these flags may create a file, so that there is a mode.
 pub(super) const fn creates(flags: u64) -> bool {
     const CREAT: u64 = 0o100;
@@ -32,7 +37,9 @@ pub(super) fn order(shown: &Shown<'_>) -> Vec<usize> {
         "rt_sigreturn" | "restart_syscall" => return vec![0],
         _ => {}
     }
-    (0..shown.def().args.len()).filter(|&index| prints(shown, index)).collect()
+    (0..shown.def().args.len())
+        .filter(|&index| prints(shown, index))
+        .collect()
 }
 
 fn prints(shown: &Shown<'_>, index: usize) -> bool {
@@ -40,6 +47,8 @@ fn prints(shown: &Shown<'_>, index: usize) -> bool {
         ("open", 2) => !creates(shown.arg(1)),
         ("mknod", 2) => !files::is_device(shown.arg(1)),
         ("mremap", 4) => shown.arg(3) & MREMAP_PLACED == 0,
+        ("membarrier", 2) => shown.arg(1) & MEMBARRIER_CPU == 0,
+        ("reboot", 3) => shown.arg(2) != REBOOT_WITH_TEXT,
         _ => false,
     };
     let declared = shown.def().args.get(index).map(|arg| arg.kind);
@@ -72,8 +81,14 @@ pub(super) fn change(shown: &Shown<'_>, out: &mut String, index: usize) {
         "sendfile" if shown.done().is_some() => {
             let addr = shown.arg(index);
             let size = StructId::Offset.size() as usize;
-            let before = shown.view.bytes_before(addr, size).map(|bytes| signed(bytes, 0, size));
-            let now = shown.view.bytes(addr, size).map(|bytes| signed(bytes, 0, size));
+            let before = shown
+                .view
+                .bytes_before(addr, size)
+                .map(|bytes| signed(bytes, 0, size));
+            let now = shown
+                .view
+                .bytes(addr, size)
+                .map(|bytes| signed(bytes, 0, size));
             if let Some(now) = now.filter(|_| before != now) {
                 put!(out, " => [{now}]");
             }
@@ -101,7 +116,6 @@ pub(super) fn unknown_command(syscall: &str) -> &'static str {
     match syscall {
         "fcntl" => "F_???",
         "prctl" => "PR_???",
-        "setsockopt" | "getsockopt" => "SO_???",
         "keyctl" => "KEYCTL_???",
         "shmctl" => "SHM_???",
         "semctl" => "SEM_???",

@@ -4,7 +4,7 @@ use crate::model::names::sockopt::LEVEL;
 use crate::model::{Kind, Shape, StructId};
 use crate::strace::call::Shown;
 use crate::strace::message;
-use crate::strace::scalars::{address, choice, int, low};
+use crate::strace::scalars::{address, int, low, name_of};
 use crate::strace::sockaddr::{self, ethernet};
 use crate::strace::structs::{self, interface};
 use crate::strace::text::{joined, put, string};
@@ -32,18 +32,46 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
             ethernet(out, (value & 0xff) << 8 | value >> 8 & 0xff);
             out.push(')');
         }
-        ("setsockopt" | "getsockopt", 1) => choice(out, &LEVEL, value),
+        ("setsockopt" | "getsockopt", 1) => match name_of(&LEVEL, value) {
+            Some(name) => out.push_str(name),
+            None => put!(out, "{:#x} /* SOL_?? */", low(value)),
+        },
+        ("setsockopt" | "getsockopt", 2) => option_name(shown, out, low(value)),
         ("setsockopt", 3) => option(shown, out, value, low(shown.arg(4)).into(), false),
         ("getsockopt", 3) if shown.failed() => address(out, value),
         ("getsockopt", 3) => {
             let len_at = shown.arg(4);
-            let len = shown.view.u32(len_at).min(shown.view.u32_before(len_at)).unwrap_or(0);
+            let len = shown
+                .view
+                .u32(len_at)
+                .min(shown.view.u32_before(len_at))
+                .unwrap_or(0);
             option(shown, out, value, len.into(), true);
         }
         ("ioctl", 2) => return request(shown, out, value),
         _ => return false,
     }
     true
+}
+
+/// The name of an option, if its level has any.
+fn option_name(shown: &Shown<'_>, out: &mut String, value: u32) {
+    const LEVELS: [(u32, &str); 8] = [
+        (0, "IP_???"),
+        (1, "SO_???"),
+        (6, "TCP_???"),
+        (17, "UDP_???"),
+        (41, "IPV6_???"),
+        (58, "ICMPV6_???"),
+        (263, "PACKET_???"),
+        (270, "NETLINK_???"),
+    ];
+    let level = LEVELS.iter().find(|(level, _)| *level == low(shown.arg(1)));
+    match (shown.call.command(), level) {
+        (Some(command), _) => out.push_str(command.name),
+        (None, Some((_, prefix))) => put!(out, "{value:#x} /* {prefix} */"),
+        (None, None) => put!(out, "{value}"),
+    }
 }
 
 fn option(shown: &Shown<'_>, out: &mut String, addr: u64, len: u64, now: bool) {
@@ -56,7 +84,11 @@ fn option(shown: &Shown<'_>, out: &mut String, addr: u64, len: u64, now: bool) {
     let bytes = |len: u64| {
         let len = usize::try_from(len).ok()?;
         let view = &shown.view;
-        if now { view.bytes(addr, len) } else { view.bytes_before(addr, len) }
+        if now {
+            view.bytes(addr, len)
+        } else {
+            view.bytes_before(addr, len)
+        }
     };
     match shape {
         Some(Shape::Struct(of)) if DECODED.contains(&of) && len >= u64::from(of.size()) => {
@@ -99,7 +131,9 @@ fn interfaces(shown: &Shown<'_>, out: &mut String, addr: u64) {
     const ENTRY_BYTES: usize = StructId::Ifreq.size() as usize;
     const NAME_BYTES: usize = 16;
     const ADDRESS_BYTES: usize = 16;
-    let Some(now) = shown.view.bytes(addr, 16) else { return address(out, addr) };
+    let Some(now) = shown.view.bytes(addr, 16) else {
+        return address(out, addr);
+    };
     let before = shown.view.bytes_before(addr, 16).unwrap_or(now);
     let (len, room, buffer) = (signed(now, 0, 4), signed(before, 0, 4), number(now, 8, 8));
     put!(out, "{{ifc_len={room}");
@@ -114,13 +148,18 @@ fn interfaces(shown: &Shown<'_>, out: &mut String, addr: u64) {
     match shown.view.bytes(buffer, count * ENTRY_BYTES) {
         Some(entries) if buffer != 0 => {
             out.push('[');
-            joined(out, ", ", entries.chunks_exact(ENTRY_BYTES), |out, entry| {
-                out.push_str("{ifr_name=");
-                string(out, &entry[..NAME_BYTES], NAME_BYTES);
-                out.push_str(", ifr_addr=");
-                sockaddr::show(out, &entry[NAME_BYTES..NAME_BYTES + ADDRESS_BYTES]);
-                out.push('}');
-            });
+            joined(
+                out,
+                ", ",
+                entries.chunks_exact(ENTRY_BYTES),
+                |out, entry| {
+                    out.push_str("{ifr_name=");
+                    string(out, &entry[..NAME_BYTES], NAME_BYTES);
+                    out.push_str(", ifr_addr=");
+                    sockaddr::show(out, &entry[NAME_BYTES..NAME_BYTES + ADDRESS_BYTES]);
+                    out.push('}');
+                },
+            );
             out.push(']');
         }
         _ => address(out, buffer),

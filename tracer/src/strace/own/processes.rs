@@ -4,13 +4,14 @@ use crate::model::StructId;
 use crate::model::names::futex::OP;
 use crate::model::names::machine::{PERSONALITY, SYSLOG};
 use crate::model::names::prctl::TSC;
+use crate::model::names::quota::TYPE as QUOTA;
 use crate::model::{Kind, Names};
 use crate::strace::call::Shown;
 use crate::strace::scalars::{address, choice, flags, hex, int, low, name_of, octal};
+use crate::strace::signals;
 use crate::strace::structs::{self, behind, capabilities};
 use crate::strace::text::{put, string};
 use crate::strace::view::number;
-use crate::strace::signals;
 
 /// Permission bits.
 const PERMISSIONS: u64 = 0o777;
@@ -34,8 +35,10 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
         ("nanosleep", 1) | ("clock_nanosleep", 3) => time_left(shown, out, value),
         ("capget", 1) | ("capset", 1) => sets(shown, out, value),
         ("futex", 1) => operation(out, value),
+        ("futex", 2) if shown.call.command().is_none() => put!(out, "{}", low(value)),
         ("futex", 4) if low(shown.arg(1)) & 0xf == FUTEX_WAKE_OP => address(out, value),
         ("futex", 5) if low(shown.arg(1)) & 0xf == FUTEX_WAKE_OP => wake_operation(out, value),
+        ("futex", 5) if shown.call.command().is_none() => hex(out, low(value).into()),
         ("personality", 0) if low(value) == u32::MAX => out.push_str("0xffffffff"),
         ("personality", 0) => flags(out, &PERSONALITY, low(value).into()),
         ("syslog", 0) => {
@@ -50,19 +53,107 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
         },
         ("shmget" | "semget", 2) | ("msgget", 1) => creation(shown, out, index, low(value).into()),
         ("rseq", 1) => hex(out, value),
+        ("userfaultfd", 0) => flags(out, &USERFAULTFD, value),
+        ("sethostname" | "setdomainname", 1) => put!(out, "{}", low(value)),
+        ("reboot", 0) => choice(out, &REBOOT_MAGIC1, low(value).into()),
+        ("reboot", 1) => choice(out, &REBOOT_MAGIC2, low(value).into()),
+        ("seccomp", 2) if low(shown.arg(0)) == SECCOMP_GET_ACTION_AVAIL => {
+            action(shown, out, value)
+        }
+        ("quotactl" | "quotactl_fd", 3) if shown.call.command().is_none() => address(out, value),
+        ("quotactl", 0) | ("quotactl_fd", 1) => quota(shown, out, low(value).into()),
         ("prctl", 1) => return prctl(shown, out, value),
         _ => return false,
     }
     true
 }
 
+const SECCOMP_GET_ACTION_AVAIL: u32 = 2;
+
+/// What a filter may say.
+fn action(shown: &Shown<'_>, out: &mut String, addr: u64) {
+    match shown.view.u32_before(addr) {
+        Some(action) if addr != 0 => {
+            out.push('[');
+            choice(out, &SECCOMP_ACTION, action.into());
+            out.push(']');
+        }
+        _ => address(out, addr),
+    }
+}
+
+/// A command on quotas: the command and the kind of quota.
+fn quota(shown: &Shown<'_>, out: &mut String, value: u64) {
+    const KIND: u64 = 0xff;
+    out.push_str("QCMD(");
+    match shown.call.command() {
+        Some(command) => out.push_str(command.name),
+        None => {
+            hex(out, value >> 8);
+            out.push_str(" /* Q_??? */");
+        }
+    }
+    out.push_str(", ");
+    choice(out, &QUOTA, value & KIND);
+    out.push(')');
+}
+
+static USERFAULTFD: Names = Names {
+    unknown: "UFFD_???",
+    names: &[
+        (0x1, "UFFD_USER_MODE_ONLY"),
+        (0x8_0000, "O_CLOEXEC"),
+        (0x800, "O_NONBLOCK"),
+    ],
+};
+
+static REBOOT_MAGIC1: Names = Names {
+    unknown: "LINUX_REBOOT_MAGIC_???",
+    names: &[(0xfee1_dead, "LINUX_REBOOT_MAGIC1")],
+};
+
+static REBOOT_MAGIC2: Names = Names {
+    unknown: "LINUX_REBOOT_MAGIC_???",
+    names: &[
+        (0x2812_1969, "LINUX_REBOOT_MAGIC2"),
+        (0x0512_1996, "LINUX_REBOOT_MAGIC2A"),
+        (0x1604_1998, "LINUX_REBOOT_MAGIC2B"),
+        (0x2011_2000, "LINUX_REBOOT_MAGIC2C"),
+    ],
+};
+
+static SECCOMP_ACTION: Names = Names {
+    unknown: "SECCOMP_RET_???",
+    names: &[
+        (0x8000_0000, "SECCOMP_RET_KILL_PROCESS"),
+        (0x0, "SECCOMP_RET_KILL_THREAD"),
+        (0x0003_0000, "SECCOMP_RET_TRAP"),
+        (0x0005_0000, "SECCOMP_RET_ERRNO"),
+        (0x7fc0_0000, "SECCOMP_RET_USER_NOTIF"),
+        (0x7ff0_0000, "SECCOMP_RET_TRACE"),
+        (0x7ffc_0000, "SECCOMP_RET_LOG"),
+        (0x7fff_0000, "SECCOMP_RET_ALLOW"),
+    ],
+};
+
 /// How many variables there are.
 fn environment(shown: &Shown<'_>, out: &mut String, addr: u64) {
     address(out, addr);
-    let Some(list) = shown.view.before(addr).filter(|_| addr != 0) else { return };
-    let count = list.bytes.chunks_exact(8).take_while(|word| **word != [0; 8]).count();
+    let Some(list) = shown.view.before(addr).filter(|_| addr != 0) else {
+        return;
+    };
+    let count = list
+        .bytes
+        .chunks_exact(8)
+        .take_while(|word| **word != [0; 8])
+        .count();
     let ends = list.bytes.chunks_exact(8).nth(count).is_some();
-    put!(out, " /* {count} var{}{} */", if count == 1 { "" } else { "s" }, if ends { "" } else { ", unterminated" });
+    put!(
+        out,
+        " /* {count} var{}{} */",
+        if count == 1 { "" } else { "s" },
+        if ends { "" } else { ", unterminated" }
+    );
 }
 
 /// What `wait4` tells, if it found a child.
@@ -77,9 +168,13 @@ fn waited(shown: &Shown<'_>, out: &mut String, of: StructId, addr: u64) {
 /// How long it would still have slept, if it was interrupted.
 fn time_left(shown: &Shown<'_>, out: &mut String, addr: u64) {
     const RESTART_BLOCK: i64 = -516;
-    let interrupted =
-        shown.result.is_some_and(|result| matches!(result, RESTART_BLOCK) || result == -i64::from(libc::EINTR));
-    let piece = shown.view.written(addr).filter(|_| interrupted && addr != 0);
+    let interrupted = shown
+        .result
+        .is_some_and(|result| matches!(result, RESTART_BLOCK) || result == -i64::from(libc::EINTR));
+    let piece = shown
+        .view
+        .written(addr)
+        .filter(|_| interrupted && addr != 0);
     match piece.and_then(|piece| piece.bytes.get(..StructId::Timespec.size() as usize)) {
         Some(bytes) => structs::value(out, StructId::Timespec, bytes),
         None => address(out, addr),
@@ -88,10 +183,18 @@ fn time_left(shown: &Shown<'_>, out: &mut String, addr: u64) {
 
 fn sets(shown: &Shown<'_>, out: &mut String, addr: u64) {
     const VERSION_1: u32 = 0x1998_0330;
-    let words = if shown.view.u32_before(shown.arg(0)) == Some(VERSION_1) { 1 } else { 2 };
+    let words = if shown.view.u32_before(shown.arg(0)) == Some(VERSION_1) {
+        1
+    } else {
+        2
+    };
     let size = StructId::CapData.size() as usize * words;
     let get = shown.def().name == "capget";
-    let found = if get { shown.view.bytes(addr, size) } else { shown.view.bytes_before(addr, size) };
+    let found = if get {
+        shown.view.bytes(addr, size)
+    } else {
+        shown.view.bytes_before(addr, size)
+    };
     match found {
         Some(bytes) if addr != 0 && !(get && shown.failed()) => capabilities(out, bytes),
         _ => address(out, addr),

@@ -77,9 +77,18 @@ pub(in crate::strace) fn outcome(shown: &Shown<'_>, out: &mut String) {
             out.push(')');
         }
         "adjtimex" | "clock_adjtime" => {
-            const STATES: [&str; 6] =
-                ["TIME_OK", "TIME_INS", "TIME_DEL", "TIME_OOP", "TIME_WAIT", "TIME_ERROR"];
-            if let Some(state) = usize::try_from(result).ok().and_then(|result| STATES.get(result)) {
+            const STATES: [&str; 6] = [
+                "TIME_OK",
+                "TIME_INS",
+                "TIME_DEL",
+                "TIME_OOP",
+                "TIME_WAIT",
+                "TIME_ERROR",
+            ];
+            if let Some(state) = usize::try_from(result)
+                .ok()
+                .and_then(|result| STATES.get(result))
+            {
                 put!(out, " ({state})");
             }
         }
@@ -96,8 +105,12 @@ pub(in crate::strace) fn outcome(shown: &Shown<'_>, out: &mut String) {
 const PR_GET_DUMPABLE: u32 = 3;
 
 fn priority(out: &mut String, value: u64) {
-    const CLASSES: [&str; 4] =
-        ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
+    const CLASSES: [&str; 4] = [
+        "IOPRIO_CLASS_NONE",
+        "IOPRIO_CLASS_RT",
+        "IOPRIO_CLASS_BE",
+        "IOPRIO_CLASS_IDLE",
+    ];
     const CLASS_SHIFT: u32 = 13;
     let class = usize::try_from(value >> CLASS_SHIFT).unwrap_or(usize::MAX);
     out.push_str(" (IOPRIO_PRIO_VALUE(");
@@ -112,9 +125,15 @@ fn priority(out: &mut String, value: u64) {
 fn polled(shown: &Shown<'_>, out: &mut String) {
     const ENTRY_BYTES: usize = StructId::Pollfd.size() as usize;
     let count = usize::try_from(low(shown.arg(1))).unwrap_or(0);
-    let entries = shown.view.now(shown.arg(0)).map_or(&[][..], |piece| piece.bytes);
+    let entries = shown
+        .view
+        .now(shown.arg(0))
+        .map_or(&[][..], |piece| piece.bytes);
     out.push_str(" ([");
-    let ready = entries.chunks_exact(ENTRY_BYTES).take(count).filter(|entry| number(entry, 6, 2) != 0);
+    let ready = entries
+        .chunks_exact(ENTRY_BYTES)
+        .take(count)
+        .filter(|entry| number(entry, 6, 2) != 0);
     joined(out, ", ", ready, |out, entry| {
         put!(out, "{{fd={}, revents=", signed(entry, 0, 4));
         flags(out, &EVENTS, number(entry, 6, 2));
@@ -136,10 +155,18 @@ fn selected(shown: &Shown<'_>, out: &mut String) {
         let mut text = String::new();
         set(shown, &mut text, addr, shown.view.written(addr));
         if text.starts_with('[') && text != "[]" {
-            put!(out, "{}{name} {text}", if out.len() > first { ", " } else { "" });
+            put!(
+                out,
+                "{}{name} {text}",
+                if out.len() > first { ", " } else { "" }
+            );
         }
     }
-    let separator = if out.len() > first { ", left " } else { "left " };
+    let separator = if out.len() > first {
+        ", left "
+    } else {
+        "left "
+    };
     left(shown, out, shown.arg(4), separator);
     if out.len() > first {
         out.push(')');
@@ -150,7 +177,11 @@ fn selected(shown: &Shown<'_>, out: &mut String) {
 
 /// The time that was left.
 fn left(shown: &Shown<'_>, out: &mut String, addr: u64, prefix: &str) {
-    let of = if shown.def().name == "select" { StructId::Timeval } else { StructId::Timespec };
+    let of = if shown.def().name == "select" {
+        StructId::Timeval
+    } else {
+        StructId::Timespec
+    };
     let piece = shown.view.now(addr).filter(|_| addr != 0);
     if let Some(bytes) = piece.and_then(|piece| piece.bytes.get(..of.size() as usize)) {
         out.push_str(prefix);

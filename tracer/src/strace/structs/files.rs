@@ -21,7 +21,11 @@ pub(super) fn form(of: StructId) -> Option<Form> {
         StructId::Statx => some_fields![
             field("stx_mask", 0, Is::Flags(4, &STATX_MASK)),
             field("stx_attributes", 8, Is::Flags(8, &STATX_ATTRIBUTES)),
-            field("stx_mode", 28, Is::Own(2, |out, bytes| file_mode(out, number(bytes, 0, 2)))),
+            field(
+                "stx_mode",
+                28,
+                Is::Own(2, |out, bytes| file_mode(out, number(bytes, 0, 2)))
+            ),
             ulong("stx_size", 40),
         ],
         StructId::Statfs => fields![
@@ -96,7 +100,11 @@ pub(in crate::strace) fn file_mode(out: &mut String, mode: u64) {
         (0o120_000, "S_IFLNK"),
         (0o140_000, "S_IFSOCK"),
     ];
-    const SPECIAL: [(u64, &str); 3] = [(0o4000, "S_ISUID|"), (0o2000, "S_ISGID|"), (0o1000, "S_ISVTX|")];
+    const SPECIAL: [(u64, &str); 3] = [
+        (0o4000, "S_ISUID|"),
+        (0o2000, "S_ISGID|"),
+        (0o1000, "S_ISVTX|"),
+    ];
     match TYPES.iter().find(|(value, _)| mode & TYPE == *value) {
         Some((_, name)) => put!(out, "{name}|"),
         None if mode & TYPE != 0 => put!(out, "0{:o}|", mode & TYPE),
@@ -137,7 +145,9 @@ fn file_handle(out: &mut String, bytes: &[u8]) {
     braces(out, |out| {
         all(out, HEAD, bytes);
         let len = usize::try_from(number(bytes, 0, 4)).unwrap_or(0);
-        let handle = bytes.get(HANDLE_AT..HANDLE_AT.saturating_add(len)).unwrap_or_default();
+        let handle = bytes
+            .get(HANDLE_AT..HANDLE_AT.saturating_add(len))
+            .unwrap_or_default();
         if !handle.is_empty() {
             out.push_str(", f_handle=0x");
             for byte in handle {
@@ -254,7 +264,10 @@ mod tests {
             "{st_mode=S_IFDIR|S_ISVTX|0777, st_size=4096, ...}"
         );
         assert_eq!(
-            show(StructId::Statx, &[(0, 4, 0x1fff), (28, 2, 0o100_640), (40, 8, 70)]),
+            show(
+                StructId::Statx,
+                &[(0, 4, 0x1fff), (28, 2, 0o100_640), (40, 8, 70)]
+            ),
             "{stx_mask=STATX_ALL|STATX_MNT_ID, stx_attributes=0, stx_mode=S_IFREG|0640, \
              stx_size=70, ...}"
         );
@@ -265,7 +278,14 @@ mod tests {
         assert_eq!(
             show(
                 StructId::Statfs,
-                &[(0, 8, 0x9fa0), (8, 8, 4096), (56, 4, 0x15), (64, 8, 255), (72, 8, 4096), (80, 8, 0x1020)]
+                &[
+                    (0, 8, 0x9fa0),
+                    (8, 8, 4096),
+                    (56, 4, 0x15),
+                    (64, 8, 255),
+                    (72, 8, 4096),
+                    (80, 8, 0x1020)
+                ]
             ),
             "{f_type=PROC_SUPER_MAGIC, f_bsize=4096, f_blocks=0, f_bfree=0, f_bavail=0, \
              f_files=0, f_ffree=0, f_fsid={val=[0x15, 0]}, f_namelen=255, f_frsize=4096, \
@@ -275,7 +295,10 @@ mod tests {
 
     #[test]
     fn how_files_are_opened() {
-        assert_eq!(show(StructId::OpenHow, &[(16, 8, 8)]), "{flags=O_RDONLY, resolve=RESOLVE_BENEATH}");
+        assert_eq!(
+            show(StructId::OpenHow, &[(16, 8, 8)]),
+            "{flags=O_RDONLY, resolve=RESOLVE_BENEATH}"
+        );
         assert_eq!(
             show(StructId::OpenHow, &[(0, 8, 0x42), (8, 8, 0o600)]),
             "{flags=O_RDWR|O_CREAT, mode=0600, resolve=0}"

@@ -111,7 +111,10 @@ pub(in crate::strace) fn message_text(out: &mut String, bytes: &[u8], len: u64) 
     const TEXT_AT: usize = 8;
     put!(out, "{{mtype={}, mtext=", signed(bytes, 0, 8));
     let text = bytes.get(TEXT_AT..).unwrap_or_default();
-    let known = text.len().min(usize::try_from(len).unwrap_or(usize::MAX)).min(SHOWN_MAX);
+    let known = text
+        .len()
+        .min(usize::try_from(len).unwrap_or(usize::MAX))
+        .min(SHOWN_MAX);
     buffer(out, &text[..known], len, quoted);
     out.push('}');
 }
@@ -124,7 +127,16 @@ mod tests {
     #[test]
     fn what_the_kernel_tells() {
         assert_eq!(
-            show(StructId::ShmidDs, &[(20, 4, 0o600), (48, 8, 4096), (80, 4, 5), (88, 8, 1), (72, 8, 9)]),
+            show(
+                StructId::ShmidDs,
+                &[
+                    (20, 4, 0o600),
+                    (48, 8, 4096),
+                    (80, 4, 5),
+                    (88, 8, 1),
+                    (72, 8, 9)
+                ]
+            ),
             "{shm_perm={uid=0, gid=0, mode=0600, key=0, cuid=0, cgid=0}, shm_segsz=4096, \
              shm_cpid=5, shm_lpid=0, shm_nattch=1, shm_atime=0, shm_dtime=0, shm_ctime=9}"
         );

@@ -125,7 +125,9 @@ fn scalar(of: StructId) -> Option<Form> {
 /// The numbers of the bits that are set.
 pub(super) fn bit_numbers(out: &mut String, bytes: &[u8]) {
     let set = bytes.iter().enumerate().flat_map(|(index, byte)| {
-        (0..8usize).filter(move |bit| byte & 1 << bit != 0).map(move |bit| index * 8 + bit)
+        (0..8usize)
+            .filter(move |bit| byte & 1 << bit != 0)
+            .map(move |bit| index * 8 + bit)
     });
     out.push('[');
     joined(out, " ", set, |out, bit| super::text::put!(out, "{bit}"));
@@ -159,7 +161,9 @@ mod tests {
     #[test]
     fn fields_lie_within_their_structures() {
         for &of in StructId::ALL {
-            let Some(Form::Fields(fields) | Form::Some(fields)) = form(of) else { continue };
+            let Some(Form::Fields(fields) | Form::Some(fields)) = form(of) else {
+                continue;
+            };
             let whole = vec![0; of.size() as usize];
             for field in fields {
                 let mut out = String::from("{");
@@ -175,7 +179,10 @@ mod tests {
         assert_eq!(show(StructId::Signal, &[(0, 4, 15)]), "[SIGTERM]");
         assert_eq!(show(StructId::HexLong, &[(0, 8, 0x7f00)]), "[0x7f00]");
         assert_eq!(show(StructId::CpuMask, &[(0, 8, 0b1011)]), "[0 1 3]");
-        assert_eq!(show(StructId::NodeMask, &[(0, 8, 1)]), "[0x0000000000000001]");
+        assert_eq!(
+            show(StructId::NodeMask, &[(0, 8, 1)]),
+            "[0x0000000000000001]"
+        );
         assert_eq!(
             show(StructId::WaitStatus, &[(0, 4, 0)]),
             "[{WIFEXITED(s) && WEXITSTATUS(s) == 0}]"

@@ -17,12 +17,20 @@ pub(super) fn form(of: StructId) -> Option<Form> {
         StructId::Sockaddr => Form::Own(sockaddr::show),
         StructId::Linger => fields![int("l_onoff", 0), int("l_linger", 4)],
         StructId::Ucred => {
-            fields![int("pid", 0), field("uid", 4, Is::Id), field("gid", 8, Is::Id)]
+            fields![
+                int("pid", 0),
+                field("uid", 4, Is::Id),
+                field("gid", 8, Is::Id)
+            ]
         }
         StructId::InAddr => Form::Own(inet),
         StructId::IpMreq => fields![inet4("imr_multiaddr", 0), inet4("imr_interface", 4)],
         StructId::IpMreqn => {
-            fields![inet4("imr_multiaddr", 0), inet4("imr_address", 4), int("imr_ifindex", 8)]
+            fields![
+                inet4("imr_multiaddr", 0),
+                inet4("imr_address", 4),
+                int("imr_ifindex", 8)
+            ]
         }
         StructId::IpMreqSource => fields![
             inet4("imr_multiaddr", 0),
@@ -30,7 +38,11 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             inet4("imr_sourceaddr", 8),
         ],
         StructId::InPktinfo => {
-            fields![int("ipi_ifindex", 0), inet4("ipi_spec_dst", 4), inet4("ipi_addr", 8)]
+            fields![
+                int("ipi_ifindex", 0),
+                inet4("ipi_spec_dst", 4),
+                inet4("ipi_addr", 8)
+            ]
         }
         StructId::Ipv6Mreq => Form::Own(|out, bytes| {
             out.push('{');
@@ -38,7 +50,10 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             put!(out, ", ipv6mr_interface={}}}", number(bytes, 16, 4));
         }),
         StructId::GroupReq => {
-            fields![uint("gr_interface", 0), nested("gr_group", 8, StructId::Sockaddr)]
+            fields![
+                uint("gr_interface", 0),
+                nested("gr_group", 8, StructId::Sockaddr)
+            ]
         }
         StructId::TpacketReq => fields![
             uint("tp_block_size", 0),
@@ -69,7 +84,9 @@ pub(in crate::strace) fn interface(out: &mut String, command: &str, bytes: &[u8]
     }
     out.push_str("{ifr_name=");
     name(out);
-    let what = command.strip_prefix("SIOCGIF").or_else(|| command.strip_prefix("SIOCSIF"));
+    let what = command
+        .strip_prefix("SIOCGIF")
+        .or_else(|| command.strip_prefix("SIOCSIF"));
     if let Some(what) = what.filter(|_| !asked) {
         member(out, what, value);
     }
@@ -131,14 +148,23 @@ mod tests {
 
     #[test]
     fn options() {
-        assert_eq!(show(StructId::Linger, &[(0, 4, 1), (4, 4, 2)]), "{l_onoff=1, l_linger=2}");
-        assert_eq!(show(StructId::Ucred, &[(0, 4, 5), (4, 4, u64::MAX)]), "{pid=5, uid=-1, gid=0}");
+        assert_eq!(
+            show(StructId::Linger, &[(0, 4, 1), (4, 4, 2)]),
+            "{l_onoff=1, l_linger=2}"
+        );
+        assert_eq!(
+            show(StructId::Ucred, &[(0, 4, 5), (4, 4, u64::MAX)]),
+            "{pid=5, uid=-1, gid=0}"
+        );
         assert_eq!(
             show(StructId::IpMreq, &[(0, 4, 0x0100_00e0)]),
             r#"{imr_multiaddr=inet_addr("224.0.0.1"), imr_interface=inet_addr("0.0.0.0")}"#
         );
         assert_eq!(
-            show(StructId::Ipv6Mreq, &[(0, 2, 0x02ff), (15, 1, 1), (16, 4, 3)]),
+            show(
+                StructId::Ipv6Mreq,
+                &[(0, 2, 0x02ff), (15, 1, 1), (16, 4, 3)]
+            ),
             r#"{inet_pton(AF_INET6, "ff02::1", &ipv6mr_multiaddr), ipv6mr_interface=3}"#
         );
     }
@@ -157,7 +183,10 @@ mod tests {
             show("SIOCGIFFLAGS", 16, &[0x49, 0]),
             r#"{ifr_name="lo", ifr_flags=IFF_UP|IFF_LOOPBACK|IFF_RUNNING}"#
         );
-        assert_eq!(show("SIOCGIFINDEX", 16, &[1]), r#"{ifr_name="lo", ifr_ifindex=1}"#);
+        assert_eq!(
+            show("SIOCGIFINDEX", 16, &[1]),
+            r#"{ifr_name="lo", ifr_ifindex=1}"#
+        );
         assert_eq!(
             show("SIOCGIFADDR", 16, &[2, 0, 0, 0, 127, 0, 0, 1]),
             r#"{ifr_name="lo", ifr_addr={sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}}"#

@@ -8,7 +8,9 @@ use crate::model::names::prctl::CAP;
 use crate::model::names::sched::{ATTR_FLAGS, POLICY};
 use crate::model::names::signals::{HANDLER, SA, STACK};
 use crate::model::{Names, StructId};
-use crate::strace::fields::{Field, Is, all, field, int, nested, pointer, uint, ulong, ushort, xlong};
+use crate::strace::fields::{
+    Field, Is, all, field, int, nested, pointer, uint, ulong, ushort, xlong,
+};
 use crate::strace::scalars::{address, name_of};
 use crate::strace::signals;
 use crate::strace::text::{joined, put};
@@ -19,9 +21,18 @@ pub(super) fn form(of: StructId) -> Option<Form> {
         StructId::Pollfd => Form::Own(pollfd),
         StructId::EpollEvent => fields![
             field("events", 0, Is::Flags(4, &EPOLL_EVENTS)),
-            field("data", 4, Is::Own(8, |out, bytes| {
-                put!(out, "{{u32={}, u64={}}}", number(bytes, 0, 4), number(bytes, 0, 8));
-            })),
+            field(
+                "data",
+                4,
+                Is::Own(8, |out, bytes| {
+                    put!(
+                        out,
+                        "{{u32={}, u64={}}}",
+                        number(bytes, 0, 4),
+                        number(bytes, 0, 8)
+                    );
+                })
+            ),
         ],
         StructId::Sigaction => Form::Own(sigaction),
         StructId::Siginfo => Form::Own(signals::info),
@@ -35,7 +46,10 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             nested("ru_stime", 16, StructId::Timeval),
         ],
         StructId::Rlimit => {
-            fields![field("rlim_cur", 0, Is::Own(8, limit)), field("rlim_max", 8, Is::Own(8, limit))]
+            fields![
+                field("rlim_cur", 0, Is::Own(8, limit)),
+                field("rlim_max", 8, Is::Own(8, limit))
+            ]
         }
         StructId::Sysinfo => fields![
             field("uptime", 0, Is::Signed(8)),
@@ -52,7 +66,10 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             uint("mem_unit", 104),
         ],
         StructId::Utsname => {
-            some_fields![field("sysname", 0, Is::Text(65)), field("nodename", 65, Is::Text(65))]
+            some_fields![
+                field("sysname", 0, Is::Text(65)),
+                field("nodename", 65, Is::Text(65))
+            ]
         }
         StructId::SchedAttr => fields![
             uint("size", 0),
@@ -67,7 +84,10 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             uint("sched_util_max", 52),
         ],
         StructId::CapHeader => {
-            fields![field("version", 0, Is::Choice(4, &CAP_VERSION)), int("pid", 4)]
+            fields![
+                field("version", 0, Is::Choice(4, &CAP_VERSION)),
+                int("pid", 4)
+            ]
         }
         StructId::FutexWaitv => fields![
             xlong("val", 0),
@@ -161,9 +181,20 @@ mod tests {
 
     #[test]
     fn dispositions() {
-        assert_eq!(show(StructId::Sigaction, &[]), "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}");
         assert_eq!(
-            show(StructId::Sigaction, &[(0, 8, 0x4000), (8, 8, 0x1400_0000), (16, 8, 0x7f00), (24, 8, 1 << 14)]),
+            show(StructId::Sigaction, &[]),
+            "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}"
+        );
+        assert_eq!(
+            show(
+                StructId::Sigaction,
+                &[
+                    (0, 8, 0x4000),
+                    (8, 8, 0x1400_0000),
+                    (16, 8, 0x7f00),
+                    (24, 8, 1 << 14)
+                ]
+            ),
             "{sa_handler=0x4000, sa_mask=[TERM], sa_flags=SA_RESTORER|SA_RESTART, sa_restorer=0x7f00}"
         );
         assert_eq!(
@@ -174,7 +205,10 @@ mod tests {
 
     #[test]
     fn descriptors_that_are_waited_for() {
-        assert_eq!(show(StructId::Pollfd, &[(0, 4, 11), (4, 2, 1)]), "{fd=11, events=POLLIN}");
+        assert_eq!(
+            show(StructId::Pollfd, &[(0, 4, 11), (4, 2, 1)]),
+            "{fd=11, events=POLLIN}"
+        );
         assert_eq!(show(StructId::Pollfd, &[(0, 4, u64::MAX)]), "{fd=-1}");
         assert_eq!(
             show(StructId::EpollEvent, &[(0, 4, 0x8000_0004), (4, 8, 7)]),
@@ -188,9 +222,15 @@ mod tests {
             show(StructId::Rlimit, &[(0, 8, 8 << 20), (8, 8, u64::MAX)]),
             "{rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}"
         );
-        assert_eq!(show(StructId::Rlimit, &[(0, 8, 1234), (8, 8, 1024)]), "{rlim_cur=1234, rlim_max=1024}");
         assert_eq!(
-            show(StructId::Utsname, &[(0, 8, u64::from_le_bytes(*b"Linux\0\0\0")), (65, 2, 0x6d76)]),
+            show(StructId::Rlimit, &[(0, 8, 1234), (8, 8, 1024)]),
+            "{rlim_cur=1234, rlim_max=1024}"
+        );
+        assert_eq!(
+            show(
+                StructId::Utsname,
+                &[(0, 8, u64::from_le_bytes(*b"Linux\0\0\0")), (65, 2, 0x6d76)]
+            ),
             r#"{sysname="Linux", nodename="vm", ...}"#
         );
         assert_eq!(
@@ -198,7 +238,10 @@ mod tests {
             "{ru_utime={tv_sec=0, tv_usec=0}, ru_stime={tv_sec=0, tv_usec=4004}, ...}"
         );
         assert_eq!(
-            show(StructId::Sysinfo, &[(0, 8, 4734), (8, 8, 5), (80, 2, 123), (104, 4, 1)]),
+            show(
+                StructId::Sysinfo,
+                &[(0, 8, 4734), (8, 8, 5), (80, 2, 123), (104, 4, 1)]
+            ),
             "{uptime=4734, loads=[5, 0, 0], totalram=0, freeram=0, sharedram=0, bufferram=0, \
              totalswap=0, freeswap=0, procs=123, totalhigh=0, freehigh=0, mem_unit=1}"
         );

@@ -27,7 +27,12 @@ fn termios(out: &mut String, bytes: &[u8]) {
     out.push_str(", c_oflag=");
     let output = word(1);
     for delay in &DELAYS {
-        let (_, name) = delay.1.names.iter().find(|(value, _)| output & delay.0 == *value).unwrap_or(&(0, "?"));
+        let (_, name) = delay
+            .1
+            .names
+            .iter()
+            .find(|(value, _)| output & delay.0 == *value)
+            .unwrap_or(&(0, "?"));
         put!(out, "{name}|");
     }
     let delays: u64 = DELAYS.iter().map(|(mask, _)| mask).sum();
@@ -42,7 +47,11 @@ fn termios(out: &mut String, bytes: &[u8]) {
     }
     choice(out, &SIZE, control & SIZE_MASK);
     out.push('|');
-    rest(out, &CONTROL, control & !(SPEED_MASK | SPEED_IN_MASK | SIZE_MASK));
+    rest(
+        out,
+        &CONTROL,
+        control & !(SPEED_MASK | SPEED_IN_MASK | SIZE_MASK),
+    );
     out.push_str(", c_lflag=");
     flags(out, &LOCAL, word(3));
     out.push_str(", ...}");
@@ -85,15 +94,58 @@ static INPUT: Names = Names {
 
 /// Masks of the output delays, and what they can be.
 static DELAYS: [(u64, Names); 6] = [
-    (0o400, Names { unknown: "", names: &[(0, "NL0"), (0o400, "NL1")] }),
-    (0o3000, Names { unknown: "", names: &[(0, "CR0"), (0o1000, "CR1"), (0o2000, "CR2"), (0o3000, "CR3")] }),
+    (
+        0o400,
+        Names {
+            unknown: "",
+            names: &[(0, "NL0"), (0o400, "NL1")],
+        },
+    ),
+    (
+        0o3000,
+        Names {
+            unknown: "",
+            names: &[
+                (0, "CR0"),
+                (0o1000, "CR1"),
+                (0o2000, "CR2"),
+                (0o3000, "CR3"),
+            ],
+        },
+    ),
     (
         0o14_000,
-        Names { unknown: "", names: &[(0, "TAB0"), (0o4000, "TAB1"), (0o10_000, "TAB2"), (0o14_000, "TAB3")] },
+        Names {
+            unknown: "",
+            names: &[
+                (0, "TAB0"),
+                (0o4000, "TAB1"),
+                (0o10_000, "TAB2"),
+                (0o14_000, "TAB3"),
+            ],
+        },
     ),
-    (0o20_000, Names { unknown: "", names: &[(0, "BS0"), (0o20_000, "BS1")] }),
-    (0o40_000, Names { unknown: "", names: &[(0, "VT0"), (0o40_000, "VT1")] }),
-    (0o100_000, Names { unknown: "", names: &[(0, "FF0"), (0o100_000, "FF1")] }),
+    (
+        0o20_000,
+        Names {
+            unknown: "",
+            names: &[(0, "BS0"), (0o20_000, "BS1")],
+        },
+    ),
+    (
+        0o40_000,
+        Names {
+            unknown: "",
+            names: &[(0, "VT0"), (0o40_000, "VT1")],
+        },
+    ),
+    (
+        0o100_000,
+        Names {
+            unknown: "",
+            names: &[(0, "FF0"), (0o100_000, "FF1")],
+        },
+    ),
 ];
 
 static OUTPUT: Names = Names {
@@ -148,8 +200,10 @@ static SPEED: Names = Names {
     ],
 };
 
-static SIZE: Names =
-    Names { unknown: "CS?", names: &[(0, "CS5"), (0o20, "CS6"), (0o40, "CS7"), (0o60, "CS8")] };
+static SIZE: Names = Names {
+    unknown: "CS?",
+    names: &[(0, "CS5"), (0o20, "CS6"), (0o40, "CS7"), (0o60, "CS8")],
+};
 
 static CONTROL: Names = Names {
     unknown: "C???",
@@ -195,7 +249,10 @@ mod tests {
     #[test]
     fn a_terminal() {
         assert_eq!(
-            show(StructId::Termios, &[(0, 4, 0o2400), (4, 4, 5), (8, 4, 0o277), (12, 4, 0o105_073)]),
+            show(
+                StructId::Termios,
+                &[(0, 4, 0o2400), (4, 4, 5), (8, 4, 0o277), (12, 4, 0o105_073)]
+            ),
             "{c_iflag=ICRNL|IXON, c_oflag=NL0|CR0|TAB0|BS0|VT0|FF0|OPOST|ONLCR, \
              c_cflag=B38400|CS8|CREAD, \
              c_lflag=ISIG|ICANON|ECHO|ECHOE|ECHOK|IEXTEN|ECHOCTL|ECHOKE, ...}"

@@ -22,7 +22,10 @@ pub(super) fn form(of: StructId) -> Option<Form> {
             nested("it_value", 16, StructId::Timespec),
         ],
         StructId::Utimbuf => {
-            fields![field("actime", 0, Is::Own(8, instant)), field("modtime", 8, Is::Own(8, instant))]
+            fields![
+                field("actime", 0, Is::Own(8, instant)),
+                field("modtime", 8, Is::Own(8, instant))
+            ]
         }
         StructId::Tms => fields![
             in_ticks("tms_utime", 0),
@@ -66,7 +69,11 @@ pub(super) fn form(of: StructId) -> Option<Form> {
 }
 
 const fn in_ticks(name: &'static str, at: usize) -> Field {
-    field(name, at, Is::Own(8, |out, bytes| ticks(out, number(bytes, 0, 8))))
+    field(
+        name,
+        at,
+        Is::Own(8, |out, bytes| ticks(out, number(bytes, 0, 8))),
+    )
 }
 
 fn sigevent(out: &mut String, bytes: &[u8]) {
@@ -78,12 +85,24 @@ fn sigevent(out: &mut String, bytes: &[u8]) {
             out.push_str("sigev_value=");
             braces(out, |out| all(out, VALUE, bytes));
         }
-        all(out, const { &[field("sigev_signo", 8, Is::Signal), field("sigev_notify", 12, Is::Choice(4, &SIGEV))] }, bytes);
+        all(
+            out,
+            const {
+                &[
+                    field("sigev_signo", 8, Is::Signal),
+                    field("sigev_notify", 12, Is::Choice(4, &SIGEV)),
+                ]
+            },
+            bytes,
+        );
         match number(bytes, 12, 4) {
             THREAD_ID => all(out, const { &[int("sigev_notify_thread_id", 16)] }, bytes),
             THREAD => {
                 let fields = const {
-                    &[pointer("sigev_notify_function", 16), pointer("sigev_notify_attributes", 24)]
+                    &[
+                        pointer("sigev_notify_function", 16),
+                        pointer("sigev_notify_attributes", 24),
+                    ]
                 };
                 all(out, fields, bytes);
             }
@@ -108,7 +127,13 @@ pub(in crate::strace) fn date(out: &mut String, seconds: i64, fraction: Option<(
     const DAY: i64 = 86_400;
     let (year, month, day) = civil(seconds.div_euclid(DAY));
     let rest = seconds.rem_euclid(DAY);
-    put!(out, "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+    put!(
+        out,
+        "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    );
     if let Some((fraction, digits)) = fraction.filter(|(fraction, _)| *fraction != 0) {
         put!(out, ".{fraction:0digits$}");
     }
@@ -127,7 +152,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -196,7 +225,10 @@ mod tests {
             "{sigev_signo=SIGUSR2, sigev_notify=SIGEV_SIGNAL}"
         );
         assert_eq!(
-            show(StructId::Sigevent, &[(0, 8, 7), (8, 4, 12), (12, 4, 4), (16, 4, 99)]),
+            show(
+                StructId::Sigevent,
+                &[(0, 8, 7), (8, 4, 12), (12, 4, 4), (16, 4, 99)]
+            ),
             "{sigev_value={sival_int=7, sival_ptr=0x7}, sigev_signo=SIGUSR2, \
              sigev_notify=SIGEV_THREAD_ID, sigev_notify_thread_id=99}"
         );
@@ -207,7 +239,13 @@ mod tests {
         assert_eq!(
             show(
                 StructId::Timex,
-                &[(24, 8, 16_000_000), (40, 4, 0x40), (48, 8, 2), (56, 8, 1), (88, 8, 10_000)]
+                &[
+                    (24, 8, 16_000_000),
+                    (40, 4, 0x40),
+                    (48, 8, 2),
+                    (56, 8, 1),
+                    (88, 8, 10_000)
+                ]
             ),
             "{modes=0, offset=0, freq=0, maxerror=16000000, esterror=0, status=STA_UNSYNC, \
              constant=2, precision=1, tolerance=0, time={tv_sec=0, tv_usec=0}, tick=10000, \

@@ -3,8 +3,7 @@
 use crate::model::structs::StructId as S;
 use crate::model::sub::nested;
 use crate::model::table::dsl::{
-    ADDR, HEX, INT, UNUSED, cmd, fixed, in_mem, in_struct, inout_mem, inout_struct,
-    out_struct,
+    ADDR, HEX, INT, UNUSED, cmd, fixed, in_mem, in_struct, inout_mem, inout_struct, out_struct,
 };
 use crate::model::types::{Dir, Kind, Ret, Shape, SubCommand};
 

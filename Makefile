@@ -1,0 +1,29 @@
+# Each target installs what it needs (Debian 12 or newer, with a Rust toolchain); see scripts/.
+
+.PHONY: demo test lint bench soak fuzz setup
+
+# Records Redis under load, takes everything away, replays, says what happened.
+demo:
+	scripts/demo.sh
+
+# Format, lints and all tests.
+test:
+	scripts/test.sh
+
+lint:
+	scripts/lint.sh
+
+bench:
+	scripts/bench.sh
+
+# SOAK_MINUTES=30
+soak:
+	scripts/soak.sh
+
+# FUZZ_SECONDS=300 for each target
+fuzz:
+	scripts/fuzz.sh
+
+# Only installs what the others would.
+setup:
+	scripts/setup.sh

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in: format, lints, all tests (release build).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh
+# Switches for developing tests would weaken them here.
+unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_TEST_KEEP FTRUN_TEST_SOAK
+# Where recordings go must not depend on who runs this.
+unset FTRUN_DIR
+export RUST_BACKTRACE=${RUST_BACKTRACE:-0}
+
+scripts/lint.sh
+
+# As many tests at once as there are CPUs, but two at least: many only wait. Tests that load the
+# machine take turns by themselves (tests/common/load.rs).
+cpus=$(nproc)
+threads=$((cpus > 2 ? cpus : 2))
+cargo test --release --workspace --no-fail-fast -- --test-threads="$threads"
