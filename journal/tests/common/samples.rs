@@ -122,6 +122,10 @@ pub fn effects() -> Vec<Effect<'static>> {
             data: bytes("to stdout\n"),
         },
         Effect::Forget { id: ObjectId(1) },
+        Effect::Fill {
+            id: ObjectId(1),
+            content: FileId(2),
+        },
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
     effects
