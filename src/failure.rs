@@ -23,7 +23,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
 
-fn code(error: &anyhow::Error) -> u8 {
+/// The exit code that tells this error.
+pub fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<RecordError>() {
         Some(RecordError::NotFound(_)) => return NOT_FOUND,
         Some(RecordError::NotExecutable { .. }) => return NOT_EXECUTABLE,

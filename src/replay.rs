@@ -2,16 +2,30 @@
 
 use crate::cli::ReplayArgs;
 use crate::messages;
+use crate::progress::Progress;
 use journal::{EventIndex, Tail};
 use std::io::Write;
 use std::process::ExitCode;
 use tracer::replay::{Outcome, Sink};
 
+const WHAT: &str = "replaying";
+
 /// Replays, shows what the application wrote, and ends with its exit code.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let dir = args.recording.resolve()?;
-    let mut show = Show { quiet: args.quiet };
-    let outcome = tracer::replay::replay(&dir, &mut show)?;
+    let progress = if args.quiet {
+        Progress::new(WHAT)
+    } else {
+        Progress::beside_output(WHAT)
+    };
+    let mut show = Show {
+        quiet: args.quiet,
+        progress,
+    };
+    let replayed = tracer::replay::replay(&dir, &mut show);
+    // No message shall stand behind the bar.
+    drop(show);
+    let outcome = replayed?;
     tell_tail(&outcome);
     Ok(exit_code(outcome.status))
 }
@@ -45,6 +59,7 @@ fn exit_code(status: Option<i32>) -> ExitCode {
 
 struct Show {
     quiet: bool,
+    progress: Progress,
 }
 
 impl Sink for Show {
@@ -54,6 +69,7 @@ impl Sink for Show {
         }
         // A replay is worth finishing for its exit code even if nobody reads the output.
         let _ = if stream == 2 {
+            self.progress.make_room_for(bytes);
             std::io::stderr().lock().write_all(bytes)
         } else {
             let mut out = std::io::stdout().lock();
@@ -61,9 +77,12 @@ impl Sink for Show {
         };
     }
 
-    fn progress(&mut self, _event: EventIndex, _read: u64, _total: u64) {}
+    fn progress(&mut self, _event: EventIndex, read: u64, total: u64) {
+        self.progress.update(read, total);
+    }
 
     fn notice(&mut self, text: &str) {
+        self.progress.make_room();
         messages::say(text);
     }
 }
