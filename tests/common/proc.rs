@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,17 @@ pub fn native_mode() -> bool {
     std::env::var_os("FTRUN_TEST_NATIVE").is_some_and(|value| value != "0" && !value.is_empty())
 }
 
+/// Held for reading while a child is made, and for writing while a program is written: a child
+/// made in between inherits the descriptor until its own `execve`, and as long as it has it the
+/// fresh program is "busy" for everybody.
+static WRITING: RwLock<()> = RwLock::new(());
+
+/// Writes a program (or a script) that is to be executed.
+pub(super) fn writing_a_program<T>(write: impl FnOnce() -> T) -> T {
+    let _nobody_forks = WRITING.write().unwrap_or_else(PoisonError::into_inner);
+    write()
+}
+
 /// Runs `command` to its end, or kills its process group after `limit` and panics.
 #[track_caller]
 pub fn run_command(command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> Output {
@@ -141,7 +152,11 @@ impl Spawned {
         });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
-        let mut child = match command.spawn() {
+        let spawned = {
+            let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
+            command.spawn()
+        };
+        let mut child = match spawned {
             Ok(child) => child,
             Err(error) => panic!("cannot start {what}: {error}"),
         };

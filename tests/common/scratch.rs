@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::proc::writing_a_program;
+
 /// A temporary directory with `work/` (the originals), recordings beside it, and an empty
 /// directory to replay in. At the end of the test it is removed and its processes are killed.
 pub struct Scratch {
@@ -76,7 +78,7 @@ impl Scratch {
 
     /// Writes an executable script under `work/`.
     pub fn script(&self, relative: &str, content: &str) -> PathBuf {
-        let path = self.write(relative, content);
+        let path = writing_a_program(|| self.write(relative, content));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
         path
     }
@@ -85,7 +87,7 @@ impl Scratch {
     pub fn private_binary(&self, original: &Path) -> PathBuf {
         let name = original.file_name().expect("a program has a name");
         let copy = self.work().join("bin").join(name);
-        fs::copy(original, &copy).expect("programs are readable");
+        writing_a_program(|| fs::copy(original, &copy)).expect("programs are readable");
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("our own copy");
         copy
     }

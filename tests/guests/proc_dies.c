@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "segv") == 0)
         *(volatile int *)(uintptr_t)(argc - 2) = 1;
     else if (strcmp(argv[1], "fpe") == 0)
-        return 1 / (argc - 2);
+        return argc / (argc - 2);
     else if (strcmp(argv[1], "ill") == 0)
         __asm__ volatile("ud2");
     else if (strcmp(argv[1], "trap") == 0)

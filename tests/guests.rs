@@ -1,0 +1,380 @@
+//! One small program per behaviour: each is run natively, recorded, robbed of its originals,
+//! replayed, and must show the same bytes and the same end. The programs check themselves and
+//! print what differs from run to run, so that a replay that makes its own values is found out.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use common::{Build, Exit, Output, Record, Scratch, build_c, native_mode, run_command};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a guest needs beyond its source. [`PLAIN`] is what most of them need: nothing.
+struct Guest {
+    /// The source in `tests/guests/`; empty: the test's name with `.c`.
+    file: &'static str,
+    /// Compiler flags beyond those of [`build_c`].
+    flags: &'static [&'static str],
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+    /// So many bytes on standard input.
+    stdin: usize,
+    end: Exit,
+    /// Shows nothing without root: not run then, and says so.
+    root: bool,
+}
+
+const PLAIN: Guest = Guest {
+    file: "",
+    flags: &[],
+    args: &[],
+    env: &[],
+    stdin: 0,
+    end: Exit::Code(0),
+    root: false,
+};
+
+/// One test per line: its name, and the fields of [`Guest`] that are not as in [`PLAIN`].
+macro_rules! guests {
+    ($($name:ident { $($field:ident: $value:expr),* })*) => {
+        $(
+            #[test]
+            fn $name() {
+                run(stringify!($name), &Guest { $($field: $value,)* ..PLAIN });
+            }
+        )*
+
+        /// Every name and what belongs to it, for the check that no source is forgotten.
+        const TABLE: &[(&str, Guest)] = &[
+            $((stringify!($name), Guest { $($field: $value,)* ..PLAIN }),)*
+        ];
+    };
+}
+
+guests! {
+    event_epoll_basic          {}
+    event_epoll_pwait          {}
+    event_epoll_threads        {}
+    event_eventfd              {}
+    event_pidfd                {}
+    event_poll                 {}
+    event_select               {}
+    event_signalfd             {}
+    event_timerfd              {}
+    file_access_mode_owner     {}
+    file_big_io                {}
+    file_closed_std            {}
+    file_copy_range_sendfile   {}
+    file_devices               {}
+    file_dirs_cwd              {}
+    file_dup_close_range       {}
+    file_fcntl_locks           {}
+    file_fcntl_misc            {}
+    file_fifo                  {}
+    file_flock                 {}
+    file_getdents              {}
+    file_handle                {}
+    file_inotify               {}
+    file_lease                 {}
+    file_links_renames         {}
+    file_lseek_holes           {}
+    file_open_flags            {}
+    file_proc_others           {}
+    file_proc_self             {}
+    file_read_write            {}
+    file_splice_tee_vmsplice   {}
+    file_stat_family           {}
+    file_stdio                 {}
+    file_sync                  {}
+    file_sys_reads             {}
+    file_tmpfile_memfd         {}
+    file_truncate_fallocate    {}
+    file_utimes                {}
+    file_xattr                 {}
+    ipc_posix_mq               {}
+    ipc_sysv_msg               {}
+    ipc_sysv_sem               {}
+    mem_brk                    {}
+    mem_cow_fork               {}
+    mem_dlopen                 {}
+    mem_execute_only           {}
+    mem_file_beyond_end        {}
+    mem_file_private           {}
+    mem_file_shared            {}
+    mem_file_shared_fork       {}
+    mem_growsdown              {}
+    mem_lock_core              {}
+    mem_madvise                {}
+    mem_madvise_fork           {}
+    mem_malloc_churn           {}
+    mem_map_anonymous          {}
+    mem_memfd_shared           {}
+    mem_mprotect               {}
+    mem_mremap                 {}
+    mem_pkey                   {}
+    mem_self_modifying         {}
+    mem_shared_anonymous       {}
+    mem_shm_open               {}
+    mem_sparse_zero            {}
+    mem_syscall_into_map       {}
+    mem_sysv_shm               {}
+    pipe_basic                 {}
+    pipe_sigpipe               {}
+    pipe_transfer              {}
+    proc_clone3                {}
+    proc_clone_flags           {}
+    proc_daemon                {}
+    proc_death_signals         {}
+    proc_dies                  { end: Exit::Signal(6) }
+    proc_dies_segv             { file: "proc_dies.c", args: &["segv"], end: Exit::Signal(11) }
+    proc_dies_fpe              { file: "proc_dies.c", args: &["fpe"], end: Exit::Signal(8) }
+    proc_dies_ill              { file: "proc_dies.c", args: &["ill"], end: Exit::Signal(4) }
+    proc_dies_trap             { file: "proc_dies.c", args: &["trap"], end: Exit::Signal(5) }
+    proc_dies_kill             { file: "proc_dies.c", args: &["9"], end: Exit::Signal(9) }
+    proc_dies_term             { file: "proc_dies.c", args: &["15"], end: Exit::Signal(15) }
+    proc_dies_hangup           { file: "proc_dies.c", args: &["1"], end: Exit::Signal(1) }
+    proc_dies_realtime         { file: "proc_dies.c", args: &["40"], end: Exit::Signal(40) }
+    proc_exec_big              {}
+    proc_exec_fails            {}
+    proc_exec_forms            {}
+    proc_exec_leader           { end: Exit::Code(17) }
+    proc_exec_thread           { end: Exit::Code(23) }
+    proc_exit_codes            { end: Exit::Code(201) }
+    proc_exit_group            { end: Exit::Code(66) }
+    proc_fork_memory           {}
+    proc_fork_tree             {}
+    proc_groups_sessions       {}
+    proc_job_control           {}
+    proc_kcmp                  {}
+    proc_leader_exits          { end: Exit::Code(19) }
+    proc_many_children         {}
+    proc_orphans               {}
+    proc_parallel_pipeline     {}
+    proc_pdeathsig             {}
+    proc_posix_spawn           {}
+    proc_ptrace                {}
+    proc_pty                   {}
+    proc_pty_jobs              {}
+    proc_set_tid_address       {}
+    proc_vfork                 {}
+    proc_vm_rw                 {}
+    proc_wait                  {}
+    prog_both_streams          {}
+    prog_cpp_threads           { file: "prog_cpp_threads.cpp" }
+    prog_locale_time           {}
+    prog_long_compute          {}
+    prog_many_syscalls         {}
+    prog_nostdlib              { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
+    prog_static                { flags: &["-static"] }
+    prog_static_pie            { file: "prog_static.c", flags: &["-static-pie"] }
+    prog_static_no_pie         { file: "prog_static.c", flags: &["-no-pie"] }
+    prog_static_lazy           { file: "prog_static.c", flags: &["-Wl,-z,lazy"] }
+    prog_stderr_only           { end: Exit::Code(42) }
+    prog_stdin                 { stdin: 100_000 }
+    prog_stdin_none            { file: "prog_stdin.c", end: Exit::Code(3) }
+    prog_stdout_megabyte       {}
+    random_auxv                {}
+    random_cpuid               {}
+    random_getrandom           {}
+    random_rdrand              {}
+    random_stack_below         { flags: &["-Wl,-z,lazy"] }
+    random_stack_below_now     { file: "random_stack_below.c", flags: &["-Wl,-z,now"] }
+    signal_altstack            {}
+    signal_child               {}
+    signal_context             {}
+    signal_default_actions     {}
+    signal_faults              {}
+    signal_fp_state            {}
+    signal_handlers            {}
+    signal_in_vfork            {}
+    signal_itimer_storm        {}
+    signal_kill_group          {}
+    signal_masks               {}
+    signal_nested              {}
+    signal_realtime            {}
+    signal_restart             {}
+    signal_restart_timed       {}
+    signal_segv                {}
+    signal_self_stop           {}
+    signal_thread_fatal        { end: Exit::Signal(11) }
+    signal_ucontext_switch     {}
+    sock_accept_names          {}
+    sock_connect_nonblock      {}
+    sock_epoll_server          {}
+    sock_errqueue              {}
+    sock_ioctl                 {}
+    sock_ipv6                  {}
+    sock_mmsg                  {}
+    sock_netlink               {}
+    sock_options               {}
+    sock_peek_oob              {}
+    sock_reuseport_v4          {}
+    sock_scm_credentials       {}
+    sock_scm_rights            {}
+    sock_tcp_bulk              {}
+    sock_tcp_processes         {}
+    sock_tcp_threads           {}
+    sock_udp                   {}
+    sock_unix_dgram_seqpacket  {}
+    sock_unix_stream           {}
+    sys_absent                 {}
+    sys_arch_prctl             {}
+    sys_caps                   {}
+    sys_cpu                    {}
+    sys_ids                    {}
+    sys_ids_threads            {}
+    sys_info                   {}
+    sys_keyctl                 {}
+    sys_membarrier             {}
+    sys_namespaces             {}
+    sys_personality            {}
+    sys_prctl                  {}
+    sys_refused                {}
+    sys_rlimits                {}
+    sys_sched                  {}
+    sys_seccomp_errno          {}
+    sys_seccomp_trap           {}
+    thread_atomics             {}
+    thread_big_stacks          {}
+    thread_cancel              {}
+    thread_cond                {}
+    thread_create_join         {}
+    thread_fork                {}
+    thread_futex_ops           {}
+    thread_futex_waitv         {}
+    thread_many                {}
+    thread_mutex               {}
+    thread_pi_mutex            {}
+    thread_process_shared      {}
+    thread_raw_clone           {}
+    thread_robust              {}
+    thread_rwlock_barrier_sem  {}
+    thread_signals             {}
+    thread_tls_destructors     {}
+    time_clocks_syscall        {}
+    time_clocks_vdso           {}
+    time_itimers               {}
+    time_posix_timers          {}
+    time_sleep                 {}
+    time_timer_thread          {}
+    time_tsc                   {}
+    time_usage                 {}
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests")
+}
+
+fn file_name(name: &str, guest: &Guest) -> String {
+    if guest.file.is_empty() {
+        format!("{name}.c")
+    } else {
+        guest.file.to_owned()
+    }
+}
+
+#[track_caller]
+fn build(name: &str, guest: &Guest) -> PathBuf {
+    let source = sources().join(file_name(name, guest));
+    let (guest_h, net_h) = (sources().join("guest.h"), sources().join("net.h"));
+    let includes: &[&Path] = &[&guest_h, &net_h];
+    if source
+        .extension()
+        .is_some_and(|extension| extension == "cpp")
+    {
+        let mut flags = vec!["-O1", "-g", "-pthread", "-std=c++17"];
+        flags.extend_from_slice(guest.flags);
+        let (compiler, flags, source) = ("c++", &flags, &source);
+        return Build {
+            compiler,
+            flags,
+            source,
+            includes,
+        }
+        .run();
+    }
+    build_c(&source, guest.flags, includes)
+}
+
+/// What a guest finds on its standard input.
+fn input(guest: &Guest) -> Vec<u8> {
+    (b'!'..=b'~').cycle().take(guest.stdin).collect()
+}
+
+/// The guest without ftrun, in a directory of its own: a guest that fails here is wrong itself.
+#[track_caller]
+fn run_natively(name: &str, guest: &Guest, built: &Path) -> Output {
+    let scratch = Scratch::new(&format!("{name}-native"));
+    let mut command = Command::new(scratch.private_binary(built));
+    command.args(guest.args).current_dir(scratch.work());
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .env("HOME", scratch.path("home"))
+        .env("TMPDIR", scratch.path("tmp"));
+    command.env("LC_ALL", "C").env("TERM", "dumb");
+    command.env("FTRUN_TEST_SCRATCH", scratch.root());
+    command.envs(guest.env.iter().copied());
+    let stdin = (guest.stdin > 0).then(|| input(guest));
+    let output = run_command(command, stdin, LIMIT);
+    assert_eq!(
+        output.exit, guest.end,
+        "the guest itself, without ftrun; {output}"
+    );
+    scratch.assert_no_process_left();
+    output
+}
+
+#[track_caller]
+fn run(name: &str, guest: &Guest) {
+    if guest.root && !nix::unistd::getuid().is_root() {
+        skip(name, "it needs root");
+        return;
+    }
+    let built = build(name, guest);
+    run_natively(name, guest, &built);
+    let scratch = Scratch::new(name);
+    let mut record = Record::new(&scratch, scratch.private_binary(&built)).args(guest.args);
+    for (key, value) in guest.env {
+        record = record.env(key, value);
+    }
+    if guest.stdin > 0 {
+        record = record.stdin(input(guest));
+    }
+    let recorded = record.timeout(LIMIT).run();
+    let output = &recorded.output;
+    assert_eq!(output.exit, guest.end, "the guest under ftrun; {output}");
+    if !native_mode() {
+        scratch.assert_no_process_left();
+        scratch.originals_gone();
+    }
+    recorded.assert_replays();
+}
+
+#[allow(clippy::print_stderr, reason = "a test that shows nothing must say so")]
+fn skip(name: &str, why: &str) {
+    eprintln!("skipped {name}: {why}");
+}
+
+/// A program that no line runs would be forgotten.
+#[test]
+fn every_source_is_in_the_table() {
+    let listed: BTreeSet<String> = TABLE
+        .iter()
+        .map(|(name, guest)| file_name(name, guest))
+        .collect();
+    let mut there = BTreeSet::new();
+    for entry in std::fs::read_dir(sources()).expect("the sources are here") {
+        let name = entry.expect("a readable directory").file_name();
+        let name = name.to_str().expect("ASCII file names").to_owned();
+        if !name.ends_with(".h") {
+            there.insert(name);
+        }
+    }
+    assert_eq!(listed, there, "left: the table; right: tests/guests/");
+}
