@@ -240,7 +240,7 @@ static void processes(void) {
 		*(volatile int *)16 = 1;
 	waitpid(-1, &status, 0);
 	waitpid(-1, &status, WNOHANG);
-	waitid(P_ALL, 0, NULL, WEXITED | WNOHANG, &usage);
+	CALL(waitid, P_ALL, 0, NULL, WEXITED | WNOHANG, &usage);
 }
 
 static void signals(void) {
@@ -265,7 +265,7 @@ static void signals(void) {
 	sigpending(&former);
 	sigaltstack(NULL, &stack);
 	kill(getpid(), SIGUSR1);
-	CALL(tgkill, getpid(), CALL(gettid), SIGUSR2);
+	CALL(tgkill, getpid(), syscall(SYS_gettid), SIGUSR2);
 	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 77});
 	sigaddset(&set, SIGRTMIN + 3);
 	sigprocmask(SIG_BLOCK, &set, NULL);
