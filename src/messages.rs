@@ -1,5 +1,6 @@
 //! What `ftrun` says itself: on standard error, or in the log file, each line with a prefix.
 
+use crate::output;
 use anyhow::Context;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -22,12 +23,12 @@ pub fn log_to(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says `text`, in one piece.
+/// Says `text`, in one piece. Names in it may be anything: a terminal gets no escape codes.
 pub fn say(text: &str) {
     let mut lines = String::with_capacity(text.len() + 16);
     for line in text.lines() {
         lines.push_str("ftrun: ");
-        lines.push_str(line);
+        lines.push_str(&output::shown(line));
         lines.push('\n');
     }
     // Nobody is left to be told that nobody listens.

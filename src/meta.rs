@@ -88,9 +88,11 @@ impl Meta {
         serde_json::from_slice(&std::fs::read(&path).ok()?).ok()
     }
 
-    /// Removes it from a recording that never began.
+    /// Removes it.
     pub fn remove(dir: &Path) {
-        let _ = std::fs::remove_file(dir.join(FILE));
+        for file in [FILE, FILE_NEW] {
+            let _ = std::fs::remove_file(dir.join(file));
+        }
     }
 }
 

@@ -1,8 +1,11 @@
-//! What the query commands print on standard output: buffered, as tables or as JSON.
+//! What the query commands print on standard output: buffered, as tables or as JSON, and
+//! never with characters from a recording that a terminal would obey.
 
 use anyhow::Context;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::Path;
 
 /// Raised when the meaning of a field in any JSON output changes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -37,10 +40,10 @@ impl Stdout {
         Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
     }
 
-    /// Prints `text` and ends the line.
+    /// Prints `text`, made [harmless](shown), and ends the line.
     pub fn line(&mut self, text: &str) -> anyhow::Result<()> {
         self.0
-            .write_all(text.as_bytes())
+            .write_all(shown(text).as_bytes())
             .and_then(|()| self.0.write_all(b"\n"))
             .context(STDOUT)
     }
@@ -52,8 +55,8 @@ impl Stdout {
 
     /// Prints JSON on one line.
     pub fn json_line<T: Serialize>(&mut self, value: &T) -> anyhow::Result<()> {
-        let text = serde_json::to_vec(value)?;
-        self.bytes(&text)?;
+        let text = serde_json::to_string(value)?;
+        self.bytes(shown_json(&text).as_bytes())?;
         self.bytes(b"\n")
     }
 
@@ -72,9 +75,11 @@ pub fn write_all(bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Prints `body` as a JSON document.
 pub fn json<T: Serialize>(body: T) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec_pretty(&Versioned::new(body))?;
-    text.push(b'\n');
-    write_all(&text)
+    let text = serde_json::to_string_pretty(&Versioned::new(body))?;
+    let mut out = Stdout::lock();
+    out.bytes(shown_json(&text).as_bytes())?;
+    out.bytes(b"\n")?;
+    out.flush()
 }
 
 /// Rows with aligned columns.
@@ -97,7 +102,11 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        let harmless = |cell: String| match shown(&cell) {
+            Cow::Borrowed(_) => cell,
+            Cow::Owned(shown) => shown,
+        };
+        self.rows.push(cells.into_iter().map(harmless).collect());
     }
 
     /// Prints it.
@@ -129,6 +138,97 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// Names and values, one pair a line. A value of several lines, or none, may be given as
+/// several pairs with the same name.
+pub fn fields(out: &mut Stdout, fields: &[(&str, String)]) -> anyhow::Result<()> {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut last = "";
+    for (name, value) in fields {
+        let label = if *name == last { "" } else { name };
+        out.line(&format!("{label:<width$}  {value}"))?;
+        last = name;
+    }
+    Ok(())
+}
+
+/// Characters that move a cursor, change colours or the direction of writing.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// `text` on one line, with escapes for whatever a terminal would obey.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            escape(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Appends `c` as bash and others read it in `$'…'`.
+fn escape(out: &mut String, c: char) {
+    let code = u32::from(c);
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        '\r' => out.push_str("\\r"),
+        _ if code < 0x80 => out.push_str(&format!("\\x{code:02x}")),
+        _ if code < 0x1_0000 => out.push_str(&format!("\\u{code:04x}")),
+        _ => out.push_str(&format!("\\U{code:08x}")),
+    }
+}
+
+/// JSON in which escapes stand for what a terminal would obey. Such characters occur in
+/// JSON only inside strings, and the newlines of its layout.
+fn shown_json(text: &str) -> Cow<'_, str> {
+    let escaped = |c: char| is_unsafe(c) && c != '\n';
+    if !text.chars().any(escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escaped(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A path on one line, harmless.
+pub fn path(path: &Path) -> String {
+    shown(&path.to_string_lossy()).into_owned()
+}
+
+/// `text`, cut where it is longer than people read.
+pub fn brief(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// `count` things.
+pub fn plural(count: u64, what: &str) -> String {
+    let ending = match what {
+        _ if count == 1 => "",
+        _ if what.ends_with("ch") || what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {what}{ending}")
 }
 
 /// A point in time, in UTC.
@@ -206,20 +306,19 @@ fn quote(arg: &str) -> String {
     if !arg.is_empty() && arg.chars().all(plain) {
         return arg.to_owned();
     }
-    if arg.chars().any(char::is_control) {
-        let escaped: String = arg
-            .chars()
-            .flat_map(|c| {
-                if c == '\'' {
-                    vec!['\\', '\'']
-                } else {
-                    c.escape_default().collect()
-                }
-            })
-            .collect();
-        return format!("$'{escaped}'");
+    if !arg.chars().any(is_unsafe) {
+        return format!("'{}'", arg.replace('\'', r"'\''"));
     }
-    format!("'{}'", arg.replace('\'', r"'\''"))
+    let mut out = String::from("$'");
+    for c in arg.chars() {
+        match c {
+            '\'' | '\\' => out.extend(['\\', c]),
+            _ if is_unsafe(c) => escape(&mut out, c),
+            _ => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
 }
 
 /// How a process with this wait status ended.
@@ -246,6 +345,14 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// Of a process that has not ended, or of which that is not known.
+    pub const fn none() -> Self {
+        Self {
+            exit_code: None,
+            signal: None,
+        }
+    }
+
     /// What a wait status says.
     pub fn of(wait_status: i32) -> Self {
         if libc::WIFSIGNALED(wait_status) {
@@ -309,6 +416,28 @@ mod tests {
         assert_eq!(command_line(&["sh", "-c", "a | b"]), "sh -c 'a | b'");
         assert_eq!(command_line(&["echo", "", "it's"]), r"echo '' 'it'\''s'");
         assert_eq!(command_line(&["x", "a\nb'"]), r"x $'a\nb\''");
+        assert_eq!(
+            command_line(&["\u{1b}[31m\u{9b}\\é"]),
+            r"$'\x1b[31m\u009b\\é'"
+        );
+    }
+
+    #[test]
+    fn nothing_shown_moves_a_cursor() {
+        assert_eq!(shown("plain é"), "plain é");
+        assert_eq!(shown("a\x1b[2J\u{202e}b\r"), r"a\x1b[2J\u202eb\r");
+        assert_eq!(
+            shown_json("{\n\"a\": \"\u{9b}\u{7f}\"\n}"),
+            "{\n\"a\": \"\\u009b\\u007f\"\n}"
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(
+            (brief("abc", 3), brief("abcd", 3)),
+            ("abc".into(), "ab…".into())
+        );
     }
 
     #[test]

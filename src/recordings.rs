@@ -1,5 +1,6 @@
 //! Where recordings are: the directory for new ones, and what a name stands for.
 
+use crate::meta::Meta;
 use anyhow::{Context, bail};
 use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
@@ -188,6 +189,72 @@ fn existing(dir: PathBuf) -> anyhow::Result<PathBuf> {
 /// Whether `dir` looks like a recording.
 pub fn is_recording(dir: &Path) -> bool {
     dir.join(journal::JOURNAL_DIR).is_dir()
+}
+
+/// Whether `dir` is a recording, or the beginning or the rest of one. Other programs have
+/// directories called `journal`, too.
+pub fn is_certainly_recording(dir: &Path) -> bool {
+    let entries = std::fs::read_dir(dir.join(journal::JOURNAL_DIR));
+    let mut names = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names.any(|name| is_of_journal(&name)) || Meta::read(dir).is_some()
+}
+
+/// Whether a file of this name in `journal/` is ours.
+pub fn is_of_journal(name: &OsStr) -> bool {
+    let segment = |name: &str| {
+        let digits = name.strip_suffix(".ftj")?;
+        let number = digits.parse().ok()?;
+        (journal::segment_name(number) == name).then_some(())
+    };
+    name == journal::LOCK_FILE || name.to_str().and_then(segment).is_some()
+}
+
+/// The recordings in `base`, by name. None if there is no such directory.
+pub fn list(base: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read {}", base.display());
+    let entries = match std::fs::read_dir(base) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(failed),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(failed)?;
+        let real = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if real && !entry.file_name().as_bytes().starts_with(b".") {
+            found.push(entry.path());
+        }
+    }
+    found.retain(|dir| is_certainly_recording(dir));
+    found.sort();
+    Ok(found)
+}
+
+/// The recording in `base` that the `latest` link names, whether it exists or not.
+pub fn latest(base: &Path) -> Option<PathBuf> {
+    std::fs::read_link(base.join(LATEST))
+        .ok()
+        .map(|target| base.join(target))
+}
+
+/// Whether `path` is the `latest` link of `base` itself.
+pub fn is_latest_link(base: &Path, path: &Path) -> bool {
+    path == base.join(LATEST)
+}
+
+/// Makes the `latest` link of `base` name `dir`, which lies in it, or nothing.
+pub fn set_latest(base: &Path, dir: Option<&Path>) {
+    let link = base.join(LATEST);
+    match dir {
+        Some(dir) => point(&link, dir),
+        // Never what is no link.
+        None if std::fs::read_link(&link).is_ok() => drop(std::fs::remove_file(&link)),
+        None => {}
+    }
 }
 
 fn option_dir(dir: &Path, what: &str) -> String {

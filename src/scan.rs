@@ -2,10 +2,12 @@
 //! here: what comes before it is as good as ever, and most commands show it.
 
 use crate::progress::Progress;
+use crate::{failure, messages};
 use anyhow::Context;
-use journal::{Event, EventIndex, Header, JOURNAL_DIR, ReadError, Reader, Tail, segment_name};
+use journal::{Event, Header, JOURNAL_DIR, ReadError, Reader, Tail, segment_name};
 use serde::Serialize;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// Events between two looks at the progress bar.
 const PROGRESS_EVENTS: u64 = 1024;
@@ -86,24 +88,24 @@ pub struct Scanned {
     pub bytes: u64,
 }
 
-/// Hands every event of the recording in `dir` to `each`. Fails only if `each` does, or if
-/// there is no journal that can be begun.
+/// Hands every event of the recording in `dir`, with the bytes of its record, to `each`.
+/// Fails only if the medium does, or if there is no journal that can be begun.
 pub fn scan(
     dir: &Path,
     what: &'static str,
-    mut each: impl FnMut(EventIndex, &Event<'_>) -> anyhow::Result<()>,
+    mut each: impl FnMut(&Event<'_>, usize),
 ) -> anyhow::Result<Scanned> {
     let mut reader = Reader::open(dir)?;
     let header = reader.header().clone();
     let mut progress = Progress::new(what);
     let state = loop {
         let (done, total) = reader.progress();
-        match reader.next() {
-            Ok(Some((index, event))) => {
+        match reader.next_sized() {
+            Ok(Some((index, event, bytes))) => {
                 if index.0 % PROGRESS_EVENTS == 0 {
                     progress.update(done, total);
                 }
-                each(index, &event)?;
+                each(&event, bytes);
             }
             Ok(None) => break State::of(reader.tail()),
             Err(error @ ReadError::Io { .. }) => {
@@ -118,6 +120,18 @@ pub fn scan(
         events: reader.position().0,
         bytes: reader.progress().0,
     })
+}
+
+/// Says how the journal ends, if that is not in order, and what a command that has shown
+/// everything before that ends with.
+pub fn conclude(state: &State) -> ExitCode {
+    if let Some(text) = state.early() {
+        messages::say(&text);
+    }
+    match state {
+        State::Corrupt(_) => ExitCode::from(failure::OWN_FAILURE),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// Number of segments, and their bytes, of the journal in `dir`.

@@ -1,9 +1,337 @@
 //! `ftrun stat`.
 
-use crate::cli::StatArgs;
+use crate::cli::{EventKind, StatArgs};
+use crate::describe::{self, Owner};
+use crate::output::{self, Stdout, Table};
+use crate::scan::{self, Scanned, StateName};
+use journal::{Event, Reader, Tid};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tracer::model;
+use tracer::record::is_error;
 
-/// Placeholder while the tree is rebuilt.
-pub fn run(_args: &StatArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// Lines for the seconds of a recording; a longer one has several seconds a line.
+const SECOND_ROWS_MAX: u64 = 60;
+const NS: u64 = 1_000_000_000;
+
+/// Events, and the bytes of their records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Count {
+    events: u64,
+    bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+    }
+}
+
+/// A syscall's share.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+struct Calls {
+    calls: u64,
+    errors: u64,
+    /// Of its events, and of the data sent ahead of them.
+    bytes: u64,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+struct Counts {
+    all: Count,
+    kinds: BTreeMap<EventKind, Count>,
+    threads: BTreeMap<Tid, Count>,
+    syscalls: BTreeMap<u32, Calls>,
+    seconds: BTreeMap<u64, Count>,
+    owner: Owner,
+    /// The syscalls that threads are in.
+    entered: HashMap<Tid, u32>,
+    /// Bytes sent ahead of a thread's next syscall.
+    ahead: HashMap<Tid, u64>,
+    started_ns: u64,
+    now_ns: u64,
+}
+
+impl Counts {
+    fn new(started_ns: u64) -> Self {
+        Self {
+            all: Count::default(),
+            kinds: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            syscalls: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+            owner: Owner::default(),
+            entered: HashMap::new(),
+            ahead: HashMap::new(),
+            started_ns,
+            now_ns: started_ns,
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, bytes: usize) {
+        let bytes = bytes as u64;
+        let one = Count { events: 1, bytes };
+        if let Event::Time(ns) = event {
+            self.now_ns = *ns;
+        }
+        let second = self.now_ns.saturating_sub(self.started_ns) / NS;
+        self.all.add(one);
+        self.kinds
+            .entry(describe::kind(event))
+            .or_default()
+            .add(one);
+        self.seconds.entry(second).or_default().add(one);
+        let Some(tid) = self.owner.of(event) else {
+            return;
+        };
+        self.threads.entry(tid).or_default().add(one);
+        self.syscall(tid, event, bytes);
+    }
+
+    fn syscall(&mut self, tid: Tid, event: &Event<'_>, bytes: u64) {
+        let (nr, result, calls) = match event {
+            Event::Data(_) => {
+                *self.ahead.entry(tid).or_default() += bytes;
+                return;
+            }
+            Event::Enter(enter) => {
+                self.entered.insert(tid, enter.nr);
+                (enter.nr, None, 1)
+            }
+            Event::Syscall(enter, leave) => (enter.nr, Some(leave.result), 1),
+            Event::Leave(leave) => {
+                // A thread that replaced the program may have taken over another's id.
+                let former = leave.effects.iter().find_map(|effect| match effect {
+                    journal::Effect::Exec(exec) => Some(exec.former),
+                    _ => None,
+                });
+                match self.entered.remove(&former.unwrap_or(tid)) {
+                    Some(nr) => (nr, Some(leave.result), 0),
+                    None => return,
+                }
+            }
+            _ => return,
+        };
+        let counted = self.syscalls.entry(nr).or_default();
+        counted.calls += calls;
+        counted.bytes += bytes;
+        if let Some(result) = result {
+            counted.errors += u64::from(is_error(result));
+            counted.bytes += self.ahead.remove(&tid).unwrap_or(0);
+        }
+    }
+
+    fn duration_ns(&self) -> u64 {
+        self.now_ns.saturating_sub(self.started_ns)
+    }
+}
+
+/// The counts, for JSON.
+#[derive(Debug, Serialize)]
+struct Report {
+    recording: PathBuf,
+    state: StateName,
+    reason: Option<String>,
+    events: u64,
+    bytes: u64,
+    journal_bytes: u64,
+    duration_ns: u64,
+    by_kind: Vec<KindRow>,
+    by_thread: Vec<ThreadRow>,
+    by_syscall: Vec<SyscallRow>,
+    by_second: Vec<SecondRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct KindRow {
+    kind: EventKind,
+    #[serde(flatten)]
+    count: Count,
+}
+
+#[derive(Debug, Serialize)]
+struct ThreadRow {
+    thread: i32,
+    #[serde(flatten)]
+    count: Count,
+}
+
+#[derive(Debug, Serialize)]
+struct SyscallRow {
+    syscall: String,
+    #[serde(flatten)]
+    calls: Calls,
+}
+
+#[derive(Debug, Serialize)]
+struct SecondRow {
+    second: u64,
+    #[serde(flatten)]
+    count: Count,
+}
+
+/// Counts.
+pub fn run(args: &StatArgs) -> anyhow::Result<ExitCode> {
+    let dir = args.recording.resolve()?;
+    let mut counts = Counts::new(Reader::open(&dir)?.header().created_unix_ns);
+    let scanned = scan::scan(&dir, "reading the journal", |event, bytes| {
+        counts.event(event, bytes);
+    })?;
+    let report = report(&dir, &scanned, &counts);
+    if args.json.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Ok(scan::conclude(&scanned.state))
+}
+
+fn report(dir: &Path, scanned: &Scanned, counts: &Counts) -> Report {
+    let mut by_syscall: Vec<SyscallRow> = counts
+        .syscalls
+        .iter()
+        .map(|(&nr, &calls)| SyscallRow {
+            syscall: model::lookup(nr)
+                .map_or_else(|| format!("syscall_{nr:#x}"), |def| def.name.to_owned()),
+            calls,
+        })
+        .collect();
+    by_syscall.sort_by(|a, b| (b.calls.calls, &a.syscall).cmp(&(a.calls.calls, &b.syscall)));
+    Report {
+        recording: dir.to_owned(),
+        state: scanned.state.name(),
+        reason: scanned.state.reason().map(str::to_owned),
+        events: counts.all.events,
+        bytes: counts.all.bytes,
+        journal_bytes: scanned.bytes,
+        duration_ns: counts.duration_ns(),
+        by_kind: counts
+            .kinds
+            .iter()
+            .map(|(&kind, &count)| KindRow { kind, count })
+            .collect(),
+        by_thread: counts
+            .threads
+            .iter()
+            .map(|(tid, &count)| ThreadRow {
+                thread: tid.0,
+                count,
+            })
+            .collect(),
+        by_syscall,
+        by_second: counts
+            .seconds
+            .iter()
+            .map(|(&second, &count)| SecondRow { second, count })
+            .collect(),
+    }
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
+    let mut out = Stdout::lock();
+    out.line(&format!(
+        "{} in {}: {}, {} compressed",
+        output::plural(report.events, "event"),
+        output::span(report.duration_ns),
+        output::size(report.bytes),
+        output::size(report.journal_bytes),
+    ))?;
+    out.line("")?;
+    const COUNT: &[bool] = &[false, true, true, true];
+    let cells = |name: String, count: Count| {
+        let share = percent(count.bytes, report.bytes);
+        vec![
+            name,
+            count.events.to_string(),
+            output::size(count.bytes),
+            share,
+        ]
+    };
+    let mut table = Table::new(&["KIND", "EVENTS", "BYTES", "SHARE"], COUNT);
+    for row in &report.by_kind {
+        table.row(cells(describe::kind_name(row.kind), row.count));
+    }
+    table.print(&mut out)?;
+    out.line("")?;
+    let mut table = Table::new(&["THREAD", "EVENTS", "BYTES", "SHARE"], COUNT);
+    for row in &report.by_thread {
+        table.row(cells(row.thread.to_string(), row.count));
+    }
+    table.print(&mut out)?;
+    out.line("")?;
+    let mut table = Table::new(
+        &["SYSCALL", "CALLS", "ERRORS", "BYTES", "SHARE"],
+        &[false, true, true, true, true],
+    );
+    for row in &report.by_syscall {
+        table.row(vec![
+            row.syscall.clone(),
+            row.calls.calls.to_string(),
+            row.calls.errors.to_string(),
+            output::size(row.calls.bytes),
+            percent(row.calls.bytes, report.bytes),
+        ]);
+    }
+    table.print(&mut out)?;
+    out.line("")?;
+    let mut table = Table::new(&["SECOND", "EVENTS", "BYTES", "SHARE"], COUNT);
+    for (second, count) in condensed(&report.by_second) {
+        table.row(cells(second.to_string(), count));
+    }
+    table.print(&mut out)?;
+    out.flush()
+}
+
+/// At most [`SECOND_ROWS_MAX`] spans of equal length, with the second that each begins with.
+fn condensed(seconds: &[SecondRow]) -> BTreeMap<u64, Count> {
+    let last = seconds.iter().map(|row| row.second).max().unwrap_or(0);
+    let span = (last / SECOND_ROWS_MAX) + 1;
+    let mut rows: BTreeMap<u64, Count> = BTreeMap::new();
+    for row in seconds {
+        rows.entry(row.second / span * span)
+            .or_default()
+            .add(row.count);
+    }
+    rows
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_recordings_have_few_lines() {
+        let one = Count {
+            events: 1,
+            bytes: 10,
+        };
+        let rows = |seconds: &[u64]| -> Vec<(u64, u64)> {
+            let seconds: Vec<SecondRow> = seconds
+                .iter()
+                .map(|&second| SecondRow { second, count: one })
+                .collect();
+            let rows = condensed(&seconds).into_iter();
+            rows.map(|(second, count)| (second, count.events)).collect()
+        };
+        assert_eq!(rows(&[0, 1, 59]), [(0, 1), (1, 1), (59, 1)]);
+        assert_eq!(rows(&[0, 1, 60, 119]), [(0, 2), (60, 1), (118, 1)]);
+        assert_eq!(rows(&[u64::MAX / NS]).len(), 1);
+        assert_eq!(rows(&[]), []);
+    }
+
+    #[test]
+    fn shares_add_up() {
+        assert_eq!(percent(1, 3), "33.3%");
+        assert_eq!(percent(0, 0), "0.0%");
+        assert_eq!(percent(u64::MAX, u64::MAX), "100.0%");
+    }
 }

@@ -38,7 +38,7 @@ struct Report {
 struct Replay {
     events: Option<u64>,
     #[serde(flatten)]
-    ending: Option<Ending>,
+    ending: Ending,
     error: Option<String>,
 }
 
@@ -76,11 +76,10 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 
 fn check(dir: &Path) -> anyhow::Result<Report> {
     let mut kept = BTreeMap::new();
-    let scanned = scan::scan(dir, "checking the journal", |_, event| {
+    let scanned = scan::scan(dir, "checking the journal", |event, _| {
         if let Event::File(file) = event {
             kept.insert(file.hash, file.size);
         }
-        Ok(())
     })?;
     let mut problems = Vec::new();
     if let State::Corrupt(error) = &scanned.state {
@@ -137,7 +136,7 @@ fn replay(dir: &Path) -> (Replay, Option<u8>) {
         Ok(outcome) => {
             let replay = Replay {
                 events: Some(outcome.events),
-                ending: outcome.status.map(Ending::of),
+                ending: outcome.status.map_or_else(Ending::none, Ending::of),
                 error: None,
             };
             (replay, None)
@@ -146,7 +145,7 @@ fn replay(dir: &Path) -> (Replay, Option<u8>) {
             let error = error.into();
             let replay = Replay {
                 events: None,
-                ending: None,
+                ending: Ending::none(),
                 error: Some(format!("{error:#}")),
             };
             (replay, Some(failure::code(&error)))
@@ -164,21 +163,17 @@ fn text(report: &Report) -> String {
         ),
         (StateName::Corrupt, _) => "corrupt".to_owned(),
     };
-    let plural = |count: u64, what: &str| {
-        let s = if count == 1 { "" } else { "s" };
-        format!("{count} {what}{s}")
-    };
     let mut text = format!(
         "{state}: {} in {} ({}), {} ({})\n",
-        plural(report.events, "event"),
-        plural(report.segments.into(), "segment"),
+        output::plural(report.events, "event"),
+        output::plural(report.segments.into(), "segment"),
         output::size(report.journal_bytes),
-        plural(report.kept_files as u64, "kept file"),
+        output::plural(report.kept_files as u64, "kept file"),
         output::size(report.kept_bytes),
     );
     if let Some(replay) = &report.replay {
         text.push_str(&match replay.events {
-            Some(events) => format!("replayed {}\n", plural(events, "event")),
+            Some(events) => format!("replayed {}\n", output::plural(events, "event")),
             None => "the replay failed\n".to_owned(),
         });
     }

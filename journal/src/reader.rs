@@ -119,6 +119,12 @@ impl Reader {
     /// The next event. `None` at the end: [`Reader::tail`] says which.
     #[allow(clippy::should_implement_trait, reason = "it lends")]
     pub fn next(&mut self) -> Result<Option<(EventIndex, Event<'_>)>, ReadError> {
+        let next = self.next_sized()?;
+        Ok(next.map(|(index, event, _)| (index, event)))
+    }
+
+    /// The next event, and how many bytes its record has before compression.
+    pub fn next_sized(&mut self) -> Result<Option<(EventIndex, Event<'_>, usize)>, ReadError> {
         while self.frame.left == 0 {
             if !self.next_frame()? {
                 return Ok(None);
@@ -142,7 +148,7 @@ impl Reader {
         self.frame.at = range.end;
         self.frame.left -= 1;
         self.ended = matches!(event, Event::End(_));
-        Ok(Some((index, event)))
+        Ok(Some((index, event, end)))
     }
 
     /// How the journal ends, once [`Reader::next`] has returned `None`.
