@@ -57,14 +57,17 @@ macro_rules! guests {
 
 guests! {
     event_epoll_basic          {}
+    event_epoll_oneshot        {}
     event_epoll_pwait          {}
     event_epoll_threads        {}
     event_eventfd              {}
+    event_loop_all             {}
     event_pidfd                {}
     event_poll                 {}
     event_select               {}
     event_signalfd             {}
     event_timerfd              {}
+    event_wait_masks           {}
     file_access_mode_owner     {}
     file_big_io                {}
     file_closed_std            {}
@@ -72,20 +75,28 @@ guests! {
     file_devices               {}
     file_dirs_cwd              {}
     file_dup_close_range       {}
+    file_fanotify              {}
     file_fcntl_locks           {}
     file_fcntl_misc            {}
     file_fifo                  {}
     file_flock                 {}
+    file_fuse                  {}
     file_getdents              {}
+    file_getdents_large        {}
     file_handle                {}
+    file_huge_counts           {}
     file_inotify               {}
+    file_landlock              {}
     file_lease                 {}
     file_links_renames         {}
     file_lseek_holes           {}
     file_open_flags            {}
+    file_outputs               {}
+    file_path_limits           {}
     file_proc_others           {}
     file_proc_self             {}
     file_read_write            {}
+    file_rwf_flags             {}
     file_splice_tee_vmsplice   {}
     file_stat_family           {}
     file_stdio                 {}
@@ -99,13 +110,16 @@ guests! {
     ipc_sysv_msg               {}
     ipc_sysv_sem               {}
     mem_brk                    {}
+    mem_chosen_addresses       {}
     mem_cow_fork               {}
     mem_dlopen                 {}
     mem_execute_only           {}
     mem_file_beyond_end        {}
     mem_file_private           {}
+    mem_file_rewritten         {}
     mem_file_shared            {}
     mem_file_shared_fork       {}
+    mem_file_truncated         {}
     mem_growsdown              {}
     mem_lock_core              {}
     mem_madvise                {}
@@ -115,13 +129,19 @@ guests! {
     mem_memfd_shared           {}
     mem_mprotect               {}
     mem_mremap                 {}
+    mem_mseal                  {}
+    mem_own_code               {}
+    mem_partial_effects        {}
     mem_pkey                   {}
+    mem_proc_self_mem          {}
     mem_self_modifying         {}
     mem_shared_anonymous       {}
+    mem_shared_written         {}
     mem_shm_open               {}
     mem_sparse_zero            {}
     mem_syscall_into_map       {}
     mem_sysv_shm               {}
+    mem_vdso_moved             {}
     pipe_basic                 {}
     pipe_sigpipe               {}
     pipe_transfer              {}
@@ -130,18 +150,21 @@ guests! {
     proc_daemon                {}
     proc_death_signals         {}
     proc_dies                  { end: Exit::Signal(6) }
-    proc_dies_segv             { file: "proc_dies.c", args: &["segv"], end: Exit::Signal(11) }
     proc_dies_fpe              { file: "proc_dies.c", args: &["fpe"], end: Exit::Signal(8) }
-    proc_dies_ill              { file: "proc_dies.c", args: &["ill"], end: Exit::Signal(4) }
-    proc_dies_trap             { file: "proc_dies.c", args: &["trap"], end: Exit::Signal(5) }
-    proc_dies_kill             { file: "proc_dies.c", args: &["9"], end: Exit::Signal(9) }
-    proc_dies_term             { file: "proc_dies.c", args: &["15"], end: Exit::Signal(15) }
     proc_dies_hangup           { file: "proc_dies.c", args: &["1"], end: Exit::Signal(1) }
+    proc_dies_ill              { file: "proc_dies.c", args: &["ill"], end: Exit::Signal(4) }
+    proc_dies_kill             { file: "proc_dies.c", args: &["9"], end: Exit::Signal(9) }
     proc_dies_realtime         { file: "proc_dies.c", args: &["40"], end: Exit::Signal(40) }
+    proc_dies_segv             { file: "proc_dies.c", args: &["segv"], end: Exit::Signal(11) }
+    proc_dies_term             { file: "proc_dies.c", args: &["15"], end: Exit::Signal(15) }
+    proc_dies_trap             { file: "proc_dies.c", args: &["trap"], end: Exit::Signal(5) }
     proc_exec_big              {}
+    proc_exec_busy_threads     {}
     proc_exec_fails            {}
     proc_exec_forms            {}
+    proc_exec_inherits         { end: Exit::Code(6) }
     proc_exec_leader           { end: Exit::Code(17) }
+    proc_exec_memfd            {}
     proc_exec_thread           { end: Exit::Code(23) }
     proc_exit_codes            { end: Exit::Code(201) }
     proc_exit_group            { end: Exit::Code(66) }
@@ -151,16 +174,21 @@ guests! {
     proc_job_control           {}
     proc_kcmp                  {}
     proc_leader_exits          { end: Exit::Code(19) }
+    proc_limits_bite           {}
     proc_many_children         {}
     proc_orphans               {}
     proc_parallel_pipeline     {}
     proc_pdeathsig             {}
+    proc_pid_namespace         {}
     proc_posix_spawn           {}
     proc_ptrace                {}
     proc_pty                   {}
     proc_pty_jobs              {}
     proc_set_tid_address       {}
+    proc_setuid_drop           {}
+    proc_tid_reuse             {}
     proc_vfork                 {}
+    proc_vfork_fails           {}
     proc_vm_rw                 {}
     proc_wait                  {}
     prog_both_streams          {}
@@ -170,13 +198,14 @@ guests! {
     prog_many_syscalls         {}
     prog_nostdlib              { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
     prog_static                { flags: &["-static"] }
-    prog_static_pie            { file: "prog_static.c", flags: &["-static-pie"] }
-    prog_static_no_pie         { file: "prog_static.c", flags: &["-no-pie"] }
     prog_static_lazy           { file: "prog_static.c", flags: &["-Wl,-z,lazy"] }
+    prog_static_no_pie         { file: "prog_static.c", flags: &["-no-pie"] }
+    prog_static_pie            { file: "prog_static.c", flags: &["-static-pie"] }
     prog_stderr_only           { end: Exit::Code(42) }
     prog_stdin                 { stdin: 100_000 }
     prog_stdin_none            { file: "prog_stdin.c", end: Exit::Code(3) }
     prog_stdout_megabyte       {}
+    prog_stdout_routes         {}
     random_auxv                {}
     random_cpuid               {}
     random_getrandom           {}
@@ -195,11 +224,16 @@ guests! {
     signal_kill_group          {}
     signal_masks               {}
     signal_nested              {}
+    signal_no_stack            {}
     signal_realtime            {}
+    signal_requeued_fault      {}
     signal_restart             {}
     signal_restart_timed       {}
     signal_segv                {}
     signal_self_stop           {}
+    signal_single_step         {}
+    signal_spin_killed         {}
+    signal_stop_in_wait        {}
     signal_thread_fatal        { end: Exit::Signal(11) }
     signal_ucontext_switch     {}
     sock_accept_names          {}
@@ -211,6 +245,7 @@ guests! {
     sock_mmsg                  {}
     sock_netlink               {}
     sock_options               {}
+    sock_outputs               {}
     sock_peek_oob              {}
     sock_reuseport_v4          {}
     sock_scm_credentials       {}
@@ -231,29 +266,40 @@ guests! {
     sys_keyctl                 {}
     sys_membarrier             {}
     sys_namespaces             {}
+    sys_number_bits            {}
+    sys_outputs                {}
     sys_personality            {}
     sys_prctl                  {}
     sys_refused                {}
+    sys_registers              {}
     sys_rlimits                {}
     sys_sched                  {}
     sys_seccomp_errno          {}
+    sys_seccomp_notify         {}
+    sys_seccomp_strict         {}
+    sys_seccomp_trace          {}
     sys_seccomp_trap           {}
+    sys_upper_bits             {}
     thread_atomics             {}
     thread_big_stacks          {}
     thread_cancel              {}
     thread_cond                {}
     thread_create_join         {}
     thread_fork                {}
+    thread_futex2              {}
     thread_futex_ops           {}
     thread_futex_waitv         {}
     thread_many                {}
     thread_mutex               {}
     thread_pi_mutex            {}
+    thread_pi_requeue          {}
     thread_process_shared      {}
     thread_raw_clone           {}
     thread_robust              {}
+    thread_robust_raw          {}
     thread_rwlock_barrier_sem  {}
     thread_signals             {}
+    thread_tgkill_blocked      {}
     thread_tls_destructors     {}
     time_clocks_syscall        {}
     time_clocks_vdso           {}
@@ -280,8 +326,8 @@ fn file_name(name: &str, guest: &Guest) -> String {
 #[track_caller]
 fn build(name: &str, guest: &Guest) -> PathBuf {
     let source = sources().join(file_name(name, guest));
-    let (guest_h, net_h) = (sources().join("guest.h"), sources().join("net.h"));
-    let includes: &[&Path] = &[&guest_h, &net_h];
+    let headers = ["guest.h", "net.h", "outputs.h"].map(|name| sources().join(name));
+    let includes = &headers.each_ref().map(PathBuf::as_path);
     if source
         .extension()
         .is_some_and(|extension| extension == "cpp")

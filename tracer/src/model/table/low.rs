@@ -139,8 +139,9 @@ pub static TABLE: &[Syscall] = &[
     s!(50 listen(fd: FD, backlog: INT) -> Int),
     s!(51 getsockname(fd: FD, usockaddr: out_sockaddr(2), usockaddr_len: SOCKLEN) -> Int),
     s!(52 getpeername(fd: FD, usockaddr: out_sockaddr(2), usockaddr_len: SOCKLEN) -> Int),
+    // The numbers are stored before it turns out that a family has no pairs.
     s!(53 socketpair(family: choice(&net::FAMILY), type: flags(&net::SOCK_TYPE),
-        protocol: sub(&PROTOCOL), usockvec: out_n(StructId::Fd, 2)) -> Int),
+        protocol: sub(&PROTOCOL), usockvec: out_n(StructId::Fd, 2).on_error()) -> Int),
     s!(54 setsockopt(fd: FD, level: INT, optname: INT, optval: sub(&sub::sockopt::SET),
         optlen: INT) -> Int),
     s!(55 getsockopt(fd: FD, level: INT, optname: INT, optval: sub(&sub::sockopt::GET),
