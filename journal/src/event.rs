@@ -76,6 +76,52 @@ pub enum Event<'a> {
     Note(#[serde(borrow)] Cow<'a, str>),
     /// The recording ended in order, with the wait status of the first process.
     End(i32),
+    /// Clock reads that the agent answered inside the current thread, between its last
+    /// sync point and the one that its next event stands for.
+    Clocks(Vec<ClockRead>),
+}
+
+/// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each
+/// word is the difference to the read before it in the same event (to 0 for the first).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRead {
+    /// First word.
+    pub first: i64,
+    /// Second word.
+    pub second: i64,
+}
+
+impl ClockRead {
+    /// The reads as differences.
+    #[must_use]
+    pub fn encode(words: &[[i64; 2]]) -> Vec<Self> {
+        let mut before = [0i64; 2];
+        words
+            .iter()
+            .map(|now| {
+                let read = Self {
+                    first: now[0].wrapping_sub(before[0]),
+                    second: now[1].wrapping_sub(before[1]),
+                };
+                before = *now;
+                read
+            })
+            .collect()
+    }
+
+    /// The words that the reads gave.
+    #[must_use]
+    pub fn decode(reads: &[Self]) -> Vec<[i64; 2]> {
+        let mut now = [0i64; 2];
+        reads
+            .iter()
+            .map(|read| {
+                now[0] = now[0].wrapping_add(read.first);
+                now[1] = now[1].wrapping_add(read.second);
+                now
+            })
+            .collect()
+    }
 }
 
 /// What was started: see [`Event::Start`].

@@ -1,7 +1,7 @@
 //! Addresses that the engine claims in every traced address space.
 
-/// The page from which syscalls pass the filter unseen: the supervisor's remote
-/// syscalls now, the agent's later. The application may not map anything over it.
+/// The first of the pages that the engine claims: code. The application may not map
+/// anything over them.
 ///
 /// Below 2 GiB, where no default layout of the kernel places anything (position-
 /// independent programs start at 0x5555…, mappings grow down from 0x7fff…, programs at
@@ -9,14 +9,27 @@
 pub const PAGE: u64 = 0x7000_0000;
 /// Bytes of it.
 pub const PAGE_LEN: u64 = 0x1000;
+/// Syscalls from here, the start of the page, pass the filter unseen: the supervisor's
+/// remote syscalls, and the agent's.
+pub const UNSEEN_LEN: u64 = 0x800;
 /// `syscall; int3` in it.
 pub const PAGE_SYSCALL: u64 = PAGE + 0x100;
 /// Where `int3` leaves the instruction pointer.
 pub const PAGE_SYSCALL_DONE: u64 = PAGE_SYSCALL + 3;
+/// The agent's code.
+pub const AGENT: u64 = PAGE + 0x200;
+/// The agent's syscalls that the supervisor shall see: behind what passes unseen.
+pub const AGENT_SEEN: u64 = PAGE + UNSEEN_LEN;
 /// Room for a path argument of a remote syscall.
-pub const PAGE_DATA: u64 = PAGE + 0x800;
+pub const PAGE_DATA: u64 = PAGE + 0xa00;
 /// Bytes of that room.
-pub const PAGE_DATA_LEN: usize = 0x800;
+pub const PAGE_DATA_LEN: usize = 0x600;
+/// The agent's data: a page that is readable and writable.
+pub const AGENT_DATA: u64 = PAGE + PAGE_LEN;
+/// Bytes of it.
+pub const AGENT_DATA_LEN: u64 = 0x1000;
+/// Bytes of all that is claimed.
+pub const CLAIMED_LEN: u64 = PAGE_LEN + AGENT_DATA_LEN;
 
 /// Bytes of the kernel's pages.
 pub const KERNEL_PAGE: u64 = 4096;
@@ -27,10 +40,10 @@ pub const fn page_up(value: u64) -> u64 {
     value.saturating_add(KERNEL_PAGE - 1) & !(KERNEL_PAGE - 1)
 }
 
-/// Whether a range touches the claimed page.
+/// Whether a range touches the claimed pages.
 #[must_use]
 pub const fn touches_page(start: u64, len: u64) -> bool {
-    start < PAGE + PAGE_LEN && start.saturating_add(page_up(len)) > PAGE
+    start < PAGE + CLAIMED_LEN && start.saturating_add(page_up(len)) > PAGE
 }
 
 /// `syscall; int3`.

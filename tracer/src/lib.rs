@@ -3,6 +3,7 @@
 //! It traces one application with one thread of its own, and speaks to the world through
 //! a [`journal`] only. It prints nothing and knows no command line.
 
+mod agent;
 mod backtrace;
 mod insn;
 mod launch;

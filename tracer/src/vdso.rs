@@ -1,5 +1,5 @@
-//! The vDSO: its functions are replaced by plain syscalls, so that clock reads reach the
-//! supervisor like everything else.
+//! The vDSO: its functions are replaced, by jumps into the agent or by plain syscalls, so
+//! that clock reads reach the journal like everything else.
 
 use object::{Object, ObjectSymbol};
 
@@ -37,7 +37,10 @@ pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
             .iter()
             .find(|(name, _)| *name == function)
             .map(|(_, nr)| *nr);
-        let code = nr.map_or_else(answer_enosys, make_syscall);
+        let code = match crate::agent::entry(function) {
+            Some(entry) => jump(entry),
+            None => nr.map_or_else(answer_enosys, make_syscall),
+        };
         if !found.iter().any(|patch| patch.offset == symbol.address()) {
             found.push(Patch {
                 offset: symbol.address(),
@@ -46,6 +49,14 @@ pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
         }
     }
     Ok(found)
+}
+
+/// `mov r11d, entry; jmp r11`; the calling convention leaves `r11` to the callee.
+fn jump(entry: u64) -> Vec<u8> {
+    let mut code = vec![0x41, 0xbb];
+    code.extend(u32::try_from(entry).unwrap_or(u32::MAX).to_le_bytes());
+    code.extend([0x41, 0xff, 0xe3]);
+    code
 }
 
 /// `mov eax, nr; syscall; ret`

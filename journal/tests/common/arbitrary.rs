@@ -1,8 +1,9 @@
 //! Strategies for arbitrary events.
 
 use journal::{
-    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave,
-    Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Action, Args, Bytes, ClockRead, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile,
+    Leave, Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind,
+    Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -261,6 +262,10 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         1 => end.prop_map(Event::ThreadEnd),
         1 => file.prop_map(Event::File),
         2 => any::<u64>().prop_map(Event::Time),
+        2 => vec((any::<i64>(), any::<i64>()), 0..4).prop_map(|reads| {
+            let read = |(first, second)| ClockRead { first, second };
+            Event::Clocks(reads.into_iter().map(read).collect())
+        }),
         1 => ".{0,40}".prop_map(|note| Event::Note(note.into())),
     ]
 }

@@ -1,8 +1,9 @@
 //! One event of every kind, with every variant of what it can contain.
 
 use journal::{
-    Action, Args, Bytes, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile, Leave,
-    Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Action, Args, Bytes, ClockRead, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile,
+    Leave, Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind,
+    Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -243,6 +244,16 @@ pub fn all() -> Vec<Event<'static>> {
     }));
     events.push(Event::Time(1_700_000_000_000_000_000));
     events.push(Event::Note("io_uring is switched off — é".into()));
+    events.push(Event::Clocks(vec![
+        ClockRead {
+            first: 1_700_000_000,
+            second: -5,
+        },
+        ClockRead {
+            first: 0,
+            second: 77,
+        },
+    ]));
     events.push(Event::End(0));
     events
 }

@@ -3,7 +3,10 @@
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::State;
-use crate::layout::{PAGE, PAGE_LEN, PAGE_SYSCALL, SYSCALL_INT3};
+use crate::agent;
+use crate::layout::{
+    AGENT, AGENT_DATA, AGENT_DATA_LEN, CLAIMED_LEN, PAGE, PAGE_SYSCALL, SYSCALL_INT3, touches_page,
+};
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
@@ -98,7 +101,7 @@ impl Session {
         // Programs at fixed addresses may lie there already.
         if areas
             .iter()
-            .any(|area| area.start < PAGE + PAGE_LEN && area.end > PAGE)
+            .any(|area| touches_page(area.start, area.len()))
         {
             return Err(RecordError::Unsupported {
                 tid: tid.0,
@@ -132,7 +135,7 @@ impl Session {
             .map_err(failed("writing the program's entry"))?;
         let args = [
             PAGE,
-            PAGE_LEN,
+            CLAIMED_LEN,
             (libc::PROT_READ | libc::PROT_EXEC).cast_unsigned().into(),
             (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE)
                 .cast_unsigned()
@@ -153,7 +156,12 @@ impl Session {
         }
         memory
             .write(PAGE_SYSCALL, &SYSCALL_INT3)
+            .and_then(|()| memory.write(AGENT, agent::code()))
             .map_err(failed("filling the claimed page"))?;
+        let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
+        let args = [AGENT_DATA, AGENT_DATA_LEN, prot, 0, 0, 0];
+        let (stopped, _) = remote::must(stopped, regs, "mprotect", libc::SYS_mprotect, args)?;
+        self.begin_agent(tid)?;
         Ok(stopped)
     }
 

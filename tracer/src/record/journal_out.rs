@@ -2,9 +2,10 @@
 //! it can no longer be written.
 
 use super::error::RecordError;
+use crate::sys::host;
 use journal::{Event, FileId, KeptFile, Tid, WriteError, Writer};
 use std::borrow::Cow;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Distance of time marks.
 const TIME_MARK: Duration = Duration::from_millis(100);
@@ -25,7 +26,7 @@ pub struct Output {
     writer: Option<Writer>,
     current: Option<Tid>,
     on_error: OnJournalError,
-    last_mark: Instant,
+    last_mark: Duration,
     since_check: u32,
     next_file: u32,
     lost: Option<WriteError>,
@@ -38,7 +39,7 @@ impl Output {
             writer: Some(writer),
             current: None,
             on_error,
-            last_mark: Instant::now(),
+            last_mark: host::uptime(),
             since_check: 0,
             next_file: 0,
             lost: None,
@@ -113,8 +114,9 @@ impl Output {
 
     fn mark_time(&mut self) -> Result<(), RecordError> {
         self.since_check = 0;
-        if self.last_mark.elapsed() >= TIME_MARK {
-            self.last_mark = Instant::now();
+        let now = host::uptime();
+        if now.saturating_sub(self.last_mark) >= TIME_MARK {
+            self.last_mark = now;
             self.append(&Event::Time(unix_ns()))?;
         }
         Ok(())
@@ -153,9 +155,5 @@ impl Output {
 
 /// Nanoseconds since the Unix epoch.
 pub fn unix_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-        })
+    u64::try_from(host::unix_time().as_nanos()).unwrap_or(u64::MAX)
 }

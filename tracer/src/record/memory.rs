@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A file that changed as recently as this may change again within the same time stamp.
 const RACY: Duration = Duration::from_secs(1);
@@ -75,6 +75,8 @@ pub struct Memories {
     next_object: u32,
     sites: HashMap<FileId, Vec<(u64, Vec<u8>)>>,
     patched: HashMap<SpaceId, HashSet<u64>>,
+    /// Descriptors that are known to lead to no shared object, by process.
+    plain: HashSet<(Pid, i32)>,
 }
 
 impl Memories {
@@ -90,6 +92,7 @@ impl Memories {
             next_object: 0,
             sites: HashMap::new(),
             patched: HashMap::new(),
+            plain: HashSet::new(),
         }
     }
 
@@ -149,8 +152,8 @@ impl Memories {
         let settled = meta
             .modified()
             .ok()
-            .and_then(|at| SystemTime::now().duration_since(at).ok())
-            .is_some_and(|age| age > RACY);
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .is_some_and(|at| host::unix_time().saturating_sub(at) > RACY);
         if settled {
             self.kept.insert(identity, id);
         }
@@ -237,6 +240,7 @@ impl Memories {
             size: meta.len(),
             content,
         });
+        self.plain.clear();
         self.objects.insert(
             key,
             Object {
@@ -286,11 +290,32 @@ impl Memories {
         }
     }
 
+    /// A syscall that may have changed descriptors was made.
+    pub fn descriptors_changed(&mut self, name: &str) {
+        if !self.plain.is_empty() && KEEP_DESCRIPTORS.binary_search(&name).is_err() {
+            self.plain.clear();
+        }
+    }
+
+    /// What descriptor `fd` of `process` leads to, if that can be a shared object.
+    fn object_behind(&mut self, process: Pid, tid: Pid, fd: i32) -> Option<((u64, u64), u64)> {
+        if self.plain.contains(&(process, fd)) {
+            return None;
+        }
+        let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")).ok()?;
+        let key = (meta.dev(), meta.ino());
+        if self.objects.contains_key(&key) {
+            return Some((key, meta.len()));
+        }
+        self.plain.insert((process, fd));
+        None
+    }
+
     /// Keeps shared objects coherent with a file that changed by a syscall.
     pub fn file_changed(
         &mut self,
         out: &mut Output,
-        tid: Pid,
+        (process, tid): (Pid, Pid),
         call: &Call,
         result: i64,
         effects: &mut Vec<Effect<'static>>,
@@ -301,10 +326,10 @@ impl Memories {
         match call.def.file_change {
             FileChange::Write { fd, offset } => {
                 let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
-                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
+                let Some((key, len)) = self.object_behind(process, tid, fd) else {
                     return Ok(());
                 };
-                let Some(object) = self.objects.get_mut(&(meta.dev(), meta.ino())) else {
+                let Some(object) = self.objects.get_mut(&key) else {
                     return Ok(());
                 };
                 let written = u64::try_from(result).unwrap_or(0);
@@ -312,7 +337,7 @@ impl Memories {
                     Some(index) => call.args[usize::from(index)],
                     None => position(tid, fd).saturating_sub(written),
                 };
-                resized(object, meta.len(), effects);
+                resized(object, len, effects);
                 if written <= PIECE as u64 {
                     copy_range(object, start, written, effects);
                     return Ok(());
@@ -324,14 +349,13 @@ impl Memories {
             }
             FileChange::Any { fd } => {
                 let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
-                let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
+                let Some((key, len)) = self.object_behind(process, tid, fd) else {
                     return Ok(());
                 };
-                let key = (meta.dev(), meta.ino());
                 let Some(object) = self.objects.get_mut(&key) else {
                     return Ok(());
                 };
-                resized(object, meta.len(), effects);
+                resized(object, len, effects);
                 let (id, file) = (object.id, object.file.try_clone());
                 let file = file.map_err(RecordError::os("looking at a shared object"))?;
                 let content = self.keep(out, &file, b"(changed in place)")?;
@@ -664,3 +688,67 @@ impl Session {
 }
 
 const DEV_ZERO: (u32, u32) = (1, 5);
+
+/// Frequent syscalls that leave every descriptor what it is, sorted.
+const KEEP_DESCRIPTORS: &[&str] = &[
+    "access",
+    "brk",
+    "clock_gettime",
+    "clock_nanosleep",
+    "copy_file_range",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "fallocate",
+    "fdatasync",
+    "fstat",
+    "fsync",
+    "ftruncate",
+    "futex",
+    "getpeername",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "getrusage",
+    "getsockname",
+    "getsockopt",
+    "gettid",
+    "gettimeofday",
+    "lseek",
+    "lstat",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "poll",
+    "ppoll",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "pselect6",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "read",
+    "readv",
+    "recvfrom",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_yield",
+    "select",
+    "sendfile",
+    "sendmmsg",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "stat",
+    "statx",
+    "time",
+    "write",
+    "writev",
+];

@@ -1,6 +1,7 @@
 //! Recording: runs a program, serialised onto one logical CPU, and journals everything
 //! nondeterministic that reaches it.
 
+mod agents;
 mod clocks;
 mod error;
 mod exec;
@@ -21,7 +22,7 @@ pub use supervise::Notice;
 pub use syscalls::{is_error, is_restart};
 
 use crate::sys::host::{self, CpuSet};
-use crate::sys::{fork, wait::Pid};
+use crate::sys::{fork, tsc, wait::Pid};
 use crate::{launch, machine};
 use error::Stumble;
 use journal::{Event, FileStore, Header, Start, Tid, Writer, WriterOptions};
@@ -114,6 +115,8 @@ pub fn record(
     )
     .map_err(RecordError::os("preparing the program"))?;
     program.signal_mask = supervision.original_mask();
+    let _restricted =
+        tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
     let first = fork::spawn(&program).map_err(RecordError::os("starting the program"))?;
     host::raise_descriptor_limit();
     supervision.forward_to(first);

@@ -5,12 +5,13 @@ use super::journal_out::Output;
 use super::memory::Memories;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
+use crate::agent;
 use crate::sys::host;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
@@ -30,9 +31,16 @@ pub struct Session {
     pub(super) first_status: Option<i32>,
     pub(super) next_space: u32,
     pub(super) watch: Arc<Watch>,
+    /// What the agent answered, by address space.
+    pub(super) agents: HashMap<SpaceId, agent::Recording>,
+    /// Room for what is read of the agent's page.
+    pub(super) agent_page: Box<[u8; agent::PAGE_BYTES]>,
+    /// Memory read together with that page.
+    pub(super) ahead: Vec<u8>,
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
-    slice_start: Instant,
+    /// When the slice began, by the machine's uptime.
+    slice_start: Duration,
 }
 
 impl Session {
@@ -55,8 +63,11 @@ impl Session {
             first_status: None,
             next_space: 1,
             watch,
+            agents: HashMap::new(),
+            agent_page: Box::new([0; agent::PAGE_BYTES]),
+            ahead: Vec::new(),
             other_clocks: false,
-            slice_start: Instant::now(),
+            slice_start: host::uptime(),
         };
         session
             .tasks
@@ -101,7 +112,7 @@ impl Session {
 
     /// Lets `tid` have the logical CPU until it waits, ends, stops or has used its slice up.
     fn give_cpu(&mut self, tid: Pid) -> Step {
-        self.slice_start = Instant::now();
+        self.slice_start = host::uptime();
         if let Some((stopped, status)) = self.take_report(tid) {
             self.handle(tid, stopped, status)?;
         }
@@ -111,7 +122,9 @@ impl Session {
             };
             match &task.state {
                 State::Runnable(_) => {
-                    if !self.ready.is_empty() && self.slice_start.elapsed() > SLICE {
+                    if !self.ready.is_empty()
+                        && host::uptime().saturating_sub(self.slice_start) > SLICE
+                    {
                         self.ready.push_back(tid);
                         return Ok(());
                     }

@@ -11,6 +11,7 @@ use crate::insn::{self, INSTRUCTION_BYTES_MAX};
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::tsc;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Action, Delivery, Event, Out, Signal, Trap, TrapKind};
 use pmu::Regs;
@@ -168,6 +169,7 @@ impl Session {
         info: &[u8; 128],
         regs: &Regs,
     ) -> Step {
+        self.take_clocks(tid)?;
         if (signal == libc::SIGSEGV || signal == libc::SIGILL)
             && let Some(found) = self.trapped_instruction(tid, signal, regs)
         {
@@ -218,7 +220,7 @@ impl Session {
     ) -> Step {
         let (value, aux) = match found.kind {
             TrapKind::Rdtsc | TrapKind::Rdtscp => {
-                let (value, aux) = host::time_stamp();
+                let (value, aux) = tsc::read();
                 (value, u64::from(aux))
             }
             TrapKind::Rdrand | TrapKind::Rdseed | TrapKind::Cpuid => {

@@ -7,7 +7,7 @@ use super::task::InCall;
 use crate::layout;
 use crate::model::capture::{Call, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
-use crate::sys::mem::Remote;
+use crate::sys::mem::{Ahead, Remote};
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::Pid;
 use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
@@ -45,16 +45,21 @@ impl Session {
     /// A thread stands at the entry of a syscall.
     pub(super) fn syscall_entry(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let regs = stopped.regs()?;
+        let nr = regs.orig_rax;
+        let mut args = regs.args();
+        let mut def = u32::try_from(nr).ok().and_then(model::lookup);
+        let known = def;
+        let (ahead_at, ahead_len) = def
+            .and_then(|def| Call { def, args }.first_input())
+            .unwrap_or_default();
+        let ahead_len = usize::try_from(ahead_len).unwrap_or(usize::MAX);
+        self.take_clocks_and(tid, ahead_at, ahead_len)?;
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
         if !task.stash.is_empty() {
             return self.set_back(tid, stopped, regs);
         }
-        let nr = regs.orig_rax;
-        let mut args = regs.args();
-        let mut def = u32::try_from(nr).ok().and_then(model::lookup);
-        let known = def;
         if def.is_some_and(|def| def.handler == Handler::Restart)
             && let Some((nr, former)) = task.interrupted
         {
@@ -70,7 +75,11 @@ impl Session {
             return self.unrecorded_entry(tid, stopped, &regs, known, args);
         }
         let call = Call { def, args };
-        let memory = Remote(tid);
+        let memory = Ahead {
+            memory: Remote(tid),
+            addr: ahead_at,
+            bytes: &self.ahead,
+        };
         let (entry, ins) = call
             .enter(&memory)
             .map_err(|error| RecordError::Unsupported {
@@ -469,6 +478,7 @@ impl Session {
     ) -> Step<(Stopped, Vec<Effect<'static>>)> {
         let mut effects = Vec::new();
         let call = &in_call.call;
+        self.memories.descriptors_changed(call.def.name);
         let arg = |index: usize| call.args[index];
         let changed_registers = |regs: &Regs| *regs != in_call.regs;
         let restore = match call.def.handler {
@@ -524,8 +534,9 @@ impl Session {
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
+        let tgid = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
         self.memories
-            .file_changed(&mut self.out, tid, call, result, &mut effects)?;
+            .file_changed(&mut self.out, (tgid, tid), call, result, &mut effects)?;
         Ok((stopped, effects))
     }
 
@@ -569,6 +580,8 @@ impl Session {
             return;
         }
         let tgid = self.tasks.get(&tid).map(|task| task.tgid);
+        // It might object to the agent's syscalls.
+        self.silence_agent(tid);
         for task in self.tasks.values_mut() {
             if task.tid == tid
                 || (flags & SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid)

@@ -8,6 +8,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Event, Spawn, ThreadEnd, Tid, Write};
+use std::collections::HashSet;
 
 const CLONE_VM: u64 = libc::CLONE_VM.cast_unsigned() as u64;
 const CLONE_VFORK: u64 = libc::CLONE_VFORK.cast_unsigned() as u64;
@@ -47,6 +48,9 @@ impl Session {
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
+            if let Some(agent) = self.agents.get(&space).cloned() {
+                self.agents.insert(fresh, agent);
+            }
             space = fresh;
         }
         let Some(first) = self.first_stop(child)? else {
@@ -208,6 +212,8 @@ impl Session {
         self.ready.retain(|&other| other != tid);
         self.memories
             .spaces_left(self.tasks.values().map(|task| task.space));
+        let left: HashSet<_> = self.tasks.values().map(|task| task.space).collect();
+        self.agents.retain(|space, _| left.contains(space));
         if tid == self.first {
             self.first_status = Some(status);
         }

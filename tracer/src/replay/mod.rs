@@ -15,7 +15,7 @@ mod threads;
 pub use error::{Divergence, ReplayError};
 
 use crate::machine;
-use crate::sys::host;
+use crate::sys::{host, tsc};
 use journal::{EventIndex, Reader, Tail};
 use session::Session;
 use std::path::Path;
@@ -53,6 +53,8 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
     }
     let cpu = choose_cpu(recorded.pinned_cpu)?;
     host::set_affinity(&[cpu]).map_err(ReplayError::os("choosing a CPU"))?;
+    let _restricted =
+        tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = Session::new(dir)?;
     let mut events = 0;
     let result = loop {

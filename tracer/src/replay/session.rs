@@ -5,11 +5,13 @@ use super::fds::Descriptors;
 use super::stub;
 use super::task::{Space, Task};
 use super::{Sink, check};
+use crate::agent;
 use crate::backtrace;
+use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use crate::sys::{fork, host};
-use journal::{Event, EventIndex, FileId, FileStore, ObjectId, Start, Tid};
+use journal::{ClockRead, Event, EventIndex, FileId, FileStore, ObjectId, Start, Tid};
 use pmu::Regs;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -106,6 +108,11 @@ impl Session {
                 self.files.insert(kept.id, file);
                 Ok(())
             }
+            Event::Clocks(reads) => {
+                let tid = self.current;
+                self.task(tid)?.clocks = ClockRead::decode(reads);
+                Ok(())
+            }
             Event::Time(_) | Event::Note(_) => Ok(()),
             Event::End(status) => {
                 self.status = Some(*status);
@@ -134,6 +141,7 @@ impl Session {
             call: None,
             restart: None,
             interrupted: None,
+            clocks: Vec::new(),
             prelude: true,
         };
         self.tasks.insert(start.tid, task);
@@ -171,7 +179,29 @@ impl Session {
         let task = self.task(tid)?;
         check::settle_restart(task);
         stopped.set_regs(&task.regs)?;
+        let clocks = std::mem::take(&mut task.clocks);
+        let memory = Remote(task.real);
+        if !clocks.is_empty() {
+            agent::supply(memory, &clocks)
+                .map_err(ReplayError::os("giving the agent its answers"))?;
+        }
         stopped.resume(Resume::Cont, 0)?;
+        let status = self.run_on(tid)?;
+        if !clocks.is_empty() {
+            let taken =
+                agent::taken(memory).map_err(ReplayError::os("looking at the agent's page"))?;
+            if taken != clocks.len() {
+                return Err(self.diverged(
+                    format!("{} clock reads", clocks.len()),
+                    format!("{taken} clock reads"),
+                ));
+            }
+        }
+        Ok(status)
+    }
+
+    /// Waits for the next stop that belongs to the execution.
+    fn run_on(&mut self, tid: Tid) -> Result<Status, ReplayError> {
         loop {
             let status = self.await_stop(tid)?;
             let Status::Signal(signal) = status else {

@@ -1,7 +1,7 @@
 //! The program that replayed processes execute in place of the application's: a static
 //! ELF image whose one page is the claimed page, and whose first instruction traps.
 
-use crate::layout::{PAGE, PAGE_LEN, PAGE_SYSCALL, SYSCALL_INT3};
+use crate::layout::{AGENT, PAGE, PAGE_LEN, PAGE_SYSCALL, SYSCALL_INT3};
 
 const EHDR_BYTES: usize = 64;
 const PHDR_BYTES: u16 = 56;
@@ -39,6 +39,8 @@ pub fn image() -> Vec<u8> {
     elf.extend(PAGE_LEN.to_le_bytes());
     elf.resize(code_offset, 0);
     elf.extend(SYSCALL_INT3);
+    elf.resize((AGENT - PAGE) as usize, 0);
+    elf.extend(crate::agent::code());
     elf.resize(PAGE_LEN as usize, 0);
     elf
 }

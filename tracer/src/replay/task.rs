@@ -61,6 +61,8 @@ pub struct Task {
     pub restart: Option<Restart>,
     /// The interrupted syscall that `restart_syscall` continues.
     pub interrupted: Option<(u32, [u64; 6])>,
+    /// Clock reads that the agent will answer before its next stop.
+    pub clocks: Vec<[i64; 2]>,
     /// It has not executed any program of the application yet.
     pub prelude: bool,
 }

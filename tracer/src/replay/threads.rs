@@ -4,14 +4,15 @@
 use super::error::ReplayError;
 use super::session::Session;
 use super::task::{Space, Task};
-use crate::layout::{PAGE, PAGE_DATA, PAGE_LEN, PAGE_SYSCALL, PAGE_SYSCALL_DONE};
+use crate::agent;
+use crate::layout::{AGENT_DATA, AGENT_DATA_LEN, PAGE_DATA, PAGE_SYSCALL, PAGE_SYSCALL_DONE};
 use crate::remote;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use crate::{layout, maps};
-use journal::{Exec, Spawn, ThreadEnd, Tid};
+use journal::{Exec, Mapping, Source, Spawn, ThreadEnd, Tid};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -61,6 +62,7 @@ impl Session {
             call: None,
             restart: None,
             interrupted: None,
+            clocks: Vec::new(),
             prelude: false,
         };
         self.tasks.insert(spawn.tid, task);
@@ -186,8 +188,17 @@ impl Session {
                 )?;
             }
         }
+        let data = Mapping {
+            start: AGENT_DATA,
+            end: AGENT_DATA + AGENT_DATA_LEN,
+            prot: (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned(),
+            flags: libc::MAP_PRIVATE.cast_unsigned(),
+            source: Source::Zero,
+        };
+        self.map(tid, &data)?;
+        agent::supply(Remote(real), &[]).map_err(ReplayError::os("preparing the agent's page"))?;
         for mapping in &exec.maps {
-            if mapping.start < PAGE + PAGE_LEN && mapping.end > PAGE {
+            if layout::touches_page(mapping.start, mapping.end.saturating_sub(mapping.start)) {
                 return Err(self.inconsistent("a program over the claimed page"));
             }
             self.map(tid, mapping)?;

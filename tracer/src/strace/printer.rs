@@ -105,6 +105,7 @@ impl<W: Write> Printer<W> {
             | Event::File(_)
             | Event::Time(_)
             | Event::Note(_)
+            | Event::Clocks(_)
             | Event::End(_) => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use super::wait::Pid;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// A set of CPUs as the kernel lays it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,15 +157,6 @@ pub fn random(buf: &mut [u8]) -> io::Result<()> {
     }
 }
 
-/// The CPU's time stamp counter.
-#[must_use]
-pub fn time_stamp() -> (u64, u32) {
-    let mut aux = 0u32;
-    // SAFETY: every x86-64 CPU of the last fifteen years has RDTSCP; it stores one word.
-    let value = unsafe { core::arch::x86_64::__rdtscp(&raw mut aux) };
-    (value, aux)
-}
-
 /// Seconds and nanoseconds of a clock of this machine.
 #[must_use]
 pub fn clock(id: i32) -> Option<(i64, i64)> {
@@ -172,9 +164,30 @@ pub fn clock(id: i32) -> Option<(i64, i64)> {
         tv_sec: 0,
         tv_nsec: 0,
     };
+    // By a syscall: the C library's way reads the time stamp counter (see `tsc`).
     // SAFETY: the kernel fills the structure.
-    let done = unsafe { libc::clock_gettime(id, &raw mut time) };
+    let done = unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut time) };
     (done == 0).then_some((time.tv_sec, time.tv_nsec))
+}
+
+/// Time since the machine started.
+#[must_use]
+pub fn uptime() -> Duration {
+    since_zero(libc::CLOCK_MONOTONIC)
+}
+
+/// Time since the Unix epoch.
+#[must_use]
+pub fn unix_time() -> Duration {
+    since_zero(libc::CLOCK_REALTIME)
+}
+
+fn since_zero(id: i32) -> Duration {
+    let (seconds, nanoseconds) = clock(id).unwrap_or((0, 0));
+    Duration::new(
+        u64::try_from(seconds).unwrap_or(0),
+        u32::try_from(nanoseconds).unwrap_or(0),
+    )
 }
 
 /// Kills this process with `signal`, as the application died, without a core dump.

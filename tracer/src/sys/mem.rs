@@ -45,6 +45,30 @@ impl Remote {
         usize::try_from(done).unwrap_or(0)
     }
 
+    /// Reads up to `buf.len()` bytes at each of two addresses in one syscall, which costs
+    /// little more than one of the two; returns how many. The second is not read if the
+    /// first is not readable whole.
+    #[must_use]
+    pub fn read_two(&self, first: (u64, &mut [u8]), second: (u64, &mut [u8])) -> (usize, usize) {
+        let (first_len, second_len) = (first.1.len(), second.1.len());
+        let local = [first.1, second.1].map(|buf| libc::iovec {
+            iov_base: buf.as_mut_ptr().cast(),
+            iov_len: buf.len(),
+        });
+        let remote =
+            [(first.0, first_len), (second.0, second_len)].map(|(addr, len)| libc::iovec {
+                iov_base: addr as *mut libc::c_void,
+                iov_len: len,
+            });
+        // SAFETY: `local` describes both buffers, which outlive the call; `remote` names
+        // memory of the other process, which the kernel checks.
+        let done =
+            unsafe { libc::process_vm_readv(self.0.0, local.as_ptr(), 2, remote.as_ptr(), 2, 0) };
+        let done = usize::try_from(done).unwrap_or(0);
+        let first = done.min(first_len);
+        (first, done - first)
+    }
+
     fn proc_read(&self, addr: u64, buf: &mut [u8]) -> usize {
         let Ok(file) = File::open(format!("/proc/{}/mem", self.0)) else {
             return 0;
@@ -127,6 +151,32 @@ pub fn map_file(file: &File) -> io::Result<memmap2::Mmap> {
     // SAFETY: the mapping is only read; should somebody truncate the file all the same,
     // the access faults, which costs this process its life but corrupts nothing.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+/// The memory that a thread sees, some of which was read already.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'b> {
+    /// All of it.
+    pub memory: Remote,
+    /// Where the part lies.
+    pub addr: u64,
+    /// The part.
+    pub bytes: &'b [u8],
+}
+
+impl Memory for Ahead<'_> {
+    fn read(&self, addr: u64, buf: &mut [u8]) -> usize {
+        let known = usize::try_from(addr.wrapping_sub(self.addr))
+            .ok()
+            .and_then(|at| self.bytes.get(at..at.checked_add(buf.len())?));
+        match known {
+            Some(known) => {
+                buf.copy_from_slice(known);
+                buf.len()
+            }
+            None => self.memory.read_some(addr, buf),
+        }
+    }
 }
 
 impl Memory for Remote {

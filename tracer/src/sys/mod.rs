@@ -1,10 +1,12 @@
 //! The safe face of the kernel interfaces that the engine needs: all `unsafe` of this
 //! crate is below here.
 
+pub mod agent;
 pub mod fork;
 pub mod host;
 pub mod mem;
 pub mod ptrace;
 pub mod seccomp;
 pub mod signals;
+pub mod tsc;
 pub mod wait;

@@ -1,8 +1,8 @@
 //! The seccomp filter that hands every syscall to the supervisor, except those issued
-//! from the claimed page. (`seccompiler` has no instruction-pointer conditions.) A syscall
+//! from the start of the claimed page. (`seccompiler` has no instruction-pointer conditions.) A syscall
 //! of another architecture (`int 0x80`) raises `SIGSYS`, at which the recording ends.
 
-use crate::layout::{PAGE, PAGE_LEN};
+use crate::layout::{PAGE, UNSEEN_LEN};
 use std::io;
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -42,7 +42,7 @@ static FILTER: [libc::sock_filter; 10] = [
     jump(libc::BPF_JEQ, (PAGE >> 32) as u32, 0, 3),
     stmt(LOAD, OFFSET_IP_LOW),
     jump(libc::BPF_JGE, PAGE as u32, 0, 1),
-    jump(libc::BPF_JGE, (PAGE + PAGE_LEN) as u32, 0, 1),
+    jump(libc::BPF_JGE, (PAGE + UNSEEN_LEN) as u32, 0, 1),
     stmt(RETURN, libc::SECCOMP_RET_TRACE),
     stmt(RETURN, libc::SECCOMP_RET_ALLOW),
 ];

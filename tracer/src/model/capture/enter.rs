@@ -40,6 +40,26 @@ impl Dir {
 }
 
 impl Call {
+    /// A buffer that the kernel will read, as far as the arguments alone tell: the first.
+    #[must_use]
+    pub fn first_input(&self) -> Option<(u64, u64)> {
+        self.def
+            .args
+            .iter()
+            .zip(self.args)
+            .find_map(|(arg, value)| match arg.kind {
+                Kind::Mem(Mem {
+                    dir,
+                    size: Size::Arg { index, scale },
+                    ..
+                }) if dir.reads() && value != 0 => {
+                    let bytes = self.count(index).saturating_mul(scale.into());
+                    Some((value, bytes)).filter(|_| bytes > 0)
+                }
+                _ => None,
+            })
+    }
+
     /// Collects what the kernel reads for this call, and plans what it may write.
     ///
     /// # Errors

@@ -1,0 +1,80 @@
+//! The recorder's side of the agent: what it answered goes into the journal before the
+//! event that the thread's next stop makes.
+
+use super::error::{RecordError, Step, Stumble};
+use super::session::Session;
+use super::task::Task;
+use crate::agent::{PAGE_BYTES, Recording};
+use crate::layout::AGENT_DATA;
+use crate::sys::mem::Remote;
+use crate::sys::wait::Pid;
+use journal::{ClockRead, Event, Tid};
+
+/// Input of a syscall is read ahead up to here.
+const AHEAD_BYTES_MAX: usize = 4096;
+
+impl Session {
+    /// Prepares the agent of a new address space.
+    pub(super) fn begin_agent(&mut self, tid: Pid) -> Step {
+        let Some(task) = self.tasks.get(&tid) else {
+            return Ok(());
+        };
+        let (space, answers) = (task.space, !task.own_filter);
+        let agent = Recording::begin(Remote(tid), answers)
+            .map_err(RecordError::os("preparing the agent's page"))?;
+        self.agents.insert(space, agent);
+        Ok(())
+    }
+
+    /// Journals the clock reads that the thread made since its last stop.
+    pub(super) fn take_clocks(&mut self, tid: Pid) -> Step {
+        self.take_clocks_and(tid, 0, 0)
+    }
+
+    /// The same, and reads other memory of the thread on the way, into `self.ahead`: less
+    /// if it cannot be read, nothing if there is no agent.
+    pub(super) fn take_clocks_and(&mut self, tid: Pid, addr: u64, len: usize) -> Step {
+        self.ahead.clear();
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        let Some(agent) = space.and_then(|space| self.agents.get_mut(&space)) else {
+            // Before its first program.
+            return Ok(());
+        };
+        self.ahead.resize(len.min(AHEAD_BYTES_MAX), 0);
+        let memory = Remote(tid);
+        let page = (AGENT_DATA, self.agent_page.as_mut_slice());
+        let (page_len, ahead_len) = memory.read_two(page, (addr, &mut self.ahead));
+        self.ahead.truncate(ahead_len);
+        let whole = if page_len == PAGE_BYTES {
+            Ok(())
+        } else {
+            Err(std::io::Error::from_raw_os_error(libc::EFAULT))
+        };
+        let words = match whole.and_then(|()| agent.take(memory, &self.agent_page)) {
+            Ok(words) => words,
+            Err(error) => {
+                // Killed a moment ago, its memory goes first.
+                let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
+                return match state {
+                    None | Some(b'Z' | b'X') => Err(Stumble::Gone),
+                    Some(_) => Err(RecordError::os("reading the agent's page")(error).into()),
+                };
+            }
+        };
+        if !words.is_empty() {
+            let event = Event::Clocks(ClockRead::encode(&words));
+            self.out.emit(Tid(tid.0), &event)?;
+        }
+        Ok(())
+    }
+
+    /// From now on the agent of this thread's address space makes no syscalls.
+    pub(super) fn silence_agent(&mut self, tid: Pid) {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if let Some(agent) = space.and_then(|space| self.agents.get_mut(&space))
+            && let Ok(silent) = Recording::begin(Remote(tid), false)
+        {
+            *agent = silent;
+        }
+    }
+}
