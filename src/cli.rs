@@ -212,6 +212,7 @@ pub enum EventKind {
     Time,
     Note,
     End,
+    Clocks,
 }
 
 /// Options of `stat`.

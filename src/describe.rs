@@ -34,6 +34,7 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
         Event::Time(_) => EventKind::Time,
         Event::Note(_) => EventKind::Note,
         Event::End(_) => EventKind::End,
+        Event::Clocks(_) => EventKind::Clocks,
     }
 }
 
@@ -113,6 +114,10 @@ impl Describer {
             Event::Data(out) => format!("{} at {:#x}", bytes(out.data.len()), out.addr),
             Event::Signal(signal) => describe_signal(signal, &printed),
             Event::Trap(trap) => describe_trap(trap),
+            Event::Clocks(reads) => format!(
+                "{} in the agent",
+                output::plural(reads.len() as u64, "clock read")
+            ),
             Event::Preempt(at) => format!(
                 "at {:#x}, {} after the last sync point",
                 at.ip,

@@ -4,7 +4,9 @@
 use crate::cli::EventKind;
 use crate::describe::{instruction, is_thread, text};
 use crate::output::{Ending, SCHEMA_VERSION};
-use journal::{Action, Delivery, Effect, Enter, Event, Leave, Mapping, Out, Source, Write};
+use journal::{
+    Action, ClockRead, Delivery, Effect, Enter, Event, Leave, Mapping, Out, Source, Write,
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tracer::model;
 
@@ -71,6 +73,7 @@ pub fn detail(event: &Event<'_>) -> Detail {
             value: hex(trap.value),
             aux: hex(trap.aux),
         },
+        Event::Clocks(reads) => detail! { reads: ClockRead::decode(reads) },
         Event::Preempt(at) => detail! { ip: hex(at.ip), branches: at.rcb.0 },
         Event::Spawn(spawn) => detail! {
             spawned: spawn.tid.0,
