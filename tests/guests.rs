@@ -24,6 +24,8 @@ struct Guest {
     /// So many bytes on standard input.
     stdin: usize,
     end: Exit,
+    /// It does what cannot be recorded: `ftrun` ends it with an error that has these words.
+    refused: &'static str,
     /// Shows nothing without root: not run then, and says so.
     root: bool,
 }
@@ -35,6 +37,7 @@ const PLAIN: Guest = Guest {
     env: &[],
     stdin: 0,
     end: Exit::Code(0),
+    refused: "",
     root: false,
 };
 
@@ -133,6 +136,7 @@ guests! {
     mem_own_code               {}
     mem_partial_effects        {}
     mem_pkey                   {}
+    mem_private_of_shared      {}
     mem_proc_self_mem          {}
     mem_self_modifying         {}
     mem_shared_anonymous       {}
@@ -160,6 +164,7 @@ guests! {
     proc_dies_trap             { file: "proc_dies.c", args: &["trap"], end: Exit::Signal(5) }
     proc_exec_big              {}
     proc_exec_busy_threads     {}
+    proc_exec_chroot           { flags: &["-static"] }
     proc_exec_fails            {}
     proc_exec_forms            {}
     proc_exec_inherits         { end: Exit::Code(6) }
@@ -197,6 +202,10 @@ guests! {
     prog_long_compute          {}
     prog_many_syscalls         {}
     prog_nostdlib              { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
+    prog_openmp                { flags: &["-fopenmp"] }
+    prog_profiled              { flags: &["-pg"] }
+    prog_sanitized             { flags: &["-fsanitize=address,undefined"], env: &[("ASAN_OPTIONS", "detect_leaks=0")] }
+    prog_sanitized_report      { file: "prog_sanitized.c", flags: &["-fsanitize=address"], args: &["error"], env: &[("ASAN_OPTIONS", "detect_leaks=0")], end: Exit::Code(1) }
     prog_static                { flags: &["-static"] }
     prog_static_lazy           { file: "prog_static.c", flags: &["-Wl,-z,lazy"] }
     prog_static_no_pie         { file: "prog_static.c", flags: &["-no-pie"] }
@@ -206,12 +215,21 @@ guests! {
     prog_stdin_none            { file: "prog_stdin.c", end: Exit::Code(3) }
     prog_stdout_megabyte       {}
     prog_stdout_routes         {}
+    random_aslr                {}
     random_auxv                {}
     random_cpuid               {}
     random_getrandom           {}
+    random_rdpid               {}
     random_rdrand              {}
+    random_rdrand_lookalike    {}
+    random_rdrand_written      {}
     random_stack_below         { flags: &["-Wl,-z,lazy"] }
     random_stack_below_now     { file: "random_stack_below.c", flags: &["-Wl,-z,now"] }
+    random_xsave               { flags: &["-Wl,-z,lazy"] }
+    refused_claimed_page       { refused: "0x70000000" }
+    refused_elf32              { refused: "32-bit program" }
+    refused_int80              { refused: "32-bit syscall" }
+    refused_ldt                { refused: "modify_ldt" }
     signal_altstack            {}
     signal_child               {}
     signal_context             {}
@@ -237,7 +255,10 @@ guests! {
     signal_thread_fatal        { end: Exit::Signal(11) }
     signal_ucontext_switch     {}
     sock_accept_names          {}
+    sock_alg                   {}
     sock_connect_nonblock      {}
+    sock_control               {}
+    sock_diag                  {}
     sock_epoll_server          {}
     sock_errqueue              {}
     sock_ioctl                 {}
@@ -247,6 +268,8 @@ guests! {
     sock_options               {}
     sock_outputs               {}
     sock_peek_oob              {}
+    sock_pidfd                 {}
+    sock_raw                   {}
     sock_reuseport_v4          {}
     sock_scm_credentials       {}
     sock_scm_rights            {}
@@ -256,15 +279,18 @@ guests! {
     sock_udp                   {}
     sock_unix_dgram_seqpacket  {}
     sock_unix_stream           {}
+    sock_zerocopy              {}
     sys_absent                 {}
     sys_arch_prctl             {}
     sys_caps                   {}
     sys_cpu                    {}
+    sys_fsgsbase               {}
     sys_ids                    {}
     sys_ids_threads            {}
     sys_info                   {}
     sys_keyctl                 {}
     sys_membarrier             {}
+    sys_mounts                 {}
     sys_namespaces             {}
     sys_number_bits            {}
     sys_outputs                {}
@@ -303,12 +329,16 @@ guests! {
     thread_tls_destructors     {}
     time_clocks_syscall        {}
     time_clocks_vdso           {}
+    time_cpu_clocks            {}
     time_itimers               {}
+    time_namespace             {}
     time_posix_timers          {}
     time_sleep                 {}
     time_timer_thread          {}
     time_tsc                   {}
+    time_tsc_denied            {}
     time_usage                 {}
+    time_vsyscall              {}
 }
 
 fn sources() -> PathBuf {
@@ -394,6 +424,15 @@ fn run(name: &str, guest: &Guest) {
     }
     let recorded = record.timeout(LIMIT).run();
     let output = &recorded.output;
+    if !guest.refused.is_empty() {
+        recorded.expect_code(125);
+        assert!(output.err().contains(guest.refused), "{output}");
+        scratch.assert_no_process_left();
+        // What came before is a recording like any other.
+        scratch.originals_gone();
+        recorded.replay().expect_code(0);
+        return;
+    }
     assert_eq!(output.exit, guest.end, "the guest under ftrun; {output}");
     if !native_mode() {
         scratch.assert_no_process_left();

@@ -80,10 +80,12 @@ int main(void) {
             }
         }
     }
-    uint64_t three = 3;
-    CHECK_EQ(write(counter, &three, 8), 8);
     char order[4] = {0};
-    read_exactly(p[0], order, 3);
+    for (int i = 0; i < 3; i++) {
+        uint64_t one = 1;
+        CHECK_EQ(write(counter, &one, 8), 8);
+        read_exactly(p[0], order + i, 1);
+    }
     for (int i = 0; i < 3; i++)
         expect_exit(pids[i], 0);
     say("order %s", order);
