@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Build, Exit, Output, Record, Scratch, build_c, native_mode, run_command};
+use common::{
+    Build, Exit, Output, Record, Scratch, build_c, native_mode, run_command, unprivileged_user,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -28,6 +30,8 @@ struct Guest {
     refused: &'static str,
     /// Shows nothing without root: not run then, and says so.
     root: bool,
+    /// Recorded as an ordinary user, also if the tests run as root.
+    ordinary: bool,
 }
 
 const PLAIN: Guest = Guest {
@@ -39,6 +43,7 @@ const PLAIN: Guest = Guest {
     end: Exit::Code(0),
     refused: "",
     root: false,
+    ordinary: false,
 };
 
 /// One test per line: its name, and the fields of [`Guest`] that are not as in [`PLAIN`].
@@ -122,6 +127,7 @@ guests! {
     mem_file_rewritten         {}
     mem_file_shared            {}
     mem_file_shared_fork       {}
+    mem_file_shared_fork_ordinary { file: "mem_file_shared_fork.c", ordinary: true }
     mem_file_truncated         {}
     mem_growsdown              {}
     mem_lock_core              {}
@@ -167,7 +173,9 @@ guests! {
     proc_exec_chroot           { flags: &["-static"] }
     proc_exec_fails            {}
     proc_exec_forms            {}
+    proc_exec_forms_ordinary   { file: "proc_exec_forms.c", ordinary: true }
     proc_exec_inherits         { end: Exit::Code(6) }
+    proc_exec_inherits_ordinary { file: "proc_exec_inherits.c", ordinary: true, end: Exit::Code(6) }
     proc_exec_leader           { end: Exit::Code(17) }
     proc_exec_memfd            {}
     proc_exec_thread           { end: Exit::Code(23) }
@@ -175,6 +183,7 @@ guests! {
     proc_exit_group            { end: Exit::Code(66) }
     proc_fork_memory           {}
     proc_fork_tree             {}
+    proc_fork_tree_ordinary    { file: "proc_fork_tree.c", ordinary: true }
     proc_groups_sessions       {}
     proc_job_control           {}
     proc_kcmp                  {}
@@ -296,6 +305,7 @@ guests! {
     sys_outputs                {}
     sys_personality            {}
     sys_prctl                  {}
+    sys_prctl_ordinary         { file: "sys_prctl.c", ordinary: true }
     sys_refused                {}
     sys_registers              {}
     sys_rlimits                {}
@@ -325,6 +335,7 @@ guests! {
     thread_robust_raw          {}
     thread_rwlock_barrier_sem  {}
     thread_signals             {}
+    thread_signals_ordinary    { file: "thread_signals.c", ordinary: true }
     thread_tgkill_blocked      {}
     thread_tls_destructors     {}
     time_clocks_syscall        {}
@@ -421,6 +432,11 @@ fn run(name: &str, guest: &Guest) {
     }
     if guest.stdin > 0 {
         record = record.stdin(input(guest));
+    }
+    if guest.ordinary
+        && let Some(user) = unprivileged_user()
+    {
+        record = record.user(user);
     }
     let recorded = record.timeout(LIMIT).run();
     let output = &recorded.output;

@@ -2,12 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User};
 
 use super::proc::{Exit, Output, Spawned, native_mode, run_command, show};
 use super::scratch::Scratch;
@@ -33,6 +34,7 @@ pub struct Record<'a> {
     cwd: PathBuf,
     stdin: Option<Vec<u8>>,
     timeout: Duration,
+    user: Option<User>,
 }
 
 impl<'a> Record<'a> {
@@ -48,6 +50,7 @@ impl<'a> Record<'a> {
             cwd: scratch.work(),
             stdin: None,
             timeout: TIMEOUT_DEFAULT,
+            user: None,
         }
     }
 
@@ -94,6 +97,13 @@ impl<'a> Record<'a> {
         self
     }
 
+    /// Runs `ftrun` itself as this user, who gets the scratch directory.
+    pub fn user(mut self, user: User) -> Self {
+        self.scratch.give_to(&user);
+        self.user = Some(user);
+        self
+    }
+
     /// Tells several recordings of one scratch apart.
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -119,7 +129,12 @@ impl<'a> Record<'a> {
             let _ = std::io::stderr().write_all(notice.as_bytes());
             Command::new(&self.command)
         } else {
-            let mut command = Command::new(ftrun());
+            let binary = match &self.user {
+                // Who need not be able to reach the build directory.
+                Some(_) => self.scratch.private_binary(&ftrun()),
+                None => ftrun(),
+            };
+            let mut command = Command::new(binary);
             command
                 .arg("record")
                 .arg("--dir")
@@ -129,6 +144,9 @@ impl<'a> Record<'a> {
             command
         };
         command.args(&self.args).current_dir(&self.cwd);
+        if let Some(user) = &self.user {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
         command.env_clear();
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("HOME", self.scratch.work().join("home"));

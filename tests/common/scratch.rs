@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User, chown};
 use tempfile::TempDir;
 
 use super::proc::writing_a_program;
@@ -98,6 +98,14 @@ impl Scratch {
         let copy = dir.join(original.file_name().expect("a library has a name"));
         fs::copy(original, &copy).expect("libraries are readable");
         dir
+    }
+
+    /// Makes a user the owner of the directories that exist.
+    pub fn give_to(&self, user: &User) {
+        for dir in ["", "work", "work/bin", "work/home", "work/tmp"] {
+            let path = self.root.path().join(dir);
+            chown(&path, Some(user.uid), Some(user.gid)).expect("only root gives things away");
+        }
     }
 
     /// Deletes everything the recorded program had and made: binaries, data, sockets.
