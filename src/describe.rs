@@ -7,6 +7,7 @@ use journal::{
     Action, Delivery, Effect, Event, EventIndex, Exec, KeptFile, Mapping, Signal, Source, Spawn,
     Start, Tid, Trap, TrapKind,
 };
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -149,6 +150,7 @@ impl Describer {
             .strip_prefix(&format!("{:<5} ", tid.0))
             .unwrap_or(text)
             .trim_end_matches('\n');
+        let text = &*without_padding(text);
         if matches!(event, Event::Leave(_))
             && text.starts_with("<... ")
             && let Some((_, rest)) = text.split_once('>')
@@ -156,6 +158,16 @@ impl Describer {
             return rest.to_owned();
         }
         text.to_owned()
+    }
+}
+
+/// A call without the blanks that align results in a column.
+fn without_padding(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once(" = ") {
+        Some((call, result)) if call.ends_with(' ') && call.trim_end().ends_with(')') => {
+            Cow::Owned(format!("{} = {result}", call.trim_end()))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

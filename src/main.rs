@@ -12,6 +12,7 @@ mod ls;
 mod man;
 mod messages;
 mod meta;
+mod order;
 mod output;
 mod processes;
 mod progress;

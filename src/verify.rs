@@ -1,6 +1,7 @@
 //! `ftrun verify`.
 
 use crate::cli::VerifyArgs;
+use crate::order::Order;
 use crate::output::{self, Ending};
 use crate::progress::Progress;
 use crate::scan::{self, State, StateName};
@@ -76,7 +77,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 
 fn check(dir: &Path) -> anyhow::Result<Report> {
     let mut kept = BTreeMap::new();
+    let mut order = Order::default();
     let scanned = scan::scan(dir, "checking the journal", |event, _| {
+        order.event(event);
         if let Event::File(file) = event {
             kept.insert(file.hash, file.size);
         }
@@ -85,6 +88,7 @@ fn check(dir: &Path) -> anyhow::Result<Report> {
     if let State::Corrupt(error) = &scanned.state {
         problems.push(error.clone());
     }
+    problems.extend(order.problem());
     check_kept(dir, &kept, &mut problems);
     let state = if problems.is_empty() {
         scanned.state.name()
