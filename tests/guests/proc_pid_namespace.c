@@ -31,11 +31,11 @@ static void inside(int report) {
             for (;;)
                 pause();
     siginfo_t info;
-    pid_t sender = OK(fork());
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     OK(sigprocmask(SIG_BLOCK, &set, NULL));
+    pid_t sender = OK(fork());
     if (sender == 0) {
         OK(kill(1, SIGUSR1));
         _exit(0);

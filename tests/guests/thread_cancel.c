@@ -4,7 +4,7 @@
 static int p[2];
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
-static atomic_int cleaned, started;
+static atomic_int cleaned, started, cancelled;
 
 static void cleanup(void *argument) {
     atomic_fetch_add(&cleaned, (int)(intptr_t)argument);
@@ -48,7 +48,8 @@ static void *immune(void *unused) {
     (void)unused;
     ZERO(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL));
     atomic_fetch_add(&started, 1);
-    sleep_ms(10);
+    while (!atomic_load(&cancelled))
+        sleep_ms(1);
     ZERO(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL));
     pthread_cleanup_push(cleanup, (void *)1000);
     pthread_testcancel();
@@ -67,6 +68,7 @@ int main(void) {
     sleep_ms(3);
     for (int i = 0; i < 4; i++)
         ZERO(pthread_cancel(t[i]));
+    atomic_store(&cancelled, 1);
     for (int i = 0; i < 4; i++) {
         void *result;
         ZERO(pthread_join(t[i], &result));

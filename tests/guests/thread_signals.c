@@ -21,8 +21,12 @@ static void *sigwaiter(void *unused) {
     (void)unused;
     sigset_t set;
     sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    ZERO(pthread_sigmask(SIG_BLOCK, &set, NULL));
+    sigdelset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     sigaddset(&set, SIGTERM);
+    atomic_store(&tids[2], (int)syscall(SYS_gettid));
     int total = 0, s;
     do {
         ZERO(sigwait(&set, &s));
@@ -42,7 +46,7 @@ int main(void) {
     for (int i = 0; i < 2; i++)
         ZERO(pthread_create(&t[i], NULL, sleeper, (void *)(intptr_t)i));
     ZERO(pthread_create(&w, NULL, sigwaiter, NULL));
-    while (!atomic_load(&tids[0]) || !atomic_load(&tids[1]))
+    while (!atomic_load(&tids[0]) || !atomic_load(&tids[1]) || !atomic_load(&tids[2]))
         sleep_ms(1);
     for (int i = 0; i < 2; i++) {
         handled_by = 0;
