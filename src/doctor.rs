@@ -251,7 +251,7 @@ fn directory() -> Check {
     };
     // What does not exist yet will be made.
     let existing = existing(&base);
-    let free = sys::may_write_in(&existing).and_then(|()| sys::free_space(&existing));
+    let free = try_writing(&existing).and_then(|()| sys::free_space(&existing));
     let (bytes, inodes) = match free {
         Ok(free) => free,
         Err(error) => {
@@ -270,6 +270,13 @@ fn directory() -> Check {
     Check::new(NAME, state, found)
         .required()
         .hint("a recording ends when its disk is full: make room, or set FTRUN_DIR")
+}
+
+/// Makes a directory in `dir`, and removes it.
+fn try_writing(dir: &Path) -> io::Result<()> {
+    let trial = dir.join(format!(".ftrun-doctor-{}", std::process::id()));
+    std::fs::create_dir(&trial)?;
+    std::fs::remove_dir(&trial)
 }
 
 /// The deepest directory on the way to `path` that exists.

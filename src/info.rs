@@ -9,7 +9,7 @@ use crate::scan::{self, State, StateName};
 use crate::summary;
 use journal::{Event, Header, Machine, Reader, Start};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use tracer::machine;
 
@@ -18,7 +18,7 @@ const NOTES_MAX: usize = 1000;
 
 #[derive(Debug, Serialize)]
 struct Report {
-    recording: PathBuf,
+    recording: String,
     state: StateName,
     reason: Option<String>,
     /// Why the recording ended before the application, as far as it could be told.
@@ -148,7 +148,7 @@ fn report(dir: &Path, header: &Header, state: &State, events: u64, found: Found)
     weakened.extend(meta.iter().flat_map(|meta| meta.weakened.clone()));
     weakened.dedup();
     Report {
-        recording: dir.to_owned(),
+        recording: output::lossy(dir),
         state: state.name(),
         reason: state.reason().map(str::to_owned),
         lost: meta.and_then(|meta| meta.lost),
@@ -199,7 +199,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
     };
     let machine = &report.machine;
     let mut fields = vec![
-        ("recording", output::path(&report.recording)),
+        ("recording", report.recording.clone()),
         ("command", output::command_line(&report.command)),
     ];
     if let (Some(program), Some(cwd)) = (&report.program, &report.working_directory) {

@@ -13,14 +13,14 @@ const COMMAND_CHARS_MAX: usize = 100;
 
 #[derive(Debug, Serialize)]
 struct Report {
-    directory: PathBuf,
+    directory: String,
     recordings: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    path: PathBuf,
+    path: String,
     latest: bool,
     started_unix_ns: Option<u64>,
     duration_ns: Option<u64>,
@@ -49,7 +49,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
     rows.sort_by_key(|row| row.started_unix_ns);
     if args.json.json {
         output::json(Report {
-            directory: base,
+            directory: output::lossy(&base),
             recordings: rows,
         })?;
     } else if rows.is_empty() {
@@ -76,7 +76,7 @@ fn row(dir: PathBuf, latest: bool) -> Row {
         ended: summary.ending(),
         problem: summary.problem,
         command: summary.command,
-        path: dir,
+        path: output::lossy(&dir),
     }
 }
 

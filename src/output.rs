@@ -206,9 +206,9 @@ fn shown_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A path on one line, harmless.
-pub fn path(path: &Path) -> String {
-    shown(&path.to_string_lossy()).into_owned()
+/// A path as text. Of one that is no UTF-8, there is no better text.
+pub fn lossy(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// `text`, cut where it is longer than people read.

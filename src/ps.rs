@@ -6,7 +6,6 @@ use crate::processes::{Process, Processes, Thread};
 use crate::scan::{self, StateName};
 use journal::Reader;
 use serde::Serialize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Deeper trees are not indented further.
@@ -15,7 +14,7 @@ const COMMAND_CHARS_MAX: usize = 300;
 
 #[derive(Debug, Serialize)]
 struct Report {
-    recording: PathBuf,
+    recording: String,
     state: StateName,
     reason: Option<String>,
     started_unix_ns: u64,
@@ -52,7 +51,7 @@ pub fn run(args: &PsArgs) -> anyhow::Result<ExitCode> {
     })?;
     if args.json.json {
         output::json(Report {
-            recording: dir,
+            recording: output::lossy(&dir),
             state: scanned.state.name(),
             reason: scanned.state.reason().map(str::to_owned),
             started_unix_ns: created,

@@ -7,7 +7,7 @@ use crate::scan::{self, Scanned, StateName};
 use journal::{Event, Reader, Tid};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use tracer::model;
 use tracer::record::is_error;
@@ -133,7 +133,7 @@ impl Counts {
 /// The counts, for JSON.
 #[derive(Debug, Serialize)]
 struct Report {
-    recording: PathBuf,
+    recording: String,
     state: StateName,
     reason: Option<String>,
     events: u64,
@@ -202,7 +202,7 @@ fn report(dir: &Path, scanned: &Scanned, counts: &Counts) -> Report {
         .collect();
     by_syscall.sort_by(|a, b| (b.calls.calls, &a.syscall).cmp(&(a.calls.calls, &b.syscall)));
     Report {
-        recording: dir.to_owned(),
+        recording: output::lossy(dir),
         state: scanned.state.name(),
         reason: scanned.state.reason().map(str::to_owned),
         events: counts.all.events,

@@ -45,21 +45,6 @@ pub fn free_space(path: &Path) -> io::Result<(u64, u64)> {
     Ok((stat.f_bavail.saturating_mul(stat.f_frsize), inodes))
 }
 
-/// Whether this process may make files in directory `path`.
-pub fn may_write_in(path: &Path) -> io::Result<()> {
-    let path = c_path(path)?;
-    // SAFETY: the path is NUL-terminated.
-    let done = unsafe {
-        libc::faccessat(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::W_OK | libc::X_OK,
-            libc::AT_EACCESS,
-        )
-    };
-    ok(done.into())
-}
-
 fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
 }

@@ -9,7 +9,7 @@ use crate::{failure, messages};
 use journal::{Event, EventIndex, FileStore};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use tracer::replay::Sink;
 
@@ -19,7 +19,7 @@ const ENDS_EARLY: u8 = 1;
 /// What was found, for JSON.
 #[derive(Debug, Serialize)]
 struct Report {
-    recording: PathBuf,
+    recording: String,
     state: StateName,
     /// Why the journal is not whole.
     reason: Option<String>,
@@ -96,7 +96,7 @@ fn check(dir: &Path) -> anyhow::Result<Report> {
         StateName::Corrupt
     };
     Ok(Report {
-        recording: dir.to_owned(),
+        recording: output::lossy(dir),
         state,
         reason: scanned.state.reason().map(str::to_owned),
         events: scanned.events,
