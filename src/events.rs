@@ -5,18 +5,22 @@ use crate::describe::{self, Describer, Owner};
 use crate::event_json::{self, Line};
 use crate::output::Stdout;
 use crate::scan::{self, State};
-use crate::sys;
+use crate::{summary, sys};
 use journal::{Event, EventIndex, Follow, ReadError, Reader, Tail, Tid};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// How often a wait for more events looks whether somebody still reads ours.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often a journal that is about to begin is looked for.
+const BEGINNING: Duration = Duration::from_millis(10);
+
 /// Prints the events that were asked for.
 pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
     let dir = args.recording.resolve()?;
-    let mut reader = Reader::open(&dir)?;
+    let mut reader = open(&dir, args.follow)?;
     let mut printer = EventPrinter {
         args,
         owner: Owner::default(),
@@ -47,6 +51,20 @@ pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
     };
     printer.out.flush()?;
     Ok(scan::conclude(&state))
+}
+
+/// Opens the journal. One that is to be followed may only be about to begin.
+fn open(dir: &Path, follow: bool) -> Result<Reader, ReadError> {
+    loop {
+        match Reader::open(dir) {
+            Err(ReadError::NoJournal { .. } | ReadError::NoHeader { .. })
+                if follow && summary::is_in_use(dir) =>
+            {
+                std::thread::sleep(BEGINNING);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Waits for the next event, or the end, and handles what comes. `false` if nobody reads

@@ -6,6 +6,8 @@ mod describe;
 mod doctor;
 mod event_json;
 mod events;
+#[cfg(test)]
+mod every_event;
 mod failure;
 mod info;
 mod ls;

@@ -41,7 +41,7 @@ struct Calls {
 
 /// Everything that is counted.
 #[derive(Debug)]
-struct Counts {
+pub struct Counts {
     all: Count,
     kinds: BTreeMap<EventKind, Count>,
     threads: BTreeMap<Tid, Count>,
@@ -57,7 +57,8 @@ struct Counts {
 }
 
 impl Counts {
-    fn new(started_ns: u64) -> Self {
+    /// Nothing yet of a recording that began then.
+    pub fn new(started_ns: u64) -> Self {
         Self {
             all: Count::default(),
             kinds: BTreeMap::new(),
@@ -72,7 +73,8 @@ impl Counts {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>, bytes: usize) {
+    /// Takes the next event, whose record has so many bytes.
+    pub fn event(&mut self, event: &Event<'_>, bytes: usize) {
         let bytes = bytes as u64;
         let one = Count { events: 1, bytes };
         if let Event::Time(ns) = event {

@@ -103,7 +103,7 @@ fn check(dir: &Path) -> anyhow::Result<Report> {
         journal_bytes: scanned.bytes,
         segments: scan::segments(dir).0,
         kept_files: kept.len(),
-        kept_bytes: kept.values().sum(),
+        kept_bytes: total_bytes(&kept),
         problems,
         replay: None,
     })
@@ -119,16 +119,22 @@ fn check_kept(dir: &Path, kept: &BTreeMap<u128, u64>, problems: &mut Vec<String>
         Ok(store) => store,
         Err(error) => return problems.push(error.to_string()),
     };
-    let total = kept.values().sum();
-    let mut done = 0;
+    let total = total_bytes(kept);
+    let mut done = 0u64;
     let mut progress = Progress::new("checking kept files");
     for (&hash, &size) in kept {
         progress.update(done, total);
         if let Err(error) = store.verify(hash) {
             problems.push(error.to_string());
         }
-        done += size;
+        done = done.saturating_add(size);
     }
+}
+
+/// Sizes are what the journal says, and it may say anything.
+fn total_bytes(kept: &BTreeMap<u128, u64>) -> u64 {
+    kept.values()
+        .fold(0, |total, &size| total.saturating_add(size))
 }
 
 /// Replays in silence. The second result is the exit code if it failed.

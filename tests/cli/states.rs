@@ -65,9 +65,9 @@ fn events_are_followed_to_the_end() {
     let script = format!("exec < {}; {script}", fifo.display());
     let running = record_script(&scratch, "live", &script).spawn();
     let mut wanted = command(&scratch, ["events", "--follow", "live"]);
-    // There is nothing to follow before the journal is there.
-    wait_until("the events wanted", LIMIT, || {
-        first_segment(running.dir()).exists()
+    // The recording may still be about to begin: that is followed as well.
+    wait_until("the recording", LIMIT, || {
+        running.dir().join("meta.json").exists()
     });
     wanted.stdin(std::process::Stdio::null());
     let follower = Spawned::start(wanted, None);
