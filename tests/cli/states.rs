@@ -183,6 +183,37 @@ fn a_recording_that_is_damaged() {
     );
 }
 
+/// A kept file is as much of the recording as its journal.
+#[test]
+fn a_kept_file_that_is_damaged() {
+    let scratch = Scratch::new("kept-damaged");
+    let dir = record_tiny(&scratch, "tiny");
+    let files = std::fs::read_dir(dir.join("files")).expect("kept files");
+    let file = files.flatten().next().expect("the program").path();
+    let content = std::fs::read(&file).expect("a kept file");
+    let mut flipped = content.clone();
+    flipped[content.len() / 2] ^= 1;
+    let damaged = [
+        &flipped[..],
+        &content[1..],
+        &content[..content.len() - 1],
+        b"",
+    ];
+    for bytes in damaged {
+        std::fs::remove_file(&file).expect("our own file");
+        std::fs::write(&file, bytes).expect("our own file");
+        let checked = ask(&scratch, ["verify", "tiny"]);
+        checked.expect_code(125);
+        assert!(checked.err().contains("has changed"), "{checked}");
+        assert!(checked.out().starts_with("corrupt: "), "{checked}");
+    }
+    std::fs::write(&file, content).expect("our own file");
+    ask(&scratch, ["verify", "tiny"]).expect_code(0);
+    // One that the journal does not name is none of it.
+    std::fs::write(file.with_file_name("0".repeat(32)), "x").expect("our own file");
+    ask(&scratch, ["verify", "tiny"]).expect_code(0);
+}
+
 /// Checksums that are right over events that cannot follow one another.
 #[test]
 fn a_journal_that_contradicts_itself() {
