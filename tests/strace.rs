@@ -186,7 +186,7 @@ fn padding_checked(line: &str, rest: &str) -> String {
     format!("{}{remark}{}", &head[from..], &line[at..])
 }
 
-/// Thread ids, addresses, ports of clients and random bytes get names.
+/// Thread ids, addresses, ports of clients, times and random bytes get names.
 fn renamed(line: &str, threads: &[&str]) -> String {
     if let Some(rest) = line.strip_prefix("getrandom(\"") {
         let tail = rest.split_once('"').map_or("", |(_, tail)| tail);
@@ -210,6 +210,8 @@ fn renamed(line: &str, threads: &[&str]) -> String {
             let _ = write!(out, "T{index}");
         } else if out.ends_with("htons(") && word.len() >= 4 {
             out.push_str("PORT");
+        } else if out.ends_with("sec=") && word.len() >= 4 {
+            out.push_str("TIME");
         } else if long_hex {
             out.push_str("ADDR");
         } else {
@@ -255,6 +257,16 @@ fn threads() {
 #[test]
 fn sockets() {
     compare("sockets.c", Linked::Statically, &[], &[]);
+}
+
+#[test]
+fn rarer_calls() {
+    compare("calls.c", Linked::Statically, &["rarer"], &[]);
+}
+
+#[test]
+fn rarer_uses_of_sockets() {
+    compare("sockets.c", Linked::Statically, &["rarer"], &[]);
 }
 
 #[test]

@@ -298,6 +298,80 @@ static void futexes(void) {
 	CALL(futex, &word, 7);
 }
 
+static void rarer(void) {
+	struct {
+		unsigned bytes;
+		int type;
+		unsigned char handle[128];
+	} handle = {0, 0, {0}};
+	int mount, fd = open("file", O_RDWR | O_CREAT, 0600);
+	fcntl(fd, F_DUPFD, -1);
+	fcntl(fd, F_SETSIG, SIGUSR2);
+	fcntl(fd, F_GETSIG);
+	fcntl(fd, F_SETSIG, 0);
+	fcntl(fd, F_GETSIG);
+	fcntl(fd, F_GETLEASE);
+	CALL(ftruncate, fd, -1);
+	CALL(truncate, "file", -1);
+	CALL(readlink, "file", buf, -1);
+	CALL(readlink, "/proc/self/fd", buf, 0);
+	CALL(name_to_handle_at, AT_FDCWD, "file", &handle, &mount, 0);
+	handle.bytes = 128;
+	CALL(name_to_handle_at, AT_FDCWD, "nothing", &handle, &mount, 0);
+	memset(&handle, 0x55, sizeof handle);
+	handle.bytes = 4;
+	handle.type = 0x81;
+	CALL(open_by_handle_at, -1, &handle, O_RDONLY);
+	handle.bytes = 1000;
+	CALL(open_by_handle_at, -1, &handle, O_RDONLY);
+	char *memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CALL(mremap, memory, 4096, 8192, 1 | 4, memory);
+	CALL(mremap, memory + 1, 4096, 8192, 1 | 2, memory);
+	CALL(ptrace, 0, 0, 0, 0);
+	CALL(ptrace, 16, -1, 0, 0);
+	CALL(sched_setaffinity, 0, 16, NULL);
+	CALL(sched_setscheduler, 0, 77, &mount);
+	CALL(syslog, 10, NULL, 0);
+	CALL(syslog, 9, buf, 10);
+	CALL(syslog, 3, NULL, -1);
+	CALL(ioprio_set, 1, 0, 2 << 13 | 6);
+	CALL(ioprio_set, 1, 0, 9 << 13 | 6);
+	CALL(ioprio_get, 1, 0);
+	CALL(get_mempolicy, &mount, NULL, 0, NULL, 0);
+	CALL(keyctl, 6, 123456789, buf, 100);
+	CALL(keyctl, 0, -3, 0);
+	prctl(PR_GET_SECCOMP);
+	struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+	sigaction(SIGUSR2, &action, NULL);
+	CALL(ustat, 1, buf);
+	sigset_t set, none;
+	sigemptyset(&none);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	action.sa_flags = 0;
+	sigaction(SIGUSR1, &action, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	raise(SIGUSR1);
+	struct epoll_event event;
+	CALL(epoll_pwait, epoll_create1(0), &event, 1, 1000, &none, 8);
+	struct open_how how = {O_RDONLY, 0, 0};
+	CALL(openat2, AT_FDCWD, "file", &how, 3);
+	CALL(landlock_create_ruleset, NULL, 0, 1);
+	CALL(landlock_create_ruleset, NULL, 0, 0);
+	unsigned long rules = 3;
+	int ruleset = CALL(landlock_create_ruleset, &rules, 8, 0);
+	struct __attribute__((packed)) {
+		unsigned long access;
+		int parent;
+	} beneath = {1, fd};
+	CALL(landlock_add_rule, ruleset, 1, &beneath, 0);
+	int signal_number = 40;
+	struct sigevent notify = {.sigev_signo = signal_number, .sigev_notify = SIGEV_NONE};
+	int timer;
+	CALL(timer_create, CLOCK_MONOTONIC, &notify, &timer);
+	unlink("file");
+}
+
 static void *thread(void *argument) {
 	write(1, "thread\n", 7);
 	return argument;
@@ -315,6 +389,8 @@ int main(int argc, char **argv) {
 		signals();
 	else if (!strcmp(what, "futexes"))
 		futexes();
+	else if (!strcmp(what, "rarer"))
+		rarer();
 	else if (!strcmp(what, "threads")) {
 		pthread_t id;
 		for (int i = 0; i < 2; i++) {

@@ -112,7 +112,59 @@ static void local(void) {
 	unlink("socket");
 }
 
-int main(void) {
+static void rarer(void) {
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), error, pair[2];
+	struct sockaddr_in address = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {0}};
+	socklen_t len = sizeof address;
+	bind(fd, (void *)&address, len);
+	getsockname(fd, (void *)&address, &len);
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &one, 4);
+	setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, 4);
+	setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, 4);
+	setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &one, 4);
+	union {
+		struct cmsghdr head;
+		char bytes[200];
+	} control;
+	struct iovec out = {"message", 7}, in = {buf, sizeof buf};
+	struct msghdr sent = {&address, sizeof address, &out, 1, &control, CMSG_SPACE(4), 0};
+	struct msghdr received = {NULL, 0, &in, 1, buf + 500, 200, 0};
+	control.head = (struct cmsghdr){CMSG_LEN(4), IPPROTO_IP, IP_TTL};
+	memset(CMSG_DATA(&control.head), 0, 4);
+	*CMSG_DATA(&control.head) = 77;
+	sendmsg(fd, &sent, 0);
+	recvmsg(fd, &received, 0);
+	one = 0;
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &one, 4);
+	one = 1;
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, 4);
+	sendmsg(fd, &sent, 0);
+	received.msg_controllen = 20;
+	recvmsg(fd, &received, 0);
+	sendmsg(fd, &sent, 0);
+	received.msg_controllen = 50;
+	recvmsg(fd, &received, 0);
+	address.sin_port = htons(1);
+	connect(other, (void *)&address, sizeof address);
+	len = 4;
+	getsockopt(other, SOL_SOCKET, SO_ERROR, &error, &len);
+	len = 0;
+	getsockopt(other, SOL_SOCKET, SO_TYPE, &error, &len);
+	len = 2;
+	getsockopt(other, SOL_SOCKET, SO_TYPE, &error, &len);
+	socketpair(AF_INET, SOCK_DGRAM, 0, pair);
+	socketpair(AF_UNIX, SOCK_DGRAM, 5, pair);
+	socket(AF_INET, SOCK_RAW | 0x10000, 0);
+	unsigned char packet[20] = {17, 0, 0, 3, 1, 0, 0, 0, 4, 3, 0, 6, 1, 2, 3, 0xab, 5, 6, 0, 0};
+	bind(other, (void *)packet, sizeof packet);
+}
+
+int main(int argc, char **argv) {
+	if (argc > 1) {
+		(void)argv;
+		rarer();
+		return 0;
+	}
 	internet();
 	local();
 	return 0;

@@ -9,6 +9,7 @@ use super::scalars::{
 use super::structs;
 use super::text::{SHOWN_MAX, joined, put, quoted, string};
 use super::view::{Piece, number};
+use crate::model::names::keyctl::KEYRING;
 use crate::model::{Dir, Kind, Mem, Shape, Size, StructId};
 
 /// Longest path, NUL included.
@@ -96,6 +97,8 @@ fn kind(shown: &Shown<'_>, out: &mut String, kind: &Kind, value: u64) {
         Kind::Flags(names) => flags(out, names, value),
         Kind::Choice(names) => match name_of(names, value) {
             Some(name) => out.push_str(name),
+            // Keys that are no special keyrings have numbers as any process has.
+            None if std::ptr::eq(*names, &KEYRING) => put!(out, "{}", int(value)),
             None => choice(out, names, low(value).into()),
         },
         Kind::Unused | Kind::Sub(_) => hex(out, value),
@@ -245,10 +248,10 @@ fn lengths(shown: &Shown<'_>, out: &mut String, addr: u64) {
 
 /// Structures that print whatever their length is.
 const VARIABLE: [StructId; 8] = [
+    StructId::LandlockRulesetAttr,
     StructId::FdSet,
     StructId::CpuMask,
     StructId::NodeMask,
-    StructId::FileHandle,
     StructId::SchedAttr,
     StructId::OpenHow,
     StructId::Utsname,

@@ -64,6 +64,13 @@ impl Shown<'_> {
         self.call.args.get(index).copied().unwrap_or(0)
     }
 
+    /// Whether it is this sub-command.
+    pub fn command_is(&self, name: &str) -> bool {
+        self.call
+            .command()
+            .is_some_and(|command| command.name == name)
+    }
+
     /// Whether it returned with an error, or to be restarted.
     pub fn failed(&self) -> bool {
         self.result.is_some_and(results::is_error)

@@ -194,10 +194,12 @@ fn control(out: &mut String, view: &View<'_>, addr: u64, len: u64, now: bool) {
     out.push(']');
 }
 
+const SOL_IP: u64 = 0;
+const SOL_SOCKET: u64 = 1;
+
 fn control_message(out: &mut String, message: &[u8]) {
     const SCM_RIGHTS: u64 = 1;
     const SCM_CREDENTIALS: u64 = 2;
-    const SOL_SOCKET: u64 = 1;
     let (level, kind) = (number(message, 8, 4), number(message, 12, 4));
     put!(out, "{{cmsg_len={}, cmsg_level=", number(message, 0, 8));
     super::scalars::choice(out, &LEVEL, level);
@@ -205,11 +207,15 @@ fn control_message(out: &mut String, message: &[u8]) {
     match (level, kind, option(level, kind)) {
         (SOL_SOCKET, SCM_RIGHTS, _) => out.push_str("SCM_RIGHTS"),
         (SOL_SOCKET, SCM_CREDENTIALS, _) => out.push_str("SCM_CREDENTIALS"),
-        (.., Some(name)) => out.push_str(name),
-        (.., None) => hex(out, kind),
+        (SOL_SOCKET | SOL_IP, _, Some(name)) => out.push_str(name),
+        _ => hex(out, kind),
     }
     let data = &message[CMSGHDR_BYTES..];
-    if !data.is_empty() {
+    let known = DATA.iter().find(|of| (of.0, of.1) == (level, kind));
+    let cut = known.is_some_and(|(.., bytes, _)| data.len() < *bytes);
+    // Of other levels strace shows nothing, and of that of IP only what is whole.
+    let shows = level == SOL_SOCKET || level == SOL_IP && !cut;
+    if !data.is_empty() && shows {
         out.push_str(", cmsg_data=");
         match (level, kind) {
             (SOL_SOCKET, SCM_RIGHTS) => {
@@ -220,9 +226,71 @@ fn control_message(out: &mut String, message: &[u8]) {
                 out.push(']');
             }
             (SOL_SOCKET, SCM_CREDENTIALS) => structs::value(out, StructId::Ucred, data),
-            _ => quoted(out, data),
+            _ => match known {
+                Some((.., show)) if !cut => show(out, data),
+                Some(_) => out.push_str("???"),
+                None => quoted(out, data),
+            },
         }
     }
+    out.push('}');
+}
+
+/// How the data of a control message prints: level, type, the bytes that it has at least.
+type Data = (u64, u64, usize, fn(&mut String, &[u8]));
+
+const DATA: [Data; 9] = [
+    (SOL_SOCKET, 29, 16, |out, data| {
+        structs::value(out, StructId::Timeval, data);
+    }),
+    (SOL_SOCKET, 35, 16, |out, data| {
+        structs::value(out, StructId::Timespec, data);
+    }),
+    (SOL_SOCKET, 37, 48, |out, data| {
+        out.push('[');
+        joined(out, ", ", data.chunks_exact(16), |out, time| {
+            structs::value(out, StructId::Timespec, time);
+        });
+        out.push(']');
+    }),
+    (SOL_IP, libc::IP_PKTINFO as u64, 12, packet_info),
+    (SOL_IP, libc::IP_TTL as u64, 4, |out, data| {
+        put!(out, "[{}]", number(data, 0, 4));
+    }),
+    (SOL_IP, libc::IP_TOS as u64, 1, |out, data| {
+        out.push('[');
+        hex(out, number(data, 0, 1));
+        out.push(']');
+    }),
+    (SOL_IP, libc::IP_RECVERR as u64, 32, error_report),
+    (SOL_IP, libc::IP_ORIGDSTADDR as u64, 16, sockaddr::show),
+    (SOL_IP, 23 /* IP_CHECKSUM */, 4, |out, data| {
+        put!(out, "[{}]", number(data, 0, 4));
+    }),
+];
+
+fn packet_info(out: &mut String, data: &[u8]) {
+    out.push_str("{ipi_ifindex=");
+    sockaddr::interface(out, number(data, 0, 4));
+    out.push_str(", ipi_spec_dst=");
+    sockaddr::inet(out, &data[4..8]);
+    out.push_str(", ipi_addr=");
+    sockaddr::inet(out, &data[8..12]);
+    out.push('}');
+}
+
+fn error_report(out: &mut String, data: &[u8]) {
+    put!(
+        out,
+        "{{ee_errno={}, ee_origin={}, ee_type={}, ee_code={}, ee_info={}, ee_data={}, offender=",
+        number(data, 0, 4),
+        number(data, 4, 1),
+        number(data, 5, 1),
+        number(data, 6, 1),
+        number(data, 8, 4),
+        number(data, 12, 4),
+    );
+    sockaddr::show(out, &data[16..]);
     out.push('}');
 }
 

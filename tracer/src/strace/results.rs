@@ -4,6 +4,7 @@ use super::call::Shown;
 use super::scalars::{flags, octal};
 use super::text::put;
 use super::{errno, own};
+use crate::model::names::fcntl::LEASE;
 use crate::model::names::sched::MEMBARRIER;
 use crate::model::{Names, Ret};
 
@@ -29,6 +30,12 @@ pub(super) fn show(shown: &Shown<'_>, out: &mut String) {
                 names: &MEMBARRIER.names[1..],
             };
             named(shown, out, &names, value);
+        }
+        _ if shown.command_is("F_GETLEASE") => {
+            super::scalars::hex(out, value);
+            out.push_str(" (");
+            super::scalars::choice(out, &LEASE, value);
+            out.push(')');
         }
         Ret::Never => out.push('?'),
         Ret::Hex if value == 0 => out.push('0'),

@@ -132,7 +132,11 @@ pub(super) fn unknown(out: &mut String, prefix: &str) {
 
 /// Appends the names of the bits of `value`.
 pub(super) fn flags(out: &mut String, names: &Names, value: u64) {
-    let value = narrow(value);
+    whole(out, names, narrow(value));
+}
+
+/// Appends the names of the bits of a number that has 64 of them.
+pub(super) fn whole(out: &mut String, names: &Names, value: u64) {
     let rest = bits(out, names, value);
     match rest {
         Rest::Nothing => out.push('0'),

@@ -94,8 +94,10 @@ fn packet(out: &mut String, bytes: &[u8]) {
     let protocol = number(bytes, 2, 1) << 8 | number(bytes, 3, 1);
     out.push_str(", sll_protocol=htons(");
     ethernet(out, protocol);
-    put!(out, "), sll_ifindex={}", number(bytes, 4, 4));
-    put!(out, ", sll_hatype={:#x}", number(bytes, 8, 2));
+    out.push_str("), sll_ifindex=");
+    interface(out, number(bytes, 4, 4));
+    out.push_str(", sll_hatype=");
+    choice(out, &HARDWARE, number(bytes, 8, 2));
     out.push_str(", sll_pkttype=");
     choice(out, &PACKET_TYPE, number(bytes, 10, 1));
     let len = number(bytes, 11, 1);
@@ -104,8 +106,20 @@ fn packet(out: &mut String, bytes: &[u8]) {
     let address = &address[..address.len().min(usize::try_from(len).unwrap_or(0)).min(8)];
     if !address.is_empty() {
         out.push_str(", sll_addr=[");
-        joined(out, ", ", address, |out, byte| hex(out, u64::from(*byte)));
+        joined(out, ", ", address, |out, byte| match byte {
+            0 => out.push_str("00"),
+            byte => put!(out, "{byte:#x}"),
+        });
         out.push(']');
+    }
+}
+
+/// Appends an interface. Only one has the same name on every machine.
+pub(super) fn interface(out: &mut String, index: u64) {
+    const LOOPBACK: u64 = 1;
+    match index {
+        LOOPBACK => out.push_str("if_nametoindex(\"lo\")"),
+        index => put!(out, "{index}"),
     }
 }
 
@@ -132,6 +146,26 @@ pub(super) fn inet6(out: &mut String, bytes: &[u8], name: &str) {
         Ipv6Addr::from(octets)
     );
 }
+
+static HARDWARE: Names = Names {
+    unknown: "ARPHRD_???",
+    names: &[
+        (0, "ARPHRD_NETROM"),
+        (1, "ARPHRD_ETHER"),
+        (32, "ARPHRD_INFINIBAND"),
+        (512, "ARPHRD_PPP"),
+        (768, "ARPHRD_TUNNEL"),
+        (769, "ARPHRD_TUNNEL6"),
+        (772, "ARPHRD_LOOPBACK"),
+        (776, "ARPHRD_SIT"),
+        (778, "ARPHRD_IPGRE"),
+        (801, "ARPHRD_IEEE80211"),
+        (803, "ARPHRD_IEEE80211_RADIOTAP"),
+        (824, "ARPHRD_NETLINK"),
+        (0xfffe, "ARPHRD_NONE"),
+        (0xffff, "ARPHRD_VOID"),
+    ],
+};
 
 static ETHERNET: Names = Names {
     unknown: "ETH_P_???",
@@ -229,7 +263,7 @@ mod tests {
         check(b"", "{sa_family=AF_UNSPEC}");
         check(
             &[17, 0, 0, 3, 2, 0, 0, 0, 4, 3, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0],
-            "{sa_family=AF_PACKET, sll_protocol=htons(ETH_P_ALL), sll_ifindex=2, sll_hatype=0x304, \
+            "{sa_family=AF_PACKET, sll_protocol=htons(ETH_P_ALL), sll_ifindex=2, sll_hatype=ARPHRD_LOOPBACK, \
              sll_pkttype=PACKET_HOST, sll_halen=6, sll_addr=[0x1, 0x2, 0x3, 0x4, 0x5, 0x6]}",
         );
     }

@@ -4,13 +4,13 @@ use super::sorted;
 use crate::model::names::fcntl as names;
 use crate::model::structs::StructId as S;
 use crate::model::table::dsl::{
-    FD, INT, PID, SIGNAL, UINT, UNUSED, choice, cmd, flags, in_struct, inout_struct, out_n,
-    out_struct, sub_by,
+    FD, PID, SIGNAL, UINT, UNUSED, choice, cmd, flags, in_struct, inout_struct, out_n, out_struct,
+    sub_by,
 };
 use crate::model::types::{Ret, Sub, SubCommand, Unknown};
 
 const COMMANDS: &[SubCommand] = &[
-    cmd(0, "F_DUPFD", INT).gives(Ret::Fd),
+    cmd(0, "F_DUPFD", UINT).gives(Ret::Fd),
     cmd(1, "F_GETFD", UNUSED).gives(Ret::Flags(&names::FD)),
     cmd(2, "F_SETFD", flags(&names::FD)),
     cmd(3, "F_GETFL", UNUSED).gives(Ret::Flags(&names::OPEN)),
@@ -34,7 +34,7 @@ const COMMANDS: &[SubCommand] = &[
     cmd(1027, "F_DUPFD_QUERY", FD),
     cmd(1028, "F_CREATED_QUERY", UNUSED),
     cmd(1029, "F_CANCELLK", UNUSED),
-    cmd(1030, "F_DUPFD_CLOEXEC", INT).gives(Ret::Fd),
+    cmd(1030, "F_DUPFD_CLOEXEC", UINT).gives(Ret::Fd),
     cmd(1031, "F_SETPIPE_SZ", UINT),
     cmd(1032, "F_GETPIPE_SZ", UNUSED),
     cmd(1033, "F_ADD_SEALS", flags(&names::SEAL)),

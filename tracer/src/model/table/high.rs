@@ -137,7 +137,7 @@ pub static TABLE: &[Syscall] = &[
     s!(250 keyctl(option: INT, arg2: sub(&sub::keyctl::ARG2), arg3: sub(&sub::keyctl::ARG3),
         arg4: sub(&sub::keyctl::ARG4), arg5: sub(&sub::keyctl::ARG5)) -> Int),
     s!(251 ioprio_set(which: choice(&sched::IOPRIO_WHO), who: INT, ioprio: HEX) -> Int),
-    s!(252 ioprio_get(which: choice(&sched::IOPRIO_WHO), who: INT) -> Hex),
+    s!(252 ioprio_get(which: choice(&sched::IOPRIO_WHO), who: INT) -> Int),
     s!(253 inotify_init() -> Fd),
     s!(254 inotify_add_watch(fd: FD, pathname: PATH, mask: flags(&epoll::INOTIFY)) -> Int),
     s!(255 inotify_rm_watch(fd: FD, wd: INT) -> Int),

@@ -193,7 +193,7 @@ pub static TABLE: &[Syscall] = &[
     s!(86 link(oldname: PATH, newname: PATH) -> Int),
     s!(87 unlink(pathname: PATH) -> Int),
     s!(88 symlink(oldname: PATH, newname: PATH) -> Int),
-    s!(89 readlink(path: PATH, buf: out_mem(result(2, 1), Shape::Text), bufsiz: INT) -> Int),
+    s!(89 readlink(path: PATH, buf: out_mem(result(2, 1), Shape::Text), bufsiz: UINT) -> Int),
     s!(90 chmod(filename: PATH, mode: MODE) -> Int),
     s!(91 fchmod(fd: FD, mode: MODE) -> Int),
     s!(92 chown(filename: PATH, user: ID, group: ID) -> Int),

@@ -35,6 +35,16 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
         ("getxattr" | "lgetxattr" | "fgetxattr", 1) => limited(shown, out, value),
         ("removexattr" | "lremovexattr" | "fremovexattr", 1) => limited(shown, out, value),
         ("add_key", 0 | 1) | ("request_key", 0..=2) => limited(shown, out, value),
+        ("name_to_handle_at", 2) => handle(shown, out, value),
+        ("open_by_handle_at", 1) => match shown.view.before(value).filter(|_| value != 0) {
+            Some(piece) if piece.bytes.len() >= HANDLE_HEAD => braces(out, |out| {
+                put!(out, "handle_bytes={}", number(piece.bytes, 0, 4));
+                handle_rest(out, piece.bytes);
+            }),
+            _ => address(out, value),
+        },
+        ("openat2", 2) if shown.arg(3) < StructId::OpenHow.size().into() => address(out, value),
+        ("ustat", 1) => address(out, value),
         ("fcntl", 2) => return lock(shown, out, value),
         ("ioctl", 1) => command(shown, out, value),
         _ => return false,
@@ -109,6 +119,42 @@ fn instants(shown: &Shown<'_>, out: &mut String, addr: u64, digits: usize) {
         }
     });
     out.push(']');
+}
+
+/// Bytes before the handle itself.
+const HANDLE_HEAD: usize = StructId::FileHandle.size() as usize;
+
+/// A file handle: how much room there was, how much is needed, and if it was made, it.
+fn handle(shown: &Shown<'_>, out: &mut String, addr: u64) {
+    let Some(room) = shown.view.u32_before(addr).filter(|_| addr != 0) else {
+        return address(out, addr);
+    };
+    braces(out, |out| {
+        put!(out, "handle_bytes={room}");
+        let overflow = shown.result == Some(-i64::from(libc::EOVERFLOW));
+        let needed = shown.view.u32(addr).unwrap_or(room);
+        if (overflow || shown.done().is_some()) && needed != room {
+            put!(out, " => {needed}");
+        }
+        if let Some(piece) = shown.view.written(addr).filter(|_| shown.done().is_some()) {
+            handle_rest(out, piece.bytes);
+        }
+    });
+}
+
+fn handle_rest(out: &mut String, bytes: &[u8]) {
+    const SHOWN_BYTES_MAX: usize = 128;
+    if bytes.len() < HANDLE_HEAD {
+        return;
+    }
+    let len = usize::try_from(number(bytes, 0, 4)).unwrap_or(usize::MAX);
+    let handle = &bytes[HANDLE_HEAD..];
+    let handle = &handle[..handle.len().min(len).min(SHOWN_BYTES_MAX)];
+    put!(out, ", handle_type={}, f_handle=", signed(bytes, 4, 4));
+    hexadecimal(out, handle);
+    if len > SHOWN_BYTES_MAX {
+        out.push_str("...");
+    }
 }
 
 /// A record lock: whose it is, if that was asked.

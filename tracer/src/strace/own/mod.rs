@@ -10,12 +10,13 @@ mod waiting;
 pub(super) use waiting::outcome;
 
 use super::call::{Shown, When};
+use super::scalars::low;
 use super::text::put;
 use super::view::signed;
 use crate::model::{Kind, StructId};
 
-/// `MREMAP_FIXED | MREMAP_DONTUNMAP`: the new address counts.
-const MREMAP_PLACED: u64 = 6;
+/// `MREMAP_MAYMOVE | MREMAP_FIXED`: the new address counts.
+const MREMAP_PLACED: u64 = 3;
 
 /// `MEMBARRIER_CMD_FLAG_CPU`: the CPU counts.
 const MEMBARRIER_CPU: u64 = 1;
@@ -46,7 +47,11 @@ fn prints(shown: &Shown<'_>, index: usize) -> bool {
     let hidden = match (shown.def().name, index) {
         ("open", 2) => !creates(shown.arg(1)),
         ("mknod", 2) => !files::is_device(shown.arg(1)),
-        ("mremap", 4) => shown.arg(3) & MREMAP_PLACED == 0,
+        ("mremap", 4) => shown.arg(3) & MREMAP_PLACED != MREMAP_PLACED,
+        // PTRACE_TRACEME, SECCOMP_MODE_STRICT and some of the kernel's log need no more.
+        ("ptrace", 1..) => low(shown.arg(0)) == 0,
+        ("prctl", 2) => shown.command_is("PR_SET_SECCOMP") && low(shown.arg(1)) == 1,
+        ("syslog", 1..) => !matches!(low(shown.arg(0)), 2..=4 | 8),
         ("membarrier", 2) => shown.arg(1) & MEMBARRIER_CPU == 0,
         ("reboot", 3) => shown.arg(2) != REBOOT_WITH_TEXT,
         _ => false,
@@ -70,6 +75,8 @@ pub(super) fn when(shown: &Shown<'_>, index: usize) -> Option<When> {
         ("clone", _) => Some(When::Exit),
         ("clone3", 0) => Some(clone::when(shown)),
         ("sendfile", 2) if shown.arg(2) != 0 => Some(When::Both),
+        // The mask is looked at again when the wait has ended.
+        ("epoll_pwait" | "epoll_pwait2", 4) => Some(When::Exit),
         _ => None,
     }
 }

@@ -1,14 +1,15 @@
 //! Arguments of sockets' syscalls that print in an own way.
 
+use crate::model::names::net::SOCK_TYPE;
 use crate::model::names::sockopt::LEVEL;
 use crate::model::{Kind, Shape, StructId};
 use crate::strace::call::Shown;
-use crate::strace::message;
-use crate::strace::scalars::{address, int, low, name_of};
+use crate::strace::scalars::{address, flags, int, low, name_of};
 use crate::strace::sockaddr::{self, ethernet};
 use crate::strace::structs::{self, interface};
 use crate::strace::text::{joined, put, string};
 use crate::strace::view::{number, signed};
+use crate::strace::{errno, message};
 
 /// Option values that strace shows as structures; all others are numbers or bytes.
 const DECODED: [StructId; 9] = [
@@ -32,13 +33,33 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
             ethernet(out, (value & 0xff) << 8 | value >> 8 & 0xff);
             out.push(')');
         }
+        // Of pairs, strace knows only local ones.
+        ("socketpair", 2) => put!(out, "{}", low(value)),
+        ("socket" | "socketpair", 1) if low(value) & !SOCKET_TYPE_BITS != 0 => {
+            flags(out, &SOCK_TYPE, u64::from(low(value) & SOCKET_TYPE_BITS));
+            hex_bits(out, low(value) & !SOCKET_TYPE_BITS);
+        }
         ("setsockopt" | "getsockopt", 1) => match name_of(&LEVEL, value) {
             Some(name) => out.push_str(name),
             None => put!(out, "{:#x} /* SOL_?? */", low(value)),
         },
         ("setsockopt" | "getsockopt", 2) => option_name(shown, out, low(value)),
         ("setsockopt", 3) => option(shown, out, value, low(shown.arg(4)).into(), false),
-        ("getsockopt", 3) if shown.failed() => address(out, value),
+        ("getsockopt", 3) if shown.failed() || shown.view.u32(shown.arg(4)) == Some(0) => {
+            address(out, value);
+        }
+        ("getsockopt", 3)
+            if shown.command_is("SO_ERROR") && shown.view.u32(shown.arg(4)) == Some(4) =>
+        {
+            let error = shown
+                .view
+                .u32(value)
+                .and_then(|error| i32::try_from(error).ok());
+            match error.and_then(errno::name) {
+                Some(name) => put!(out, "[{name}]"),
+                None => put!(out, "[{}]", error.unwrap_or(0)),
+            }
+        }
         ("getsockopt", 3) => {
             let len_at = shown.arg(4);
             let len = shown
@@ -52,6 +73,13 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
         _ => return false,
     }
     true
+}
+
+/// The bits of a socket's type that have a meaning.
+const SOCKET_TYPE_BITS: u32 = 0xf | 0x800 | 0x8_0000;
+
+fn hex_bits(out: &mut String, bits: u32) {
+    put!(out, "|{bits:#x} /* SOCK_??? */");
 }
 
 /// The name of an option, if its level has any.

@@ -5,6 +5,7 @@ use crate::model::names::futex::OP;
 use crate::model::names::machine::{PERSONALITY, SYSLOG};
 use crate::model::names::prctl::TSC;
 use crate::model::names::quota::TYPE as QUOTA;
+use crate::model::names::sched::{MPOL, POLICY};
 use crate::model::{Kind, Names};
 use crate::strace::call::Shown;
 use crate::strace::scalars::{address, choice, flags, hex, int, low, name_of, octal};
@@ -57,6 +58,16 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
         ("sethostname" | "setdomainname", 1) => put!(out, "{}", low(value)),
         ("reboot", 0) => choice(out, &REBOOT_MAGIC1, low(value).into()),
         ("reboot", 1) => choice(out, &REBOOT_MAGIC2, low(value).into()),
+        ("ioprio_set", 2) => super::waiting::priority(out, low(value).into()),
+        ("sched_setscheduler", 1) => choice(out, &POLICY, low(value).into()),
+        ("get_mempolicy", 0) => match shown.view.written(value) {
+            Some(piece) if shown.done().is_some() => {
+                out.push('[');
+                flags(out, &MPOL, number(piece.bytes, 0, 4));
+                out.push(']');
+            }
+            _ => address(out, value),
+        },
         ("seccomp", 2) if low(shown.arg(0)) == SECCOMP_GET_ACTION_AVAIL => {
             action(shown, out, value)
         }

@@ -20,6 +20,7 @@ pub(super) fn argument(shown: &Shown<'_>, out: &mut String, index: usize) -> boo
     match (shown.def().name, index) {
         ("select" | "pselect6", 1..=3) => set(shown, out, value, shown.view.before(value)),
         ("pselect6", 5) => mask(shown, out, value),
+        ("epoll_pwait" | "epoll_pwait2", 4) if shown.failed() => address(out, value),
         _ => return false,
     }
     true
@@ -92,7 +93,16 @@ pub(in crate::strace) fn outcome(shown: &Shown<'_>, out: &mut String) {
                 put!(out, " ({state})");
             }
         }
-        "ioprio_get" => priority(out, result),
+        "ioprio_get" => {
+            out.push_str(" (");
+            priority(out, result);
+            out.push(')');
+        }
+        "fcntl" if shown.command_is("F_GETSIG") && result != 0 => {
+            out.push_str(" (");
+            signal(out, result);
+            out.push(')');
+        }
         "prctl" if low(shown.arg(0)) == PR_GET_DUMPABLE => {
             out.push_str(" (");
             choice(out, &DUMPABLE, result);
@@ -104,7 +114,8 @@ pub(in crate::strace) fn outcome(shown: &Shown<'_>, out: &mut String) {
 
 const PR_GET_DUMPABLE: u32 = 3;
 
-fn priority(out: &mut String, value: u64) {
+/// Class and level in one number.
+pub(super) fn priority(out: &mut String, value: u64) {
     const CLASSES: [&str; 4] = [
         "IOPRIO_CLASS_NONE",
         "IOPRIO_CLASS_RT",
@@ -113,12 +124,12 @@ fn priority(out: &mut String, value: u64) {
     ];
     const CLASS_SHIFT: u32 = 13;
     let class = usize::try_from(value >> CLASS_SHIFT).unwrap_or(usize::MAX);
-    out.push_str(" (IOPRIO_PRIO_VALUE(");
+    out.push_str("IOPRIO_PRIO_VALUE(");
     match CLASSES.get(class) {
         Some(name) => out.push_str(name),
         None => put!(out, "{class:#x} /* IOPRIO_CLASS_??? */"),
     }
-    put!(out, ", {}))", value & ((1 << CLASS_SHIFT) - 1));
+    put!(out, ", {})", value & ((1 << CLASS_SHIFT) - 1));
 }
 
 /// The descriptors with events.

@@ -55,7 +55,6 @@ pub(super) fn form(of: StructId) -> Option<Form> {
         ],
         StructId::OwnerEx => fields![field("type", 0, Is::Choice(4, &OWNER)), int("pid", 4)],
         StructId::OpenHow => Form::Own(open_how),
-        StructId::FileHandle => Form::Own(file_handle),
         StructId::CachestatRange => fields![xlong("off", 0), xlong("len", 8)],
         StructId::Fsxattr => some_fields![
             xint("fsx_xflags", 0),
@@ -136,24 +135,6 @@ fn open_how(out: &mut String, bytes: &[u8]) {
             all(out, MODE, bytes);
         }
         all(out, RESTRICTIONS, bytes);
-    });
-}
-
-fn file_handle(out: &mut String, bytes: &[u8]) {
-    const HEAD: &[Field] = &[uint("handle_bytes", 0), xint("handle_type", 4)];
-    const HANDLE_AT: usize = 8;
-    braces(out, |out| {
-        all(out, HEAD, bytes);
-        let len = usize::try_from(number(bytes, 0, 4)).unwrap_or(0);
-        let handle = bytes
-            .get(HANDLE_AT..HANDLE_AT.saturating_add(len))
-            .unwrap_or_default();
-        if !handle.is_empty() {
-            out.push_str(", f_handle=0x");
-            for byte in handle {
-                put!(out, "{byte:02x}");
-            }
-        }
     });
 }
 

@@ -11,13 +11,18 @@ use crate::model::{Names, StructId};
 use crate::strace::fields::{
     Field, Is, all, field, int, nested, pointer, uint, ulong, ushort, xlong,
 };
-use crate::strace::scalars::{address, name_of};
+use crate::strace::scalars::{address, name_of, whole};
 use crate::strace::signals;
 use crate::strace::text::{joined, put};
 use crate::strace::view::{number, signed};
 
 pub(super) fn form(of: StructId) -> Option<Form> {
     Some(match of {
+        StructId::LandlockRulesetAttr => Form::Own(landlock_rules),
+        StructId::LandlockPathBeneath => fields![
+            field("allowed_access", 0, Is::Flags(8, &LANDLOCK_FILES)),
+            int("parent_fd", 8),
+        ],
         StructId::Pollfd => Form::Own(pollfd),
         StructId::EpollEvent => fields![
             field("events", 0, Is::Flags(4, &EPOLL_EVENTS)),
@@ -121,7 +126,11 @@ fn sigaction(out: &mut String, bytes: &[u8]) {
     const RESTORER: u64 = 0x0400_0000;
     const MIDDLE: &[Field] = &[
         nested("sa_mask", 24, StructId::Sigset),
-        field("sa_flags", 8, Is::Flags(8, &SA)),
+        field(
+            "sa_flags",
+            8,
+            Is::Own(8, |out, bytes| whole(out, &SA, number(bytes, 0, 8))),
+        ),
     ];
     let handler = number(bytes, 0, 8);
     braces(out, |out| {
@@ -171,6 +180,37 @@ static CAP_VERSION: Names = Names {
         (0x1998_0330, "_LINUX_CAPABILITY_VERSION_1"),
         (0x2007_1026, "_LINUX_CAPABILITY_VERSION_2"),
         (0x2008_0522, "_LINUX_CAPABILITY_VERSION_3"),
+    ],
+};
+
+/// As much as the caller's version of the structure has.
+fn landlock_rules(out: &mut String, bytes: &[u8]) {
+    const FIELDS: &[Field] = &[
+        field("handled_access_fs", 0, Is::Flags(8, &LANDLOCK_FILES)),
+        field("handled_access_net", 8, Is::Hex(8)),
+        field("scoped", 16, Is::Hex(8)),
+    ];
+    super::braces(out, |out| all(out, FIELDS, bytes));
+}
+
+static LANDLOCK_FILES: Names = Names {
+    unknown: "LANDLOCK_ACCESS_FS_???",
+    names: &[
+        (0x1, "LANDLOCK_ACCESS_FS_EXECUTE"),
+        (0x2, "LANDLOCK_ACCESS_FS_WRITE_FILE"),
+        (0x4, "LANDLOCK_ACCESS_FS_READ_FILE"),
+        (0x8, "LANDLOCK_ACCESS_FS_READ_DIR"),
+        (0x10, "LANDLOCK_ACCESS_FS_REMOVE_DIR"),
+        (0x20, "LANDLOCK_ACCESS_FS_REMOVE_FILE"),
+        (0x40, "LANDLOCK_ACCESS_FS_MAKE_CHAR"),
+        (0x80, "LANDLOCK_ACCESS_FS_MAKE_DIR"),
+        (0x100, "LANDLOCK_ACCESS_FS_MAKE_REG"),
+        (0x200, "LANDLOCK_ACCESS_FS_MAKE_SOCK"),
+        (0x400, "LANDLOCK_ACCESS_FS_MAKE_FIFO"),
+        (0x800, "LANDLOCK_ACCESS_FS_MAKE_BLOCK"),
+        (0x1000, "LANDLOCK_ACCESS_FS_MAKE_SYM"),
+        (0x2000, "LANDLOCK_ACCESS_FS_REFER"),
+        (0x4000, "LANDLOCK_ACCESS_FS_TRUNCATE"),
     ],
 };
 

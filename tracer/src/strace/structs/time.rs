@@ -85,17 +85,18 @@ fn sigevent(out: &mut String, bytes: &[u8]) {
             out.push_str("sigev_value=");
             braces(out, |out| all(out, VALUE, bytes));
         }
-        all(
-            out,
-            const {
-                &[
-                    field("sigev_signo", 8, Is::Signal),
-                    field("sigev_notify", 12, Is::Choice(4, &SIGEV)),
-                ]
-            },
-            bytes,
-        );
-        match number(bytes, 12, 4) {
+        const NONE: u64 = 1;
+        const NOTIFY: &[Field] = &[field("sigev_notify", 12, Is::Choice(4, &SIGEV))];
+        let kind = number(bytes, 12, 4);
+        // Only where a signal is sent it is one.
+        let number_is = if kind == NONE {
+            Is::Signed(4)
+        } else {
+            Is::Signal
+        };
+        field("sigev_signo", 8, number_is).show(out, bytes);
+        all(out, NOTIFY, bytes);
+        match kind {
             THREAD_ID => all(out, const { &[int("sigev_notify_thread_id", 16)] }, bytes),
             THREAD => {
                 let fields = const {
