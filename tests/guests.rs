@@ -121,6 +121,7 @@ guests! {
     mem_chosen_addresses       {}
     mem_cow_fork               {}
     mem_dlopen                 {}
+    mem_dlopen_memfd           {}
     mem_execute_only           {}
     mem_file_beyond_end        {}
     mem_file_private           {}
@@ -133,11 +134,14 @@ guests! {
     mem_lock_core              {}
     mem_madvise                {}
     mem_madvise_fork           {}
+    mem_madvise_guard          {}
     mem_malloc_churn           {}
     mem_map_anonymous          {}
+    mem_map_kinds              {}
     mem_memfd_shared           {}
     mem_mprotect               {}
     mem_mremap                 {}
+    mem_mremap_shared          {}
     mem_mseal                  {}
     mem_own_code               {}
     mem_partial_effects        {}
@@ -244,11 +248,14 @@ guests! {
     signal_context             {}
     signal_default_actions     {}
     signal_faults              {}
+    signal_fork_exec           {}
     signal_fp_state            {}
     signal_handlers            {}
     signal_in_vfork            {}
+    signal_io                  {}
     signal_itimer_storm        {}
     signal_kill_group          {}
+    signal_killed_while_writing {}
     signal_masks               {}
     signal_nested              {}
     signal_no_stack            {}
@@ -310,11 +317,14 @@ guests! {
     sys_registers              {}
     sys_rlimits                {}
     sys_sched                  {}
+    sys_sched_idle             {}
     sys_seccomp_errno          {}
+    sys_seccomp_kill_thread    {}
     sys_seccomp_notify         {}
     sys_seccomp_strict         {}
     sys_seccomp_trace          {}
     sys_seccomp_trap           {}
+    sys_seccomp_vdso           {}
     sys_upper_bits             {}
     thread_atomics             {}
     thread_big_stacks          {}
@@ -338,6 +348,9 @@ guests! {
     thread_signals_ordinary    { file: "thread_signals.c", ordinary: true }
     thread_tgkill_blocked      {}
     thread_tls_destructors     {}
+    time_clock_contexts        {}
+    time_clock_order           {}
+    time_clock_storm           {}
     time_clocks_syscall        {}
     time_clocks_vdso           {}
     time_cpu_clocks            {}
