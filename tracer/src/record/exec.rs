@@ -84,7 +84,17 @@ impl Session {
         let stopped = self.claim_page(tid, stopped, regs, &areas)?;
         stopped.set_regs(regs)?;
         let exec = self.describe(tid, regs, &areas)?;
-        Ok((stopped, vec![Effect::Exec(exec)]))
+        let words = self
+            .tasks
+            .get_mut(&tid)
+            .map(|task| std::mem::take(&mut task.exec_words));
+        let mut effects: Vec<_> = words
+            .unwrap_or_default()
+            .into_iter()
+            .map(Effect::Write)
+            .collect();
+        effects.push(Effect::Exec(exec));
+        Ok((stopped, effects))
     }
 
     /// Replaces the vDSO's functions, and maps the page that `ftrun` claims. The vDSO's

@@ -325,7 +325,7 @@ impl Memories {
         }
         match call.def.file_change {
             FileChange::Write { fd, offset } => {
-                let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
+                let fd = call.int(usize::from(fd));
                 let Some((key, len)) = self.object_behind(process, tid, fd) else {
                     return Ok(());
                 };
@@ -348,7 +348,7 @@ impl Memories {
                 effects.push(Effect::Fill { id, content });
             }
             FileChange::Any { fd } => {
-                let fd = i32::try_from(call.args[usize::from(fd)].cast_signed()).unwrap_or(-1);
+                let fd = call.int(usize::from(fd));
                 let Some((key, len)) = self.object_behind(process, tid, fd) else {
                     return Ok(());
                 };

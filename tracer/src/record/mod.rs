@@ -19,10 +19,10 @@ pub use error::RecordError;
 pub use journal_out::OnJournalError;
 pub use memory::OutsideMemory;
 pub use supervise::Notice;
-pub use syscalls::{is_error, is_restart};
+pub use syscalls::{is_error, is_restart, may_be_partial, number};
 
 use crate::sys::host::{self, CpuSet};
-use crate::sys::{fork, tsc, wait::Pid};
+use crate::sys::{fork, tick::Tick, tsc, wait::Pid};
 use crate::{launch, machine};
 use error::Stumble;
 use journal::{Event, FileStore, Header, Start, Tid, Writer, WriterOptions};
@@ -123,7 +123,8 @@ pub fn record(
     let memories = Memories::new(store, options.outside_memory);
     start_event(&mut out, first, &path, argv, &envp)?;
     let watch = supervision.watch();
-    let mut session = Session::new(options, first, out, memories, watch);
+    let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
+    let mut session = Session::new(options, first, out, memories, watch, tick);
     let ran = session.start().map_err(|stumble| match stumble {
         Stumble::Fatal(error) => error,
         Stumble::Gone => RecordError::NotExecutable {

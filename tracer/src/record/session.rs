@@ -7,9 +7,11 @@ use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
 use crate::sys::host;
-use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::ptrace::{self, Resume, Stopped};
+use crate::sys::tick::Tick;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ pub struct Session {
     pub(super) first_status: Option<i32>,
     pub(super) next_space: u32,
     pub(super) watch: Arc<Watch>,
+    pub(super) tick: Tick,
     /// What the agent answered, by address space.
     pub(super) agents: HashMap<SpaceId, agent::Recording>,
     /// Room for what is read of the agent's page.
@@ -51,6 +54,7 @@ impl Session {
         out: Output,
         memories: Memories,
         watch: Arc<Watch>,
+        tick: Tick,
     ) -> Self {
         let mut session = Self {
             options,
@@ -63,6 +67,7 @@ impl Session {
             first_status: None,
             next_space: 1,
             watch,
+            tick,
             agents: HashMap::new(),
             agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),
@@ -189,11 +194,15 @@ impl Session {
             .get(&tid)
             .and_then(|task| task.call.as_ref())
             .is_some_and(|call| super::syscalls::can_wait(&call.call, &call.entry));
-        if !can_wait || self.ready.is_empty() {
+        if self.ready.is_empty() {
+            self.tick.disarm();
             if can_wait {
                 self.out.idle()?;
             }
             return Ok(wait_any(true)?);
+        }
+        if !can_wait {
+            return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.
         loop {
@@ -213,14 +222,53 @@ impl Session {
                 if let Some(report) = wait_any(false)? {
                     return Ok(Some(report));
                 }
-                self.emit_enter(tid)?;
-                self.emit_futex_words(tid)?;
-                if let Some(task) = self.tasks.get_mut(&tid) {
-                    task.state = State::Waiting;
-                }
-                return Ok(None);
+                return self.set_aside(tid).map(|()| None);
             }
         }
+    }
+
+    /// The next report, while others could run, and `tid` is not expected to wait. Yet it
+    /// may: any syscall, and any page fault, can be served by a process of the recording
+    /// (FUSE, seccomp's user notification). A look every now and then finds out.
+    fn contended_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
+        self.tick.arm();
+        loop {
+            match wait::wait_or_tick(Whom::Any, true) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+                Err(error) => {
+                    return Err(RecordError::os("waiting for the application")(error).into());
+                }
+                Ok(report) => return Ok(report),
+            }
+            if !self.sleeps(tid) {
+                continue;
+            }
+            // It may have been stopped between the two looks.
+            if let Some(report) = wait_any(false)? {
+                return Ok(Some(report));
+            }
+            return self.set_aside(tid).map(|()| None);
+        }
+    }
+
+    fn sleeps(&mut self, tid: Pid) -> bool {
+        let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
+        matches!(state, Some(b'S' | b'D'))
+    }
+
+    /// A thread waits in the kernel: it gives the logical CPU away.
+    fn set_aside(&mut self, tid: Pid) -> Step {
+        self.emit_enter(tid)?;
+        self.emit_futex_words(tid)?;
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.state = State::Waiting;
+            if task.call.is_none() {
+                // In a page fault: it must stop before it goes on.
+                ptrace::interrupt(tid)?;
+            }
+        }
+        Ok(())
     }
 
     /// A report of a thread that does not have the logical CPU.

@@ -45,9 +45,8 @@ impl Session {
     /// A thread stands at the entry of a syscall.
     pub(super) fn syscall_entry(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let regs = stopped.regs()?;
-        let nr = regs.orig_rax;
         let mut args = regs.args();
-        let mut def = u32::try_from(nr).ok().and_then(model::lookup);
+        let mut def = model::lookup(number(&regs));
         let known = def;
         let (ahead_at, ahead_len) = def
             .and_then(|def| Call { def, args }.first_input())
@@ -388,10 +387,10 @@ impl Session {
             Handler::Munmap | Handler::Mprotect if layout::touches_page(arg(0), arg(1)) => {
                 return unsupported("a change of the page that ftrun claims at 0x70000000");
             }
-            Handler::Mmap if is_fixed(arg(3)) && layout::touches_page(arg(0), arg(1)) => {
+            Handler::Mmap if replaces(arg(3)) && layout::touches_page(arg(0), arg(1)) => {
                 return unsupported("a mapping over the page that ftrun claims at 0x70000000");
             }
-            Handler::Madvise if arg(2) == libc::MADV_FREE.cast_unsigned().into() => {
+            Handler::Madvise if call.int(2) == libc::MADV_FREE => {
                 // Whether such pages keep their content is the kernel's whim; losing it at
                 // once is within the promise, and the same every time.
                 let mut changed = *regs;
@@ -404,9 +403,17 @@ impl Session {
                 stopped.set_regs(&changed)?;
             }
             Handler::Affinity if call.def.name == "sched_setaffinity" => {
-                return self.set_affinity(tid, arg(0), arg(1), arg(2)).map(Some);
+                return self
+                    .set_affinity(tid, call.int(0), arg(1), arg(2))
+                    .map(Some);
             }
-            Handler::Prctl if arg(0) == PR_SET_TSC => {
+            Handler::Exec => {
+                let words = self.last_words(tid);
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.exec_words = words;
+                }
+            }
+            Handler::Prctl if call.int(0) == PR_SET_TSC => {
                 return Ok(Some(0));
             }
             _ if self.copies_to_standard_stream(tid, call) => {
@@ -439,8 +446,7 @@ impl Session {
             .contains(&(meta.dev(), meta.ino()))
     }
 
-    fn set_affinity(&mut self, tid: Pid, of: u64, len: u64, mask: u64) -> Step<i64> {
-        let of = i32::try_from(of.cast_signed()).unwrap_or(-1);
+    fn set_affinity(&mut self, tid: Pid, of: i32, len: u64, mask: u64) -> Step<i64> {
         let of = if of == 0 { tid } else { Pid(of) };
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).min(1024)];
         let read = Remote(tid).read_some(mask, &mut bytes);
@@ -482,7 +488,7 @@ impl Session {
         let arg = |index: usize| call.args[index];
         let changed_registers = |regs: &Regs| *regs != in_call.regs;
         let restore = match call.def.handler {
-            Handler::Madvise => arg(2) == libc::MADV_FREE.cast_unsigned().into(),
+            Handler::Madvise => call.int(2) == libc::MADV_FREE,
             Handler::Clone => true,
             _ => false,
         };
@@ -506,7 +512,7 @@ impl Session {
             effects.push(Effect::Regs(*regs));
             return Ok((stopped, effects));
         }
-        if is_error(result) {
+        if is_error(result) && !may_be_partial(call, result) {
             return Ok((stopped, effects));
         }
         match call.def.handler {
@@ -529,8 +535,10 @@ impl Session {
                     task.clear_tid = arg(0);
                 }
             }
-            Handler::Seccomp => self.own_filter(tid, arg(0) == SECCOMP_SET_MODE_FILTER, arg(1)),
-            Handler::Prctl => self.prctl_done(tid, &stopped, arg(0), arg(1), regs)?,
+            Handler::Seccomp => {
+                self.own_filter(tid, call.int(0) == SECCOMP_SET_MODE_FILTER, arg(1));
+            }
+            Handler::Prctl => self.prctl_done(tid, &stopped, call.int(0), arg(1), regs)?,
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
@@ -544,7 +552,7 @@ impl Session {
         if call.def.name != "sched_getaffinity" || result <= 0 {
             return Ok(());
         }
-        let of = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
+        let of = call.int(0);
         let of = if of == 0 { tid } else { Pid(of) };
         let Some(task) = self.tasks.get(&of) else {
             return Ok(());
@@ -596,7 +604,7 @@ impl Session {
         &mut self,
         tid: Pid,
         stopped: &Stopped,
-        option: u64,
+        option: i32,
         addr: u64,
         regs: &mut Regs,
     ) -> Step {
@@ -624,7 +632,7 @@ impl Session {
         result: i64,
         effects: &mut Vec<Effect<'static>>,
     ) {
-        let other = Pid(i32::try_from(call.args[0]).unwrap_or(0));
+        let other = Pid(call.int(0));
         if !self.tasks.contains_key(&other) {
             return;
         }
@@ -650,13 +658,21 @@ impl Session {
     }
 }
 
+/// Whether a failed call may have done part of its work: changes of a range stop at the
+/// first hole in it (`mprotect`), or go on behind it (`madvise`), and then say so.
+#[must_use]
+pub fn may_be_partial(call: &Call, result: i64) -> bool {
+    matches!(call.def.handler, Handler::Mprotect | Handler::Madvise)
+        && result == -i64::from(libc::ENOMEM)
+}
+
 /// The words of a futex operation that changes them on behalf of the caller or of a waiter.
 fn futex_words(tid: Pid, call: &Call) -> Vec<(u64, Vec<u8>)> {
-    const PRIVATE_AND_CLOCK: u64 = 128 | 256;
+    const PRIVATE_AND_CLOCK: i32 = 128 | 256;
     if call.def.handler != Handler::Futex || call.def.name != "futex" {
         return Vec::new();
     }
-    let operation = i32::try_from(call.args[1] & !PRIVATE_AND_CLOCK).unwrap_or(-1);
+    let operation = call.int(1) & !PRIVATE_AND_CLOCK;
     if !CHANGES_WORD.contains(&operation) {
         return Vec::new();
     }
@@ -670,10 +686,17 @@ fn futex_words(tid: Pid, call: &Call) -> Vec<(u64, Vec<u8>)> {
     words
 }
 
+/// The number of the syscall that a thread enters: the kernel takes it as an `int`.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, reason = "as the kernel does")]
+pub const fn number(entered: &Regs) -> u32 {
+    entered.orig_rax as u32
+}
+
 /// The record of an entry without its input.
 fn bare_entry(entered: &Regs) -> Enter<'static> {
     Enter {
-        nr: u32::try_from(entered.orig_rax).unwrap_or(u32::MAX),
+        nr: number(entered),
         args: Args::new(entered.args(), 6),
         ip: entered.rip,
         signature: entered.signature(),
@@ -681,8 +704,12 @@ fn bare_entry(entered: &Regs) -> Enter<'static> {
     }
 }
 
-const fn is_fixed(flags: u64) -> bool {
-    flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE).cast_unsigned() as u64 != 0
+/// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
+/// bit's meaning but not this: it fails where something is.)
+const fn replaces(flags: u64) -> bool {
+    let fixed = libc::MAP_FIXED.cast_unsigned() as u64;
+    let no_replace = libc::MAP_FIXED_NOREPLACE.cast_unsigned() as u64;
+    flags & (fixed | no_replace) == fixed
 }
 
 /// Syscalls that copy inside the kernel, and the argument that says where to.
@@ -705,9 +732,9 @@ const CHANGES_WORD: [i32; 7] = [
 const FUTEX_LOCK_PI2: i32 = 13;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 const PROT_EXEC: u64 = libc::PROT_EXEC.cast_unsigned() as u64;
-const PR_SET_SECCOMP: u64 = 22;
-const PR_GET_SECCOMP: u64 = 21;
-const PR_GET_TSC: u64 = 25;
-const PR_SET_TSC: u64 = 26;
-const SECCOMP_SET_MODE_FILTER: u64 = 1;
+const PR_SET_SECCOMP: i32 = 22;
+const PR_GET_SECCOMP: i32 = 21;
+const PR_GET_TSC: i32 = 25;
+const PR_SET_TSC: i32 = 26;
+const SECCOMP_SET_MODE_FILTER: i32 = 1;
 const SECCOMP_FILTER_FLAG_TSYNC: u64 = 1;

@@ -3,7 +3,7 @@
 use crate::model::capture::{Call, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
-use journal::Enter;
+use journal::{Enter, Write};
 use pmu::Regs;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -81,6 +81,8 @@ pub struct Task {
     pub affinity: Option<Vec<u8>>,
     /// The id that it had when it called `execve`, until that has returned.
     pub exec_former: Option<Pid>,
+    /// What the kernel will write if the `execve` that it is in succeeds.
+    pub exec_words: Vec<Write<'static>>,
     /// Its end is in the journal.
     pub end_emitted: bool,
     /// `/proc/<tid>/stat`, kept open.
@@ -109,6 +111,7 @@ impl Task {
             exit_follows: false,
             affinity: None,
             exec_former: None,
+            exec_words: Vec::new(),
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }

@@ -159,25 +159,31 @@ impl Session {
             .tasks
             .values()
             .any(|task| task.tgid == tgid && task.tid != tid);
-        if tid == tgid && others {
-            self.until_zombie(tid);
-            return Ok(());
-        }
-        // What the kernel changes at a thread's end must not race with another thread.
-        match wait::wait(Whom::Only(tid), true) {
-            Ok(Some((_, status))) => self.note(tid, status),
-            Ok(None) | Err(_) => Ok(()),
-        }
+        self.until_ended(tid, tid == tgid && others)
     }
 
-    /// The end of a process's first thread is not reported while others live: wait until
-    /// the kernel has done with it.
-    fn until_zombie(&mut self, tid: Pid) {
-        let Some(task) = self.tasks.get_mut(&tid) else {
-            return;
-        };
-        while !matches!(task.kernel_state(), None | Some(b'Z' | b'X')) {
-            crate::sys::host::yield_cpu();
+    /// What the kernel changes at a thread's end must not race with another thread: waits
+    /// until it has done with this one. That is when its end is reported, but of a process's
+    /// first thread the end is not reported while others live, and the first process of a
+    /// namespace waits for all others in it.
+    fn until_ended(&mut self, tid: Pid, unreported: bool) -> Step {
+        if !unreported {
+            self.tick.arm();
+        }
+        loop {
+            match wait::wait_or_tick(Whom::Only(tid), !unreported) {
+                // Of a first thread: another one took its id over, in `execve`.
+                Ok(Some((_, status))) => return self.note(tid, status),
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Ok(()),
+                Ok(None) | Err(_) => {}
+            }
+            let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
+            match state {
+                None => return Ok(()),
+                Some(b'Z' | b'X') if unreported => return Ok(()),
+                Some(b'S' | b'D') => return Ok(()),
+                Some(_) => crate::sys::host::yield_cpu(),
+            }
         }
     }
 
@@ -188,21 +194,30 @@ impl Session {
         if std::mem::replace(&mut task.end_emitted, true) {
             return Ok(());
         }
-        let (space, clear_tid) = (task.space, task.clear_tid);
+        let writes = self.last_words(tid);
+        self.emit_enter(tid)?;
+        self.emit_for(tid, &Event::ThreadEnd(ThreadEnd { status, writes }))
+    }
+
+    /// What the kernel writes when a thread leaves its address space, by its end or by
+    /// `execve`.
+    pub(super) fn last_words(&self, tid: Pid) -> Vec<Write<'static>> {
+        let Some(task) = self.tasks.get(&tid) else {
+            return Vec::new();
+        };
         let mut writes = robust_words(task);
         let shared = self
             .tasks
             .values()
-            .any(|other| other.space == space && other.tid != tid);
-        if clear_tid != 0 && shared {
+            .any(|other| other.space == task.space && other.tid != tid);
+        if task.clear_tid != 0 && shared {
             writes.push(Write {
                 tid: Tid(tid.0),
-                addr: clear_tid,
+                addr: task.clear_tid,
                 data: vec![0; 4].into(),
             });
         }
-        self.emit_enter(tid)?;
-        self.emit_for(tid, &Event::ThreadEnd(ThreadEnd { status, writes }))
+        writes
     }
 
     /// A thread is gone.
@@ -223,7 +238,7 @@ impl Session {
 
 /// What the kernel does to the robust futexes that a thread still owns
 /// (kernel/futex/core.c, `exit_robust_list`).
-fn robust_words(task: &Task) -> Vec<Write<'static>> {
+pub(super) fn robust_words(task: &Task) -> Vec<Write<'static>> {
     const ENTRIES_MAX: usize = 2048;
     const OWNER_DIED: u32 = 0x4000_0000;
     const WAITERS: u32 = 0x8000_0000;
@@ -265,7 +280,8 @@ fn robust_words(task: &Task) -> Vec<Write<'static>> {
         }
         match memory.read_u64(entry & !1) {
             Ok(next) => entry = next,
-            Err(_) => break,
+            // A broken list: the kernel gives up, the pending entry included.
+            Err(_) => return writes,
         }
     }
     if pending & !1 != 0 {

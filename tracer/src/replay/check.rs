@@ -37,7 +37,7 @@ pub fn is_from_outside(signal: i32, info: &[u8; 128]) -> bool {
 /// The first difference between a recorded entry and the registers found, as
 /// (expected, found).
 pub fn entry_difference(enter: &Enter<'_>, regs: &Regs, name: &str) -> Option<(String, String)> {
-    let nr = u32::try_from(regs.orig_rax).unwrap_or(u32::MAX);
+    let nr = crate::record::number(regs);
     if nr != enter.nr {
         let other = crate::model::lookup(nr).map_or("unknown", |def| def.name);
         return Some((

@@ -39,6 +39,29 @@ impl Session {
         Ok(result)
     }
 
+    /// Performs a remote syscall that must give what it gave then, be it an error.
+    fn remote_as_then(
+        &mut self,
+        tid: Tid,
+        what: &'static str,
+        nr: i64,
+        args: [u64; 6],
+        result: i64,
+    ) -> Result<(), ReplayError> {
+        let stopped = self.take_stop(tid)?;
+        let base = self.task(tid)?.regs;
+        let (stopped, found) = remote::call(stopped, &base, nr, args)?;
+        self.task(tid)?.stopped = Some(stopped);
+        if found == result {
+            Ok(())
+        } else {
+            Err(self.diverged(
+                format!("{what} with result {result}"),
+                format!("{what} with result {found}"),
+            ))
+        }
+    }
+
     /// Writes memory of a thread.
     pub(super) fn write(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), ReplayError> {
         let real = self.task(tid)?.real;
@@ -104,11 +127,12 @@ impl Session {
                 self.remote(tid, "munmap", libc::SYS_munmap, [a, b, 0, 0, 0, 0])?;
             }
             Handler::Mprotect => {
-                self.remote(tid, "mprotect", libc::SYS_mprotect, [a, b, c, 0, 0, 0])?;
+                let args = [a, b, c, 0, 0, 0];
+                self.remote_as_then(tid, "mprotect", libc::SYS_mprotect, args, result)?;
             }
             Handler::Mremap => self.remap(tid, [a, b, c, d], result.cast_unsigned())?,
             Handler::Brk => self.set_break(tid, result.cast_unsigned())?,
-            Handler::Madvise => self.advise(tid, a, b, c)?,
+            Handler::Madvise => self.advise(tid, a, b, call.int(2), result)?,
             // READ_IMPLIES_EXEC decides what later mappings allow.
             Handler::Personality => {
                 self.remote(
@@ -187,8 +211,14 @@ impl Session {
     }
 
     /// Advice that changes content, or what a fork does.
-    fn advise(&mut self, tid: Tid, addr: u64, len: u64, advice: u64) -> Result<(), ReplayError> {
-        let advice = i32::try_from(advice).unwrap_or(-1);
+    fn advise(
+        &mut self,
+        tid: Tid,
+        addr: u64,
+        len: u64,
+        advice: i32,
+        result: i64,
+    ) -> Result<(), ReplayError> {
         let advice = if advice == libc::MADV_FREE {
             libc::MADV_DONTNEED
         } else {
@@ -205,12 +235,8 @@ impl Session {
         );
         if matters {
             let advice = advice.cast_unsigned().into();
-            self.remote(
-                tid,
-                "madvise",
-                libc::SYS_madvise,
-                [addr, len, advice, 0, 0, 0],
-            )?;
+            let args = [addr, len, advice, 0, 0, 0];
+            self.remote_as_then(tid, "madvise", libc::SYS_madvise, args, result)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::task::{InCall, Restart};
 use crate::model::capture::Call;
 use crate::model::{self, Handler, Policy};
-use crate::record::{is_error, is_restart};
+use crate::record::{is_error, is_restart, may_be_partial, number};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Resume;
 use crate::sys::wait::Status;
@@ -79,9 +79,7 @@ impl Session {
         let at = regs.map_or_else(String::new, |regs| format!(" at {:#x}", regs.rip));
         match status {
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                let nr = regs
-                    .and_then(|regs| u32::try_from(regs.orig_rax).ok())
-                    .unwrap_or(u32::MAX);
+                let nr = regs.map_or(u32::MAX, |regs| number(&regs));
                 let name = model::lookup(nr).map_or("unknown", |def| def.name);
                 format!("syscall {name} ({nr}){at}")
             }
@@ -97,10 +95,12 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
         let tid = self.current;
-        for effect in &leave.effects {
-            if let Effect::Exec(exec) = effect {
-                return self.exec(exec);
+        if let Some((Effect::Exec(exec), before)) = leave.effects.split_last() {
+            // What the kernel wrote when the thread left its old address space.
+            for effect in before {
+                self.effect(tid, effect, sink)?;
             }
+            return self.exec(exec);
         }
         let Some(in_call) = self.task(tid)?.call.take() else {
             return Err(self.inconsistent("a syscall left that was not entered"));
@@ -119,7 +119,7 @@ impl Session {
                 self.effect(tid, effect, sink)?;
             }
         }
-        if !is_error(leave.result) {
+        if !is_error(leave.result) || may_be_partial(call, leave.result) {
             self.perform(tid, call, leave.result)?;
         }
         for out in &leave.outs {
@@ -210,7 +210,7 @@ impl Session {
     ) -> Result<(), ReplayError> {
         let written = usize::try_from(result).unwrap_or(0);
         let task = self.task(tid)?;
-        let fd = i32::try_from(call.args[0].cast_signed()).unwrap_or(-1);
+        let fd = call.int(0);
         let Some(stream) = task.fds.borrow().stream(fd) else {
             return Ok(());
         };

@@ -8,5 +8,6 @@ pub mod mem;
 pub mod ptrace;
 pub mod seccomp;
 pub mod signals;
+pub mod tick;
 pub mod tsc;
 pub mod wait;

@@ -192,6 +192,12 @@ impl Stopped {
 
 const NT_X86_XSTATE: usize = 0x202;
 
+/// Stops a traced thread that runs, where it next could return to user mode.
+pub fn interrupt(tid: Pid) -> Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, tid.0, 0usize, 0usize) }).map(|_| ())
+}
+
 /// Starts tracing `tid`, with [`OPTIONS`], without stopping it.
 pub fn seize(tid: Pid) -> std::io::Result<()> {
     #[allow(clippy::cast_sign_loss, reason = "a bit set")]

@@ -57,25 +57,28 @@ pub enum Whom {
 /// Waits for a report. `None` if `block` is false and there is none; an error with
 /// `ECHILD` if there is nobody to wait for.
 pub fn wait(whom: Whom, block: bool) -> io::Result<Option<(Pid, Status)>> {
+    loop {
+        match wait_or_tick(whom, block) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// The same, but a signal to this thread ends it with an error of kind `Interrupted`.
+pub fn wait_or_tick(whom: Whom, block: bool) -> io::Result<Option<(Pid, Status)>> {
     let pid = match whom {
         Whom::Any => -1,
         Whom::Only(pid) => pid.0,
     };
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
-    loop {
-        let mut status = 0;
-        // SAFETY: the kernel stores one int at the given address.
-        let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
-        match found {
-            0 => return Ok(None),
-            -1 => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-            found => return Ok(Some((Pid(found), Status::decode(status)))),
-        }
+    let mut status = 0;
+    // SAFETY: the kernel stores one int at the given address.
+    let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
+    match found {
+        0 => Ok(None),
+        -1 => Err(io::Error::last_os_error()),
+        found => Ok(Some((Pid(found), Status::decode(status)))),
     }
 }
 

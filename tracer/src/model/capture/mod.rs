@@ -168,6 +168,13 @@ impl Call {
     }
 
     /// The argument that is a count, as wide as the kernel takes it: negative ones are 0.
+    /// An argument that the kernel takes as an `int`: it looks at the lower half only.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "as the kernel does")]
+    pub const fn int(&self, index: usize) -> i32 {
+        self.args[index] as i32
+    }
+
     fn count(&self, index: u8) -> u64 {
         let value = self.arg(index);
         match self.def.args.get(usize::from(index)).map(|arg| arg.kind) {

@@ -73,8 +73,7 @@ pub static TABLE: &[Syscall] = &[
     s!(215 epoll_wait_old() -> Int).refuse(ENOSYS),
     s!(216 remap_file_pages(start: ADDR, size: ULONG, prot: flags(&mman::PROT), pgoff: ULONG,
         flags: flags(&mman::MAP)) -> Int)
-    .unsupported()
-    .by(Handler::MemoryOther),
+    .refuse(ENOSYS),
     s!(217 getdents64(fd: FD, dirent: out_mem(result(2, 1), Shape::Array(StructId::Dirent64)),
         count: UINT) -> Int),
     s!(218 set_tid_address(tidptr: ADDR) -> Int).by(Handler::SetTidAddress),

@@ -1,0 +1,83 @@
+//! A signal to the tracer thread at intervals, so that a wait for one traced thread does not
+//! last for ever when that thread waits for another. Armed only while threads contend.
+
+use std::io;
+
+/// Distance of ticks, in nanoseconds.
+const INTERVAL_NS: i64 = 20_000_000;
+
+/// The timer of one thread; it interrupts that thread's system calls.
+#[derive(Debug)]
+pub struct Tick {
+    timer: libc::timer_t,
+    armed: bool,
+    only_here: std::marker::PhantomData<*const ()>,
+}
+
+extern "C" fn nothing(_signal: libc::c_int) {}
+
+impl Tick {
+    /// A timer for the calling thread, not yet armed.
+    pub fn new() -> io::Result<Self> {
+        let signal = libc::SIGRTMAX();
+        // SAFETY: all structures are valid and zeroed where not set; the handler does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            // Without SA_RESTART: the point is to interrupt.
+            if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigaddset(&raw mut set, signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+            let mut event: libc::sigevent = std::mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = signal;
+            event.sigev_notify_thread_id = libc::gettid();
+            let mut timer: libc::timer_t = std::mem::zeroed();
+            if libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Self {
+                timer,
+                armed: false,
+                only_here: std::marker::PhantomData,
+            })
+        }
+    }
+
+    /// Ticks from now on, if it did not already.
+    pub fn arm(&mut self) {
+        if !self.armed {
+            self.armed = self.set(INTERVAL_NS);
+        }
+    }
+
+    /// Ticks no more.
+    pub fn disarm(&mut self) {
+        if self.armed {
+            self.armed = !self.set(0);
+        }
+    }
+
+    fn set(&self, interval_ns: i64) -> bool {
+        let interval = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: interval_ns,
+        };
+        let spec = libc::itimerspec {
+            it_interval: interval,
+            it_value: interval,
+        };
+        // SAFETY: the timer is ours, the structure valid.
+        unsafe { libc::timer_settime(self.timer, 0, &raw const spec, std::ptr::null_mut()) == 0 }
+    }
+}
+
+impl Drop for Tick {
+    fn drop(&mut self) {
+        // SAFETY: the timer is ours and not used afterwards.
+        unsafe { libc::timer_delete(self.timer) };
+    }
+}
