@@ -202,6 +202,9 @@ fn effect(effect: &Effect<'_>) -> serde_json::Value {
         Effect::Fill { id, content } => {
             json!({ "effect": "fill", "object": id.0, "file": content.0 })
         }
+        Effect::Stream { fd, stream } => {
+            json!({ "effect": "stream", "descriptor": fd, "stream": stream })
+        }
     }
 }
 

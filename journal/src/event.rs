@@ -141,6 +141,8 @@ pub struct Start<'a> {
     /// The working directory.
     #[serde(borrow)]
     pub cwd: Bytes<'a>,
+    /// Bytes that a stack may grow to (the soft `RLIMIT_STACK`; `u64::MAX`: no limit).
+    pub stack_limit: u64,
 }
 
 /// The arguments of a syscall; only those that it takes.
@@ -325,6 +327,14 @@ pub enum Effect<'a> {
         id: ObjectId,
         /// What it contains.
         content: FileId,
+    },
+    /// A descriptor of the current process leads to the application's standard output or
+    /// error, by a way that replay cannot follow.
+    Stream {
+        /// The descriptor.
+        fd: i32,
+        /// 1 or 2.
+        stream: u8,
     },
 }
 

@@ -218,13 +218,15 @@ fn start() -> impl Strategy<Value = Start<'static>> {
         vec(bytes(), 0..4),
         vec(bytes(), 0..4),
         bytes(),
+        number(),
     )
-        .prop_map(|(tid, program, argv, envp, cwd)| Start {
+        .prop_map(|(tid, program, argv, envp, cwd, stack_limit)| Start {
             tid,
             program,
             argv,
             envp,
             cwd,
+            stack_limit,
         })
 }
 

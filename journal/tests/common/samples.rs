@@ -127,6 +127,7 @@ pub fn effects() -> Vec<Effect<'static>> {
             id: ObjectId(1),
             content: FileId(2),
         },
+        Effect::Stream { fd: 9, stream: 2 },
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
     effects
@@ -196,6 +197,7 @@ pub fn all() -> Vec<Event<'static>> {
         argv: vec![bytes("true"), bytes("")],
         envp: vec![bytes("LANG=C")],
         cwd: bytes("/"),
+        stack_limit: 8 << 20,
     };
     let file = KeptFile {
         id: FileId(1),

@@ -325,6 +325,8 @@ pub enum Handler {
     Clock,
     /// arch_prctl.
     ArchPrctl,
+    /// setrlimit, prlimit64: how far stacks grow.
+    ResourceLimit,
     /// personality: changes what later mappings may do.
     Personality,
     /// prctl.

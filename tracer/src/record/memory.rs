@@ -1,12 +1,12 @@
 //! Mappings while recording: files kept by content, shared memory objects, patched code.
 
+use super::changes::{Descriptors, FileKey};
 use super::error::{RecordError, Step};
 use super::journal_out::Output;
 use super::session::Session;
 use super::task::SpaceId;
 use crate::insn;
 use crate::maps::{self, Area};
-use crate::model::FileChange;
 use crate::model::capture::Call;
 use crate::sys::host;
 use crate::sys::mem::Remote;
@@ -21,7 +21,7 @@ use std::time::{Duration, UNIX_EPOCH};
 /// A file that changed as recently as this may change again within the same time stamp.
 const RACY: Duration = Duration::from_secs(1);
 /// Bytes of a file compared or copied in one piece.
-const PIECE: usize = 1 << 20;
+pub(super) const PIECE: usize = 1 << 20;
 /// Files remembered at most; what is forgotten is only read and declared again.
 const CACHED_FILES_MAX: usize = 16 * 1024;
 /// Shared objects beyond which unmapped ones are looked for.
@@ -58,10 +58,11 @@ impl Identity {
     }
 }
 
-struct Object {
-    id: ObjectId,
-    file: File,
-    size: u64,
+/// A file that is mapped shared.
+pub(super) struct Object {
+    pub id: ObjectId,
+    pub file: File,
+    pub size: u64,
 }
 
 /// What the recorder knows of mapped files and patched code.
@@ -70,13 +71,12 @@ pub struct Memories {
     outside: OutsideMemory,
     kept: HashMap<Identity, FileId>,
     by_hash: HashMap<u128, FileId>,
-    objects: HashMap<(u64, u64), Object>,
+    pub(super) objects: HashMap<FileKey, Object>,
     segments: HashMap<u64, ObjectId>,
     next_object: u32,
     sites: HashMap<FileId, Vec<(u64, Vec<u8>)>>,
     patched: HashMap<SpaceId, HashSet<u64>>,
-    /// Descriptors that are known to lead to no shared object, by process.
-    plain: HashSet<(Pid, i32)>,
+    pub(super) descriptors: Descriptors,
 }
 
 impl Memories {
@@ -92,7 +92,7 @@ impl Memories {
             next_object: 0,
             sites: HashMap::new(),
             patched: HashMap::new(),
-            plain: HashSet::new(),
+            descriptors: Descriptors::default(),
         }
     }
 
@@ -171,6 +171,9 @@ impl Memories {
             path: String::from_utf8_lossy(&area.name).into_owned(),
             error: "the mapped file is no longer where it was".to_owned(),
         })?;
+        if let Ok(meta) = file.metadata() {
+            self.descriptors.mapped_private(&meta);
+        }
         let id = self.keep(out, &file, &area.name)?;
         Ok((id, file))
     }
@@ -233,14 +236,13 @@ impl Memories {
         } else {
             Some(self.keep(out, &file, path)?)
         };
-        let id = ObjectId(self.next_object);
-        self.next_object += 1;
+        let id = self.new_object();
         effects.push(Effect::Object {
             id,
             size: meta.len(),
             content,
         });
-        self.plain.clear();
+        self.descriptors.forget();
         self.objects.insert(
             key,
             Object {
@@ -250,6 +252,13 @@ impl Memories {
             },
         );
         Ok(id)
+    }
+
+    /// A name for one more object.
+    pub(super) const fn new_object(&mut self) -> ObjectId {
+        let id = ObjectId(self.next_object);
+        self.next_object += 1;
+        id
     }
 
     /// Forgets objects that no recorded process maps any more.
@@ -289,131 +298,6 @@ impl Memories {
             )),
         }
     }
-
-    /// A syscall that may have changed descriptors was made.
-    pub fn descriptors_changed(&mut self, name: &str) {
-        if !self.plain.is_empty() && KEEP_DESCRIPTORS.binary_search(&name).is_err() {
-            self.plain.clear();
-        }
-    }
-
-    /// What descriptor `fd` of `process` leads to, if that can be a shared object.
-    fn object_behind(&mut self, process: Pid, tid: Pid, fd: i32) -> Option<((u64, u64), u64)> {
-        if self.plain.contains(&(process, fd)) {
-            return None;
-        }
-        let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")).ok()?;
-        let key = (meta.dev(), meta.ino());
-        if self.objects.contains_key(&key) {
-            return Some((key, meta.len()));
-        }
-        self.plain.insert((process, fd));
-        None
-    }
-
-    /// Keeps shared objects coherent with a file that changed by a syscall.
-    pub fn file_changed(
-        &mut self,
-        out: &mut Output,
-        (process, tid): (Pid, Pid),
-        call: &Call,
-        result: i64,
-        effects: &mut Vec<Effect<'static>>,
-    ) -> Step {
-        if self.objects.is_empty() || call.def.file_change == FileChange::None {
-            return Ok(());
-        }
-        match call.def.file_change {
-            FileChange::Write { fd, offset } => {
-                let fd = call.int(usize::from(fd));
-                let Some((key, len)) = self.object_behind(process, tid, fd) else {
-                    return Ok(());
-                };
-                let Some(object) = self.objects.get_mut(&key) else {
-                    return Ok(());
-                };
-                let written = u64::try_from(result).unwrap_or(0);
-                let start = match offset {
-                    Some(index) => call.args[usize::from(index)],
-                    None => position(tid, fd).saturating_sub(written),
-                };
-                resized(object, len, effects);
-                if written <= PIECE as u64 {
-                    copy_range(object, start, written, effects);
-                    return Ok(());
-                }
-                let (id, file) = (object.id, object.file.try_clone());
-                let file = file.map_err(RecordError::os("looking at a shared object"))?;
-                let content = self.keep(out, &file, b"(changed in place)")?;
-                effects.push(Effect::Fill { id, content });
-            }
-            FileChange::Any { fd } => {
-                let fd = call.int(usize::from(fd));
-                let Some((key, len)) = self.object_behind(process, tid, fd) else {
-                    return Ok(());
-                };
-                let Some(object) = self.objects.get_mut(&key) else {
-                    return Ok(());
-                };
-                resized(object, len, effects);
-                let (id, file) = (object.id, object.file.try_clone());
-                let file = file.map_err(RecordError::os("looking at a shared object"))?;
-                let content = self.keep(out, &file, b"(changed in place)")?;
-                effects.push(Effect::Fill { id, content });
-            }
-            FileChange::None => {}
-            FileChange::Length => {
-                for object in self.objects.values_mut() {
-                    let size = object
-                        .file
-                        .metadata()
-                        .map_or(object.size, |meta| meta.len());
-                    resized(object, size, effects);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn resized(object: &mut Object, size: u64, effects: &mut Vec<Effect<'static>>) {
-    if object.size != size {
-        object.size = size;
-        effects.push(Effect::Resize {
-            id: object.id,
-            size,
-        });
-    }
-}
-
-fn copy_range(object: &Object, start: u64, len: u64, effects: &mut Vec<Effect<'static>>) {
-    let mut at = start;
-    let end = start.saturating_add(len);
-    while at < end {
-        let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-        let mut data = vec![0; want];
-        match object.file.read_at(&mut data, at) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => {
-                data.truncate(count);
-                effects.push(Effect::ObjectWrite {
-                    id: object.id,
-                    offset: at,
-                    data: data.into(),
-                });
-                at += count as u64;
-            }
-        }
-    }
-}
-
-/// The position of a descriptor of another process.
-fn position(tid: Pid, fd: i32) -> u64 {
-    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).unwrap_or_default();
-    info.lines()
-        .find_map(|line| line.strip_prefix("pos:"))
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0)
 }
 
 fn scan(file: &File) -> Vec<(u64, Vec<u8>)> {
@@ -493,7 +377,7 @@ fn outside_writer(meta: &std::fs::Metadata, recorded: &HashSet<i32>) -> Option<i
 }
 
 /// Device numbers in `/proc/<pid>/maps` against those of `stat`.
-fn same_device(in_maps: u64, in_stat: u64) -> bool {
+pub(super) fn same_device(in_maps: u64, in_stat: u64) -> bool {
     in_maps == u64::from(libc::major(in_stat)) << 32 | u64::from(libc::minor(in_stat))
 }
 
@@ -568,6 +452,7 @@ impl Session {
             effects.push(Effect::Map(mapping));
             return Ok(());
         }
+        self.memories.descriptors.mapped_private(&meta);
         let id = self.memories.keep(&mut self.out, &file, &path)?;
         mapping.source = Source::File { id, offset };
         effects.push(Effect::Map(mapping));
@@ -646,8 +531,7 @@ impl Session {
         let id = match self.memories.segments.get(&call.args[0]) {
             Some(id) => *id,
             None => {
-                let id = ObjectId(self.memories.next_object);
-                self.memories.next_object += 1;
+                let id = self.memories.new_object();
                 self.memories.segments.insert(call.args[0], id);
                 effects.push(Effect::Object {
                     id,
@@ -688,67 +572,3 @@ impl Session {
 }
 
 const DEV_ZERO: (u32, u32) = (1, 5);
-
-/// Frequent syscalls that leave every descriptor what it is, sorted.
-const KEEP_DESCRIPTORS: &[&str] = &[
-    "access",
-    "brk",
-    "clock_gettime",
-    "clock_nanosleep",
-    "copy_file_range",
-    "epoll_ctl",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "epoll_wait",
-    "fallocate",
-    "fdatasync",
-    "fstat",
-    "fsync",
-    "ftruncate",
-    "futex",
-    "getpeername",
-    "getpid",
-    "getppid",
-    "getrandom",
-    "getrusage",
-    "getsockname",
-    "getsockopt",
-    "gettid",
-    "gettimeofday",
-    "lseek",
-    "lstat",
-    "madvise",
-    "mmap",
-    "mprotect",
-    "mremap",
-    "munmap",
-    "nanosleep",
-    "newfstatat",
-    "poll",
-    "ppoll",
-    "pread64",
-    "preadv",
-    "preadv2",
-    "pselect6",
-    "pwrite64",
-    "pwritev",
-    "pwritev2",
-    "read",
-    "readv",
-    "recvfrom",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sched_yield",
-    "select",
-    "sendfile",
-    "sendmmsg",
-    "sendmsg",
-    "sendto",
-    "setsockopt",
-    "stat",
-    "statx",
-    "time",
-    "write",
-    "writev",
-];

@@ -2,7 +2,9 @@
 //! nondeterministic that reaches it.
 
 mod agents;
+mod changes;
 mod clocks;
+mod descriptors;
 mod error;
 mod exec;
 mod journal_out;
@@ -125,6 +127,7 @@ pub fn record(
     let watch = supervision.watch();
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, first, out, memories, watch, tick);
+    session.first_descriptors(first);
     let ran = session.start().map_err(|stumble| match stumble {
         Stumble::Fatal(error) => error,
         Stumble::Gone => RecordError::NotExecutable {
@@ -173,6 +176,9 @@ fn start_event(
         argv: argv.iter().map(|arg| arg.as_bytes().into()).collect(),
         envp: envp.iter().map(|var| var.as_slice().into()).collect(),
         cwd: cwd.as_os_str().as_bytes().into(),
+        stack_limit: host::stack_limit(first)
+            .map_err(RecordError::os("reading the stack limit"))?
+            .0,
     };
     out.emit(Tid(first.0), &Event::Start(start))
 }

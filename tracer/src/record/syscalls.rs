@@ -484,7 +484,7 @@ impl Session {
     ) -> Step<(Stopped, Vec<Effect<'static>>)> {
         let mut effects = Vec::new();
         let call = &in_call.call;
-        self.memories.descriptors_changed(call.def.name);
+        self.memories.descriptors.changed(call.def.name);
         let arg = |index: usize| call.args[index];
         let changed_registers = |regs: &Regs| *regs != in_call.regs;
         let restore = match call.def.handler {
@@ -515,6 +515,7 @@ impl Session {
         if is_error(result) && !may_be_partial(call, result) {
             return Ok((stopped, effects));
         }
+        self.new_descriptors(tid, call, result, &mut effects);
         match call.def.handler {
             Handler::Mmap => self.mapped(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::Mprotect if arg(2) & PROT_EXEC != 0 => {
@@ -543,8 +544,16 @@ impl Session {
             _ => {}
         }
         let tgid = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
-        self.memories
-            .file_changed(&mut self.out, (tgid, tid), call, result, &mut effects)?;
+        let tasks = &self.tasks;
+        let processes = || tasks.values().map(|task| (task.tgid, task.tid)).collect();
+        self.memories.file_changed(
+            &mut self.out,
+            (tgid, tid),
+            call,
+            result,
+            &processes,
+            &mut effects,
+        )?;
         Ok((stopped, effects))
     }
 
@@ -713,7 +722,8 @@ const fn replaces(flags: u64) -> bool {
 }
 
 /// Syscalls that copy inside the kernel, and the argument that says where to.
-const KERNEL_COPIES: [(&str, usize); 4] = [
+const KERNEL_COPIES: [(&str, usize); 5] = [
+    ("vmsplice", 0),
     ("sendfile", 0),
     ("splice", 2),
     ("tee", 1),

@@ -65,30 +65,23 @@ impl Descriptors {
                 }
                 _ => {}
             },
+            _ if call.def.ret.is_descriptor() => {
+                self.open.remove(&result);
+            }
             _ => {}
         }
     }
 
-    /// A path was opened as `fd`: some lead to a descriptor of the process itself.
-    pub fn opened(&mut self, path: &[u8], fd: i32) {
-        let number = match path {
-            b"/dev/stdout" => Some(1),
-            b"/dev/stderr" => Some(2),
-            _ => [
-                b"/dev/fd/".as_slice(),
-                b"/proc/self/fd/",
-                b"/proc/thread-self/fd/",
-            ]
-            .iter()
-            .find_map(|prefix| path.strip_prefix(*prefix))
-            .and_then(|rest| std::str::from_utf8(rest).ok()?.parse().ok()),
-        };
-        match number {
-            Some(number) => self.copy(number, fd, false),
-            None => {
-                self.open.remove(&fd);
-            }
-        }
+    /// A descriptor was made that leads to a standard stream.
+    pub fn leads_to(&mut self, fd: i32, stream: u8) {
+        let close_on_exec = false;
+        self.open.insert(
+            fd,
+            Standard {
+                stream,
+                close_on_exec,
+            },
+        );
     }
 
     fn close_range(&mut self, args: [u64; 6]) {
@@ -162,14 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn reopened_streams_are_recognised() {
+    fn other_descriptors_take_the_place_of_streams() {
         let mut fds = Descriptors::default();
-        fds.opened(b"/dev/stderr", 3);
-        fds.opened(b"/proc/self/fd/1", 4);
-        fds.opened(b"/etc/passwd", 1);
-        assert_eq!(
-            (fds.stream(3), fds.stream(4), fds.stream(1)),
-            (Some(2), Some(1), None)
-        );
+        fds.leads_to(5, 2);
+        assert_eq!(fds.stream(5), Some(2));
+        after(&mut fds, "openat", [0; 6], 1);
+        after(&mut fds, "socket", [0; 6], 5);
+        assert_eq!((fds.stream(1), fds.stream(5)), (None, None));
     }
 }

@@ -10,12 +10,12 @@ use crate::model::capture::Call;
 use crate::remote;
 use crate::sys::host;
 use crate::sys::mem::Remote;
+use crate::sys::wait::Pid;
 use journal::{Effect, FileId, Mapping, ObjectId, Source, Tid};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 const PRIVATE: u64 = libc::MAP_PRIVATE.cast_unsigned() as u64;
-const SHARED: u64 = libc::MAP_SHARED.cast_unsigned() as u64;
 const ANONYMOUS: u64 = libc::MAP_ANONYMOUS.cast_unsigned() as u64;
 const FIXED: u64 = libc::MAP_FIXED.cast_unsigned() as u64;
 const NO_RESERVE: u64 = libc::MAP_NORESERVE.cast_unsigned() as u64;
@@ -110,7 +110,8 @@ impl Session {
                 sink.output(*stream, data);
                 Ok(())
             }
-            Effect::Exec(_) | Effect::Regs(_) => Ok(()),
+            // The last are for others to apply.
+            Effect::Exec(_) | Effect::Regs(_) | Effect::Stream { .. } => Ok(()),
         }
     }
 
@@ -142,6 +143,7 @@ impl Session {
                     [a, 0, 0, 0, 0, 0],
                 )?;
             }
+            Handler::ResourceLimit => self.limit_stack(tid, call)?,
             Handler::Shmat => {
                 let space = std::rc::Rc::clone(&self.task(tid)?.space);
                 let len = self.attached_len;
@@ -208,6 +210,35 @@ impl Session {
             self.remote(tid, "munmap", libc::SYS_munmap, [to, from - to, 0, 0, 0, 0])?;
         }
         Ok(())
+    }
+
+    /// Of all resource limits, that of the stack decides what memory there is.
+    fn limit_stack(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
+        const RLIMIT_STACK: i32 = libc::RLIMIT_STACK.cast_signed();
+        let (target, resource, addr) = if call.def.name == "setrlimit" {
+            (0, call.int(0), call.args[1])
+        } else {
+            (call.int(0), call.int(1), call.args[2])
+        };
+        if resource != RLIMIT_STACK || addr == 0 {
+            return Ok(());
+        }
+        let real = self.task(tid)?.real;
+        let bytes = Remote(real)
+            .read_u64(addr)
+            .map_err(ReplayError::os("reading a resource limit"))?;
+        let target = if target == 0 { tid } else { Tid(target) };
+        match self.tasks.get(&target).map(|task| task.real) {
+            Some(real) => self.set_stack_limit(real, bytes),
+            // Outside the recording.
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn set_stack_limit(&self, real: Pid, bytes: u64) -> Result<(), ReplayError> {
+        host::set_stack_limit(real, bytes).map_err(|error| {
+            ReplayError::os("letting the stack grow as it could then (raise `ulimit -s`)")(error)
+        })
     }
 
     /// Advice that changes content, or what a fork does.
@@ -278,14 +309,7 @@ impl Session {
             }
             Source::Object { id, offset } => {
                 let path = shared_path(self.object(id)?);
-                let args = [
-                    mapping.start,
-                    len,
-                    prot,
-                    SHARED | FIXED | NO_RESERVE,
-                    0,
-                    offset,
-                ];
+                let args = [mapping.start, len, prot, kind, 0, offset];
                 self.map_path(tid, &path, libc::O_RDWR, args)
             }
         }

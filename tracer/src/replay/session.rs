@@ -128,6 +128,7 @@ impl Session {
             .map_err(ReplayError::os("preparing the replay"))?;
         program.own_session = true;
         let real = fork::spawn(&program).map_err(ReplayError::os("starting the replay"))?;
+        self.set_stack_limit(real, start.stack_limit)?;
         self.first = start.tid;
         self.current = start.tid;
         let task = Task {

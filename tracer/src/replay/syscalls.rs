@@ -136,7 +136,7 @@ impl Session {
         }
         if !is_error(leave.result) {
             self.echo(tid, call, leave.result, sink)?;
-            self.follow_descriptors(tid, call, leave.result)?;
+            self.follow_descriptors(tid, call, leave)?;
         }
         Ok(())
     }
@@ -175,27 +175,15 @@ impl Session {
         &mut self,
         tid: Tid,
         call: &Call,
-        result: i64,
+        leave: &Leave<'_>,
     ) -> Result<(), ReplayError> {
-        const PATH_BYTES_MAX: usize = 64;
         let task = self.task(tid)?;
         let mut fds = task.fds.borrow_mut();
-        if call.def.ret.is_descriptor()
-            && let Some(index) = call
-                .def
-                .args
-                .iter()
-                .position(|arg| matches!(arg.kind, model::Kind::Path))
-        {
-            let mut path = [0u8; PATH_BYTES_MAX];
-            let read = Remote(task.real).read_some(call.args[index], &mut path);
-            let len = path[..read]
-                .iter()
-                .position(|&byte| byte == 0)
-                .unwrap_or(read);
-            fds.opened(&path[..len], i32::try_from(result).unwrap_or(-1));
-        } else {
-            fds.after(call, result);
+        fds.after(call, leave.result);
+        for effect in &leave.effects {
+            if let Effect::Stream { fd, stream } = effect {
+                fds.leads_to(*fd, *stream);
+            }
         }
         Ok(())
     }

@@ -75,6 +75,7 @@ fn start() -> Event<'static> {
         argv: Vec::new(),
         envp: Vec::new(),
         cwd: bytes(b"/"),
+        stack_limit: 8 << 20,
     })
 }
 

@@ -135,6 +135,50 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// How far the stacks of a process may grow, and how far it may raise that itself, in bytes.
+pub fn stack_limit(process: Pid) -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel fills the structure.
+    let done = unsafe {
+        libc::prlimit(
+            process.0,
+            libc::RLIMIT_STACK,
+            std::ptr::null(),
+            &raw mut limit,
+        )
+    };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+/// Lets the stacks of a process grow up to `bytes`.
+pub fn set_stack_limit(process: Pid, bytes: u64) -> io::Result<()> {
+    let (_, max) = stack_limit(process)?;
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: max.max(bytes),
+    };
+    // SAFETY: the kernel reads the structure.
+    let done = unsafe {
+        libc::prlimit(
+            process.0,
+            libc::RLIMIT_STACK,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// A file that lives in memory only.
 pub fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
     // SAFETY: a NUL-terminated name, which the kernel copies.

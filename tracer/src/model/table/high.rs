@@ -220,7 +220,7 @@ pub static TABLE: &[Syscall] = &[
     s!(301 fanotify_mark(fanotify_fd: FD, flags: HEX, mask: HEX, dfd: DIRFD, pathname: PATH) -> Int)
         .refuse(ENOSYS),
     s!(302 prlimit64(pid: PID, resource: choice(&sched::RLIMIT), new_rlim: in_struct(StructId::Rlimit),
-        old_rlim: out_struct(StructId::Rlimit)) -> Int),
+        old_rlim: out_struct(StructId::Rlimit)) -> Int).by(Handler::ResourceLimit),
     s!(303 name_to_handle_at(dfd: DIRFD, name: PATH, handle: HANDLE_OUT,
         mnt_id: sub(&sub::files::MNT_ID), flag: flags(&at::HANDLE)) -> Int),
     s!(304 open_by_handle_at(mountdirfd: DIRFD, handle: HANDLE, flags: flags(&fcntl::OPEN)) -> Fd)

@@ -120,7 +120,8 @@ pub static TABLE: &[Syscall] = &[
         .by(Handler::ArchPrctl),
     // It tells the clock's state also when it refuses to change it.
     s!(159 adjtimex(txc_p: inout_struct(StructId::Timex).on_error()) -> Int),
-    s!(160 setrlimit(resource: choice(&sched::RLIMIT), rlim: in_struct(StructId::Rlimit)) -> Int),
+    s!(160 setrlimit(resource: choice(&sched::RLIMIT), rlim: in_struct(StructId::Rlimit)) -> Int)
+        .by(Handler::ResourceLimit),
     s!(161 chroot(filename: PATH) -> Int),
     s!(162 sync() -> Int).waits(),
     s!(163 acct(name: PATH) -> Int),
