@@ -156,7 +156,10 @@ impl Order {
                 self.objects.remove(id);
                 Ok(())
             }
-            Effect::Regs(_) | Effect::Write(_) | Effect::Echo { .. } => Ok(()),
+            Effect::Regs(_)
+            | Effect::Write(_)
+            | Effect::Echo { .. }
+            | Effect::Stream { .. } => Ok(()),
         }
     }
 
