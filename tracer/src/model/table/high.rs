@@ -71,6 +71,7 @@ pub static TABLE: &[Syscall] = &[
     s!(213 epoll_create(size: INT) -> Fd),
     s!(214 epoll_ctl_old() -> Int).refuse(ENOSYS),
     s!(215 epoll_wait_old() -> Int).refuse(ENOSYS),
+    // Deprecated, and emulated by the kernel: programs have another way.
     s!(216 remap_file_pages(start: ADDR, size: ULONG, prot: flags(&mman::PROT), pgoff: ULONG,
         flags: flags(&mman::MAP)) -> Int)
     .refuse(ENOSYS),
