@@ -65,14 +65,19 @@ pub fn proceed(stopped: Stopped) -> Result<Report, RemoteError> {
     }
 }
 
+/// Signals that somebody sent to a thread while it performed a remote syscall, each as its
+/// `siginfo`. They are not delivered; the caller decides what becomes of them.
+pub type Met = Vec<[u8; 128]>;
+
 /// Performs a syscall and returns its result. The registers are left changed.
 pub fn call(
     stopped: Stopped,
     base: &Regs,
     nr: i64,
     args: [u64; 6],
+    met: &mut Met,
 ) -> Result<(Stopped, i64), RemoteError> {
-    call_at(stopped, base, PAGE_SYSCALL, nr, args)
+    call_at(stopped, base, PAGE_SYSCALL, nr, args, met)
 }
 
 /// The same with a `syscall; int3` at another address.
@@ -82,20 +87,33 @@ pub fn call_at(
     site: u64,
     nr: i64,
     args: [u64; 6],
+    met: &mut Met,
 ) -> Result<(Stopped, i64), RemoteError> {
     let mut report = start(stopped, base, site, nr.cast_unsigned(), args)?;
     loop {
         let (stopped, status) = report;
         match status {
-            Status::Signal(libc::SIGTRAP) => {
+            Status::Signal(signal) => {
+                let info = stopped.siginfo()?;
+                let raised = i32::from_le_bytes([info[8], info[9], info[10], info[11]]) > 0;
                 let regs = stopped.regs()?;
-                if regs.rip != site + (PAGE_SYSCALL_DONE - PAGE_SYSCALL) {
+                let done = regs.rip == site + (PAGE_SYSCALL_DONE - PAGE_SYSCALL);
+                if signal == libc::SIGTRAP && raised && done {
+                    return Ok((stopped, regs.rax.cast_signed()));
+                }
+                if raised && is_fault(signal) {
                     return Err(RemoteError::Unexpected {
                         tid: stopped.tid(),
                         status,
                     });
                 }
-                return Ok((stopped, regs.rax.cast_signed()));
+                met.push(info);
+                report = proceed(stopped)?;
+            }
+            // Killed: its end will be reported.
+            Status::Event(libc::PTRACE_EVENT_EXIT) => {
+                stopped.resume(Resume::Cont, 0)?;
+                return Err(RemoteError::Gone(Gone));
             }
             // The filter stops it where the site is not in the claimed page.
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => report = proceed(stopped)?,
@@ -109,6 +127,14 @@ pub fn call_at(
     }
 }
 
+/// Whether a signal can be raised by an instruction.
+const fn is_fault(signal: i32) -> bool {
+    matches!(
+        signal,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP
+    )
+}
+
 /// Performs a syscall that must succeed.
 pub fn must(
     stopped: Stopped,
@@ -116,9 +142,10 @@ pub fn must(
     what: &'static str,
     nr: i64,
     args: [u64; 6],
+    met: &mut Met,
 ) -> Result<(Stopped, u64), RemoteError> {
     let tid = stopped.tid();
-    let (stopped, result) = call(stopped, base, nr, args)?;
+    let (stopped, result) = call(stopped, base, nr, args, met)?;
     if (-4095..0).contains(&result) {
         let errno = i32::try_from(-result).unwrap_or(libc::EINVAL);
         return Err(RemoteError::Failed {

@@ -107,6 +107,7 @@ impl Session {
         areas: &[Area],
     ) -> Step<Stopped> {
         let memory = Remote(tid);
+        let mut met = remote::Met::new();
         let failed = |what: &'static str| RecordError::os(what);
         // Programs at fixed addresses may lie there already.
         if areas
@@ -153,7 +154,7 @@ impl Session {
             u64::MAX,
             0,
         ];
-        let (stopped, result) = remote::call_at(stopped, regs, site, libc::SYS_mmap, args)?;
+        let (stopped, result) = remote::call_at(stopped, regs, site, libc::SYS_mmap, args, &mut met)?;
         memory
             .write(site, &original)
             .map_err(failed("restoring the program's entry"))?;
@@ -170,7 +171,18 @@ impl Session {
             .map_err(failed("filling the claimed page"))?;
         let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
         let args = [AGENT_DATA, AGENT_DATA_LEN, prot, 0, 0, 0];
-        let (stopped, _) = remote::must(stopped, regs, "mprotect", libc::SYS_mprotect, args)?;
+        let (stopped, _) = remote::must(
+            stopped,
+            regs,
+            "mprotect",
+            libc::SYS_mprotect,
+            args,
+            &mut met,
+        )?;
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            // They come at the program's first syscall.
+            task.stash.extend(met);
+        }
         self.begin_agent(tid)?;
         Ok(stopped)
     }

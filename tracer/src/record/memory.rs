@@ -452,6 +452,13 @@ impl Session {
             effects.push(Effect::Map(mapping));
             return Ok(());
         }
+        if let Some(object) = self.memories.objects.get(&(meta.dev(), meta.ino())) {
+            // What is stored through a shared map shows in a private one as well.
+            let id = object.id;
+            mapping.source = Source::Object { id, offset };
+            effects.push(Effect::Map(mapping));
+            return Ok(());
+        }
         self.memories.descriptors.mapped_private(&meta);
         let id = self.memories.keep(&mut self.out, &file, &path)?;
         mapping.source = Source::File { id, offset };

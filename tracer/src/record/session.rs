@@ -260,10 +260,11 @@ impl Session {
     /// A thread waits in the kernel: it gives the logical CPU away.
     fn set_aside(&mut self, tid: Pid) -> Step {
         self.emit_enter(tid)?;
+        self.emit_filtered_enter(tid)?;
         self.emit_futex_words(tid)?;
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.state = State::Waiting;
-            if task.call.is_none() {
+            if task.call.is_none() && task.at_filter.is_none() {
                 // In a page fault: it must stop before it goes on.
                 ptrace::interrupt(tid)?;
             }
@@ -298,6 +299,7 @@ impl Session {
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.at_filter = None;
+                    task.filter_emitted = false;
                 }
                 self.syscall_entry(tid, stopped)
             }

@@ -7,6 +7,7 @@ use crate::sys::wait::Pid;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 /// Something that people should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,21 @@ impl Supervision {
     }
 }
 
+/// The process that signals go to; it is about to be started.
+fn await_target(target: &AtomicI32) -> i32 {
+    const STARTS_WITHIN: Duration = Duration::from_secs(5);
+    const LOOK: Duration = Duration::from_millis(1);
+    let mut waited = Duration::ZERO;
+    loop {
+        let pid = target.load(Ordering::SeqCst);
+        if pid > 0 || waited >= STARTS_WITHIN {
+            return pid;
+        }
+        std::thread::sleep(LOOK);
+        waited += LOOK;
+    }
+}
+
 fn look_after(target: &AtomicI32, watch: &Watch, notice: &dyn Fn(Notice)) {
     let mut last = (0, 0);
     let mut named = HashSet::new();
@@ -64,7 +80,7 @@ fn look_after(target: &AtomicI32, watch: &Watch, notice: &dyn Fn(Notice)) {
                 from_kernel: true, ..
             } => {}
             Waited::Signal { number, .. } => {
-                let pid = target.load(Ordering::SeqCst);
+                let pid = await_target(target);
                 if pid > 0 {
                     // If it has ended meanwhile, nobody is left to be told.
                     let _ = crate::sys::host::signal_process(Pid(pid), number);

@@ -219,10 +219,33 @@ impl Session {
             outs: Vec::new(),
             effects: Vec::new(),
         };
-        self.out
-            .emit(Tid(tid.0), &Event::Syscall(bare_entry(entered), leave))?;
+        let emitted = self
+            .tasks
+            .get_mut(&tid)
+            .is_some_and(|task| std::mem::take(&mut task.filter_emitted));
+        let event = if emitted {
+            Event::Leave(leave)
+        } else {
+            Event::Syscall(bare_entry(entered), leave)
+        };
+        self.out.emit(Tid(tid.0), &event)?;
         self.at_sync_point(tid, regs);
         self.runnable(tid, stopped);
+        Ok(())
+    }
+
+    /// Writes the entry of a syscall that a filter of the application's own looks at, if
+    /// `tid` is in one: it will wait, or has been killed there.
+    pub(super) fn emit_filtered_enter(&mut self, tid: Pid) -> Step {
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        if let Some(entered) = task.at_filter
+            && !std::mem::replace(&mut task.filter_emitted, true)
+        {
+            self.out
+                .emit(Tid(tid.0), &Event::Enter(bare_entry(&entered)))?;
+        }
         Ok(())
     }
 

@@ -75,6 +75,8 @@ pub struct Task {
     pub own_filter: bool,
     /// With such a filter: registers at the entry of a syscall that the filter is looking at.
     pub at_filter: Option<Regs>,
+    /// That entry is in the journal: the filter makes the thread wait.
+    pub filter_emitted: bool,
     /// With such a filter: the exit stop of a syscall that was answered already follows.
     pub exit_follows: bool,
     /// CPUs that the application believes to have confined it to.
@@ -108,6 +110,7 @@ impl Task {
             clear_tid: 0,
             own_filter: false,
             at_filter: None,
+            filter_emitted: false,
             exit_follows: false,
             affinity: None,
             exec_former: None,

@@ -196,6 +196,7 @@ impl Session {
         }
         let writes = self.last_words(tid);
         self.emit_enter(tid)?;
+        self.emit_filtered_enter(tid)?;
         self.emit_for(tid, &Event::ThreadEnd(ThreadEnd { status, writes }))
     }
 

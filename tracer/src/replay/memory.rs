@@ -20,6 +20,10 @@ const ANONYMOUS: u64 = libc::MAP_ANONYMOUS.cast_unsigned() as u64;
 const FIXED: u64 = libc::MAP_FIXED.cast_unsigned() as u64;
 const NO_RESERVE: u64 = libc::MAP_NORESERVE.cast_unsigned() as u64;
 const PIECE: usize = 1 << 20;
+/// Advice newer than the C library's list (include/uapi/asm-generic/mman-common.h).
+const MADV_DONTNEED_LOCKED: i32 = 24;
+const MADV_GUARD_INSTALL: i32 = 102;
+const MADV_GUARD_REMOVE: i32 = 103;
 /// Kept files open at a time.
 const OPEN_FILES_MAX: usize = 256;
 
@@ -34,7 +38,9 @@ impl Session {
     ) -> Result<u64, ReplayError> {
         let stopped = self.take_stop(tid)?;
         let base = self.task(tid)?.regs;
-        let (stopped, result) = remote::must(stopped, &base, what, nr, args)?;
+        // What the world sends now is not part of this execution.
+        let mut outside = remote::Met::new();
+        let (stopped, result) = remote::must(stopped, &base, what, nr, args, &mut outside)?;
         self.task(tid)?.stopped = Some(stopped);
         Ok(result)
     }
@@ -50,7 +56,8 @@ impl Session {
     ) -> Result<(), ReplayError> {
         let stopped = self.take_stop(tid)?;
         let base = self.task(tid)?.regs;
-        let (stopped, found) = remote::call(stopped, &base, nr, args)?;
+        let mut outside = remote::Met::new();
+        let (stopped, found) = remote::call(stopped, &base, nr, args, &mut outside)?;
         self.task(tid)?.stopped = Some(stopped);
         if found == result {
             Ok(())
@@ -263,6 +270,9 @@ impl Session {
                 | libc::MADV_DOFORK
                 | libc::MADV_WIPEONFORK
                 | libc::MADV_KEEPONFORK
+                | MADV_DONTNEED_LOCKED
+                | MADV_GUARD_INSTALL
+                | MADV_GUARD_REMOVE
         );
         if matters {
             let advice = advice.cast_unsigned().into();
@@ -381,6 +391,10 @@ impl Session {
         if let Some(file) = &kept.file {
             return Ok(shared_path(file));
         }
+        // Executing something else than then must not go unnoticed.
+        if !kept.checked {
+            self.store.verify(kept.hash)?;
+        }
         let file = self.store.open_kept(kept.hash)?;
         let path = shared_path(&file);
         if self.open_files >= OPEN_FILES_MAX {
@@ -392,6 +406,7 @@ impl Session {
         self.open_files += 1;
         if let Some(kept) = self.files.get_mut(&id) {
             kept.file = Some(file);
+            kept.checked = true;
         }
         Ok(path)
     }

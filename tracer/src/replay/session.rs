@@ -26,6 +26,8 @@ pub(super) struct Kept {
     pub hash: u128,
     pub path: Vec<u8>,
     pub file: Option<File>,
+    /// Its content was compared with its hash.
+    pub checked: bool,
 }
 
 /// A replay in progress.
@@ -104,6 +106,7 @@ impl Session {
                     hash: kept.hash,
                     path: kept.path.to_vec(),
                     file: None,
+                    checked: false,
                 };
                 self.files.insert(kept.id, file);
                 Ok(())
