@@ -156,10 +156,9 @@ impl Order {
                 self.objects.remove(id);
                 Ok(())
             }
-            Effect::Regs(_)
-            | Effect::Write(_)
-            | Effect::Echo { .. }
-            | Effect::Stream { .. } => Ok(()),
+            Effect::Regs(_) | Effect::Write(_) | Effect::Echo { .. } | Effect::Stream { .. } => {
+                Ok(())
+            }
         }
     }
 

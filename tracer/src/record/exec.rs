@@ -43,6 +43,7 @@ impl Session {
             task.state = State::Running;
             task.exec_former = Some(former);
         }
+        self.dumpable.remove(&tid);
         stopped.resume(Resume::Syscall, 0)?;
         self.ready.retain(|&other| other != former);
         Ok(())
@@ -154,7 +155,8 @@ impl Session {
             u64::MAX,
             0,
         ];
-        let (stopped, result) = remote::call_at(stopped, regs, site, libc::SYS_mmap, args, &mut met)?;
+        let (stopped, result) =
+            remote::call_at(stopped, regs, site, libc::SYS_mmap, args, &mut met)?;
         memory
             .write(site, &original)
             .map_err(failed("restoring the program's entry"))?;

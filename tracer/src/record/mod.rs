@@ -4,6 +4,7 @@
 mod agents;
 mod changes;
 mod clocks;
+mod cut_short;
 mod descriptors;
 mod error;
 mod exec;

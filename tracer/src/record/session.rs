@@ -40,6 +40,9 @@ pub struct Session {
     pub(super) agent_page: Box<[u8; agent::PAGE_BYTES]>,
     /// Memory read together with that page.
     pub(super) ahead: Vec<u8>,
+    /// What processes set with `PR_SET_DUMPABLE`; it is never done, for it would take from
+    /// the supervisor what it must see.
+    pub(super) dumpable: HashMap<Pid, i64>,
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
     /// When the slice began, by the machine's uptime.
@@ -71,6 +74,7 @@ impl Session {
             agents: HashMap::new(),
             agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),
+            dumpable: HashMap::new(),
             other_clocks: false,
             slice_start: host::uptime(),
         };

@@ -50,6 +50,11 @@ impl Session {
         }
         match disposition {
             Disposition::Ignored => {
+                // For people only.
+                self.emit_signal(tid, &info, Delivery::Here, Action::None)?;
+                let Some(task) = self.tasks.get_mut(&tid) else {
+                    return Ok(());
+                };
                 let how = if task.own_filter {
                     Resume::Syscall
                 } else {
@@ -322,7 +327,7 @@ fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
 
 /// Whether the thread has executed nothing since a sync point: its registers are those
 /// that it had there. (If it came back to the very same state, that *is* that position.)
-fn same_place(now: &Regs, then: &Regs) -> bool {
+pub(super) fn same_place(now: &Regs, then: &Regs) -> bool {
     const RESUME_FLAG: u64 = 1 << 16;
     let mut now = *now;
     let mut then = *then;

@@ -436,6 +436,9 @@ impl Session {
                     task.exec_words = words;
                 }
             }
+            Handler::Prctl if matches!(call.int(0), PR_SET_DUMPABLE | PR_GET_DUMPABLE) => {
+                return Ok(self.dumpable(tid, call));
+            }
             Handler::Prctl if call.int(0) == PR_SET_TSC => {
                 return Ok(Some(0));
             }
@@ -446,6 +449,21 @@ impl Session {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Answers `PR_SET_DUMPABLE`, and `PR_GET_DUMPABLE` of what was set.
+    fn dumpable(&mut self, tid: Pid, call: &Call) -> Option<i64> {
+        let process = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
+        if call.int(0) == PR_GET_DUMPABLE {
+            return self.dumpable.get(&process).copied();
+        }
+        match call.args[1] {
+            value @ (0 | 1) => {
+                self.dumpable.insert(process, value.cast_signed());
+                Some(0)
+            }
+            _ => Some(-i64::from(libc::EINVAL)),
+        }
     }
 
     /// Whether the kernel would copy to the standard output or error without the bytes
@@ -765,6 +783,8 @@ const CHANGES_WORD: [i32; 7] = [
 const FUTEX_LOCK_PI2: i32 = 13;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 const PROT_EXEC: u64 = libc::PROT_EXEC.cast_unsigned() as u64;
+const PR_GET_DUMPABLE: i32 = 3;
+const PR_SET_DUMPABLE: i32 = 4;
 const PR_SET_SECCOMP: i32 = 22;
 const PR_GET_SECCOMP: i32 = 21;
 const PR_GET_TSC: i32 = 25;

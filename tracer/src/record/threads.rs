@@ -44,10 +44,14 @@ impl Session {
             child
         };
         let mut space = parent.space;
+        let parent_tgid = parent.tgid;
         let (robust_filter, affinity) = (parent.own_filter, parent.affinity.clone());
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
+            if let Some(&dumpable) = self.dumpable.get(&parent_tgid) {
+                self.dumpable.insert(child, dumpable);
+            }
             if let Some(agent) = self.agents.get(&space).cloned() {
                 self.agents.insert(fresh, agent);
             }
@@ -148,11 +152,16 @@ impl Session {
     /// A thread has executed its last instruction.
     pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
+        let cut_short = !self.at_its_sync_point(tid, &stopped);
         self.emit_end(tid, status)?;
+        if cut_short {
+            self.emit_shared_memory(tid)?;
+        }
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
         task.state = State::Ending;
+        self.dumpable.remove(&tid);
         let tgid = task.tgid;
         stopped.resume(Resume::Cont, 0)?;
         let others = self
