@@ -202,6 +202,7 @@ mod tests {
             argv: Vec::new(),
             envp: Vec::new(),
             cwd: b"/"[..].into(),
+            stack_limit: 8 << 20,
         })
     }
 
