@@ -38,6 +38,8 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Replay {
     events: Option<u64>,
+    /// What the replayed program did, in short: the same for every replay of a recording.
+    digest: Option<String>,
     #[serde(flatten)]
     ending: Ending,
     error: Option<String>,
@@ -146,6 +148,7 @@ fn replay(dir: &Path) -> (Replay, Option<u8>) {
         Ok(outcome) => {
             let replay = Replay {
                 events: Some(outcome.events),
+                digest: Some(format!("{:032x}", outcome.digest)),
                 ending: outcome.status.map_or_else(Ending::none, Ending::of),
                 error: None,
             };
@@ -155,6 +158,7 @@ fn replay(dir: &Path) -> (Replay, Option<u8>) {
             let error = error.into();
             let replay = Replay {
                 events: None,
+                digest: None,
                 ending: Ending::none(),
                 error: Some(format!("{error:#}")),
             };

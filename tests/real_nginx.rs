@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use common::{Record, Running, Scratch, free_port, heavy, native, program, wait_for_port};
+use common::{Record, Running, Scratch, free_port, heavy, native, program, soaking, wait_for_port};
 
 const LIMIT: Duration = Duration::from_secs(400);
 
@@ -123,7 +123,7 @@ fn stop_and_replay(site: &Site, mut running: Running<'_>) {
     recorded.expect_code(0);
     site.scratch.assert_no_process_left();
     site.scratch.originals_gone();
-    recorded.assert_replays();
+    recorded.assert_verifies_and_replays();
 }
 
 #[track_caller]
@@ -151,11 +151,12 @@ fn curl(arguments: &[&str]) -> String {
 #[test]
 fn hundred_thousand_requests() {
     let _turn = heavy();
+    let requests = if soaking() { "300000" } else { "100000" };
     let site = site("nginx-load", "load");
     let running = start(&site);
     load(
         &format!("http://127.0.0.1:{}/small", site.plain),
-        "100000",
+        requests,
         "32",
     );
     stop_and_replay(&site, running);

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use common::{
-    Output, Record, Scratch, free_port, heavy, native, postgres_bin, program, run_command,
+    Output, Record, Scratch, free_port, heavy, native, postgres_bin, program, run_command, soaking,
     unprivileged_user, wait_until,
 };
 
@@ -20,11 +20,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// Seconds of load: short in `make test`, a minute in `make soak`.
 fn load_seconds() -> u32 {
-    if std::env::var_os("FTRUN_TEST_SOAK").is_some() {
-        60
-    } else {
-        10
-    }
+    if soaking() { 60 } else { 10 }
 }
 
 /// A private installation and an empty data directory that the server's user owns.
@@ -263,5 +259,5 @@ fn pgbench_with_four_clients() {
     assert!(log.contains("database system is shut down"), "{log}");
     cluster.scratch.assert_no_process_left();
     cluster.scratch.originals_gone();
-    recorded.assert_replays();
+    recorded.assert_verifies_and_replays();
 }

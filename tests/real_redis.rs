@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Record, Recorded, Running, Scratch, free_port, heavy, native, program, wait_for_port,
+    Record, Recorded, Running, Scratch, free_port, heavy, native, program, soaking, wait_for_port,
 };
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -55,7 +55,7 @@ fn stop_and_replay(scratch: &Scratch, mut running: Running<'_>, port: u16) -> St
     assert!(log.contains("Redis is now ready to exit"), "{log}");
     scratch.assert_no_process_left();
     scratch.originals_gone();
-    recorded.assert_replays();
+    recorded.assert_verifies_and_replays();
     log
 }
 
@@ -72,6 +72,8 @@ fn number(info: &str, key: &str) -> u64 {
 #[test]
 fn two_hundred_thousand_requests() {
     let _turn = heavy();
+    // Of each of two kinds.
+    let requests = if soaking() { "500000" } else { "100000" };
     let scratch = Scratch::new("redis-load");
     let port = free_port();
     let running = server(&scratch, port, &["--save", "", "--appendonly", "no"]).spawn();
@@ -79,7 +81,7 @@ fn two_hundred_thousand_requests() {
     let lines = benchmark(
         port,
         &[
-            "-t", "set,get", "-n", "100000", "-c", "50", "-r", "10000", "-d", "100",
+            "-t", "set,get", "-n", requests, "-c", "50", "-r", "10000", "-d", "100",
         ],
     );
     assert_eq!(lines.len(), 2, "{lines:?}");

@@ -73,6 +73,13 @@ impl Regs {
         reason = "a digest is cut on purpose"
     )]
     pub fn signature(&self) -> Signature {
+        Signature(xxh3_64(&self.visible()) as u32)
+    }
+
+    /// What a signature is made of: all that a program can see, without what the kernel
+    /// or a tracer changes.
+    #[must_use]
+    pub fn visible(&self) -> [u8; 19 * 8] {
         const TRAP: u64 = 1 << 8;
         const RESUME: u64 = 1 << 16;
         let words = [
@@ -100,7 +107,7 @@ impl Regs {
         for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
             slot.copy_from_slice(&word.to_le_bytes());
         }
-        Signature(xxh3_64(&bytes) as u32)
+        bytes
     }
 }
 

@@ -1,6 +1,11 @@
-//! One load test at a time on the whole machine.
+//! One load test at a time on the whole machine, and how long it is.
 
 use std::fs::{File, OpenOptions};
+
+/// Whether the long variants are wanted (`make soak`).
+pub fn soaking() -> bool {
+    std::env::var_os("FTRUN_TEST_SOAK").is_some_and(|value| value != "0" && !value.is_empty())
+}
 
 /// Held by a test that loads the machine: others that ask for it wait until it is dropped.
 pub struct Heavy {

@@ -22,9 +22,12 @@ mod record;
 mod scratch;
 
 pub use cc::{Build, build_c};
-pub use load::heavy;
+pub use load::{heavy, soaking};
 pub use net::{free_port, wait_for_port, wait_until};
 pub use proc::{Exit, Output, Spawned, native, native_mode, run_command, show};
 pub use programs::{postgres_bin, program, unprivileged_user};
-pub use record::{Record, Recorded, Running, ftrun, record_and_replay, replay, replay_ok, verify};
+pub use record::{
+    Record, Recorded, Replayed, Running, ftrun, record_and_replay, replay, replay_digest,
+    replay_ok, verify,
+};
 pub use scratch::Scratch;

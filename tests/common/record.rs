@@ -286,6 +286,16 @@ impl Recorded<'_> {
         )
     }
 
+    /// Checks the recording, then replays it (all without the originals): every checksum must
+    /// hold, and the replay must do what was recorded.
+    #[track_caller]
+    pub fn assert_verifies_and_replays(&self) {
+        if !native_mode() {
+            verify(self.scratch, &self.dir, false, self.timeout).expect_code(0);
+        }
+        self.assert_replays();
+    }
+
     /// Replays; the replay must show exactly the recorded bytes and the recorded end, and leave
     /// no process. In a native run there is nothing to replay, and it says so.
     #[track_caller]
@@ -355,6 +365,29 @@ pub fn verify(scratch: &Scratch, dir: &Path, with_replay: bool, limit: Duration)
     }
     command.arg(dir);
     run_command(command, None, limit)
+}
+
+/// What one replay of a whole recording did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Computed from the replayed program's registers, memory and output, not from the journal.
+    pub digest: String,
+    pub events: u64,
+}
+
+/// `ftrun verify --replay --json DIR`, which must succeed.
+#[track_caller]
+pub fn replay_digest(scratch: &Scratch, dir: &Path, limit: Duration) -> Replayed {
+    let mut command = plain(scratch);
+    command.args(["verify", "--replay", "--json"]).arg(dir);
+    let output = run_command(command, None, limit);
+    output.expect_code(0);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let (digest, events) = (&report["replay"]["digest"], &report["replay"]["events"]);
+    Replayed {
+        digest: digest.as_str().expect("a whole replay has one").to_owned(),
+        events: events.as_u64().expect("a whole replay has some"),
+    }
 }
 
 fn plain(scratch: &Scratch) -> Command {

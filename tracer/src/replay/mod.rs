@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod fds;
 mod memory;
+mod observed;
 mod session;
 mod signals;
 mod stub;
@@ -39,6 +40,9 @@ pub struct Outcome {
     pub tail: Tail,
     /// Events reproduced.
     pub events: u64,
+    /// A digest of what the replayed program did, computed without the journal: two
+    /// replays with the same digest executed the same.
+    pub digest: u128,
 }
 
 /// Events between two reports of progress.
@@ -73,6 +77,7 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
             Err(error) => break Err(error.into()),
         }
     };
+    let digest = session.observed.digest();
     let status = session.end();
     result?;
     let (read, total) = reader.progress();
@@ -81,6 +86,7 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
         status,
         tail: reader.tail().clone(),
         events,
+        digest,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::{Divergence, ReplayError};
 use super::fds::Descriptors;
+use super::observed::Observed;
 use super::stub;
 use super::task::{Space, Task};
 use super::{Sink, check};
@@ -45,6 +46,8 @@ pub struct Session {
     pub(super) index: EventIndex,
     /// Bytes of the mapping made last.
     pub(super) attached_len: u64,
+    /// What the replayed program did so far.
+    pub(super) observed: Observed,
     first: Tid,
     status: Option<i32>,
 }
@@ -68,6 +71,7 @@ impl Session {
             current: Tid(0),
             index: EventIndex(0),
             attached_len: 0,
+            observed: Observed::default(),
             first: Tid(0),
             status: None,
         })
@@ -200,6 +204,7 @@ impl Session {
                     format!("{taken} clock reads"),
                 ));
             }
+            self.observed.clocks(taken);
         }
         Ok(status)
     }

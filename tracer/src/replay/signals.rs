@@ -65,6 +65,7 @@ impl Session {
         let info = stopped.siginfo()?;
         task.regs = regs;
         task.regs.orig_rax = u64::MAX;
+        self.observed.stop(tid, status, &regs);
         if regs.rip != ip || regs.signature() != signature {
             let found = format!(
                 "signal {number} raised at {:#x}, or with other registers",
@@ -99,11 +100,13 @@ impl Session {
         let Some(stopped) = &task.stopped else {
             return Err(ReplayError::Killed);
         };
-        let mut regs = stopped.regs()?;
+        let found = stopped.regs()?;
+        let mut regs = found;
         regs.rax = regs.orig_rax;
         regs.orig_rax = u64::MAX;
         regs.rip -= 2;
         task.regs = regs;
+        self.observed.stop(tid, status, &found);
         if regs.rip != ip || regs.signature() != signature {
             let found = format!("a syscall at {:#x}, or with other registers", regs.rip);
             return Err(self.diverged(expected, found));
@@ -125,6 +128,8 @@ impl Session {
             return Err(ReplayError::Killed);
         };
         let regs = stopped.regs()?;
+        let real = task.real;
+        self.observed.stop(tid, status, &regs);
         if status != Status::Signal(signal)
             || regs.rip != trap.ip
             || regs.signature() != trap.signature
@@ -133,7 +138,7 @@ impl Session {
             return Err(self.diverged(expected, found));
         }
         let mut code = [0u8; INSTRUCTION_BYTES_MAX];
-        let read = Remote(task.real).read_some(regs.rip, &mut code);
+        let read = Remote(real).read_some(regs.rip, &mut code);
         let code = &code[..read];
         let decoded = if signal == libc::SIGILL {
             insn::decode_patched(code, regs.rip)

@@ -40,6 +40,7 @@ impl Session {
         let regs = stopped.regs()?;
         let real = task.real;
         let interrupted = task.interrupted;
+        self.observed.stop(tid, status, &regs);
         if let Some((expected, found)) = check::entry_difference(enter, &regs, name) {
             return Err(self.diverged(expected, found));
         }
@@ -56,6 +57,7 @@ impl Session {
             let (_, ins) = call
                 .enter(&Remote(real))
                 .map_err(|error| self.inconsistent(&format!("{name}: {error}")))?;
+            self.observed.input(&ins);
             // Refused syscalls are recorded without their input.
             if call.policy() == Policy::Record
                 && !enter.ins.is_empty()
@@ -219,6 +221,7 @@ impl Session {
         for (addr, len) in pieces {
             let mut bytes = vec![0; len];
             let read = memory.read_some(addr, &mut bytes);
+            self.observed.output(stream, &bytes[..read]);
             sink.output(stream, &bytes[..read]);
         }
         Ok(())
