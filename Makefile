@@ -13,6 +13,7 @@ test:
 lint:
 	scripts/lint.sh
 
+# BENCH_QUICK=1 makes it short.
 bench:
 	scripts/bench.sh
 

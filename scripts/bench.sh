@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
-# All criterion benchmarks of the workspace. Close other programs first: there is no second try here.
+# All benchmarks: the journal alone, single syscalls, real programs. BENCH_QUICK=1 makes it short;
+# arguments (`--json FILE`, names) go to the last. Close other programs first: there is no second try
+# here. docs/PERFORMANCE.md says how to read the results.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
-cargo bench --workspace --benches
+quick=()
+if [ "${BENCH_QUICK:-0}" != 0 ]; then
+    quick=(--quick)
+fi
+cargo bench --quiet -p journal --bench append -- "${quick[@]}"
+cargo bench --quiet -p tracer --bench syscalls -- "${quick[@]}"
+cargo bench --quiet -p ftrun --bench workloads -- "$@"

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Longer and repeated runs of what `make test` runs once: loads of a minute, kills, cuts and bit
-# flips with ever new seeds. SOAK_MINUTES says how long (default 30). The first failure ends it.
+# Longer and repeated runs of what `make test` runs once: servers under loads of a minute and more,
+# memory watched over minutes, recordings replayed again and again, and kills, cuts and bit flips with
+# ever new seeds. SOAK_MINUTES says how long (default 30; a round that was begun is finished). The
+# first failure ends it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
-unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_DIR
+unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_TEST_KEEP FTRUN_DIR
 export FTRUN_TEST_SOAK=1
 end=$((SECONDS + ${SOAK_MINUTES:-30} * 60))
 round=0
 while [ $SECONDS -lt $end ]; do
     round=$((round + 1))
     echo "soak: round $round, $(((end - SECONDS) / 60)) minutes left"
-    cargo test --release --quiet --test faults -- --test-threads=2
-    cargo test --release --quiet --test 'real_*' -- --test-threads=2
-    if [ -e tests/guests.rs ]; then
-        cargo test --release --quiet --test guests -- --test-threads=2
-    fi
+    for tests in 'real_*' memory repeat faults guests; do
+        cargo test --release --quiet --test "$tests" -- --test-threads=2
+    done
 done
 echo "soak: $round rounds passed"

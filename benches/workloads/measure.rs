@@ -1,0 +1,221 @@
+//! Running a command in one of three ways, and what it used.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use crate::common::{Scratch, ftrun, program};
+
+/// The three ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Native,
+    Recorded,
+    Strace,
+}
+
+pub const WAYS: [Way; 3] = [Way::Native, Way::Recorded, Way::Strace];
+
+/// A command that is run again and again.
+pub struct Runner {
+    pub words: Vec<OsString>,
+    pub cwd: PathBuf,
+    recording: PathBuf,
+    trace: PathBuf,
+    log: PathBuf,
+}
+
+/// Something that runs.
+pub struct Running {
+    child: Child,
+    started: Instant,
+    watch: Watch,
+    log: PathBuf,
+}
+
+/// What it used, from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    pub wall: Duration,
+    /// User and system time of the command and of everything that it ran and waited for.
+    pub cpu: Duration,
+    /// Peak memory of the started process alone (recorded: of the supervisor).
+    pub peak_bytes: u64,
+}
+
+impl Runner {
+    pub fn new<S: Into<OsString>>(
+        scratch: &Scratch,
+        words: impl IntoIterator<Item = S>,
+        cwd: &Path,
+    ) -> Runner {
+        Runner {
+            words: words.into_iter().map(Into::into).collect(),
+            cwd: cwd.to_owned(),
+            recording: scratch.recording("bench"),
+            trace: scratch.root().join("strace.out"),
+            log: scratch.root().join("log"),
+        }
+    }
+
+    /// Starts it; whatever an earlier run left besides the command's own files is gone.
+    pub fn start(&self, way: Way) -> Running {
+        let _ = fs::remove_dir_all(&self.recording);
+        let _ = fs::remove_file(&self.trace);
+        // What earlier runs wrote is not to be written out during this one.
+        nix::unistd::sync();
+        let mut command = match way {
+            Way::Native => Command::new(&self.words[0]),
+            Way::Recorded => {
+                let mut command = Command::new(ftrun());
+                command.arg("record").arg("--dir").arg(&self.recording);
+                command.arg("--").arg(&self.words[0]);
+                command
+            }
+            Way::Strace => {
+                let mut command = Command::new(program("strace"));
+                command.args(["-f", "--seccomp-bpf", "-o"]).arg(&self.trace);
+                command.arg("--").arg(&self.words[0]);
+                command
+            }
+        };
+        command.args(&self.words[1..]).current_dir(&self.cwd);
+        start(command, &self.log)
+    }
+
+    /// Runs it to its end, which must be a good one.
+    pub fn run(&self, way: Way) -> Used {
+        self.start(way).wait()
+    }
+
+    /// Replays the latest recording.
+    pub fn replay(&self) -> Used {
+        let mut command = Command::new(ftrun());
+        command
+            .args(["replay", "--quiet"])
+            .arg(&self.recording)
+            .current_dir(&self.cwd);
+        start(command, &self.log).wait()
+    }
+
+    /// Bytes of the latest recording's journal.
+    pub fn journal_bytes(&self) -> u64 {
+        size(&self.recording.join("journal"))
+    }
+
+    /// Bytes of its kept files.
+    pub fn kept_bytes(&self) -> u64 {
+        size(&self.recording.join("files"))
+    }
+}
+
+fn start(mut command: Command, log: &Path) -> Running {
+    let file = File::create(log).expect("the scratch directory is ours");
+    command.env("LC_ALL", "C").stdin(Stdio::null());
+    command.stdout(file.try_clone().expect("descriptors are left"));
+    command.stderr(file);
+    let started = Instant::now();
+    let child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let watch = Watch::begin(child.id());
+    Running {
+        child,
+        started,
+        watch,
+        log: log.to_owned(),
+    }
+}
+
+/// One wait at a time: what children used is counted for the whole process.
+static WAITING: Mutex<()> = Mutex::new(());
+
+impl Running {
+    /// Waits for its end, which must be a good one.
+    pub fn wait(mut self) -> Used {
+        let _alone = WAITING.lock().expect("no waiter panics");
+        let before = children();
+        let status = self.child.wait().expect("our own child");
+        let wall = self.started.elapsed();
+        let cpu = children() - before;
+        let peak_bytes = self.watch.end();
+        if !status.success() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            panic!("it ended with {status}:\n{log}");
+        }
+        Used {
+            wall,
+            cpu,
+            peak_bytes,
+        }
+    }
+}
+
+/// What all children that were waited for have used: exact, for the kernel scales user
+/// and system time so that their sum is what the scheduler measured.
+fn children() -> Duration {
+    let usage: Usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it always can be asked");
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// Looks at a process's peak memory until it has ended.
+struct Watch {
+    over: Arc<AtomicBool>,
+    peak: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    fn begin(id: u32) -> Watch {
+        let over = Arc::new(AtomicBool::new(false));
+        let peak = Arc::new(AtomicU64::new(0));
+        let (stop, found) = (Arc::clone(&over), Arc::clone(&peak));
+        let thread = thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                found.fetch_max(peak_bytes(id), Ordering::Relaxed);
+                thread::park_timeout(Duration::from_millis(50));
+            }
+        });
+        Watch { over, peak, thread }
+    }
+
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        self.thread.join().expect("it cannot panic");
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
+fn peak_bytes(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn size(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| entry.metadata().ok());
+    sizes.map(|meta| meta.len()).sum()
+}
+
+/// The middle one.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => values[len / 2],
+        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
+    }
+}
