@@ -85,7 +85,7 @@ impl Redaction {
     fn text(&mut self, key: &str, text: &str) -> String {
         match key {
             "kernel" | "cpu" | "cpu_vendor" => "[machine]".to_owned(),
-            "hash" => "[hash]".to_owned(),
+            "hash" | "digest" => "[hash]".to_owned(),
             "ftrun_version" => "[version]".to_owned(),
             _ if text.starts_with("0x") => "[hex]".to_owned(),
             _ => text.replace(&self.root, "[scratch]"),
