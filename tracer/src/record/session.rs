@@ -43,6 +43,8 @@ pub struct Session {
     /// What processes set with `PR_SET_DUMPABLE`; it is never done, for it would take from
     /// the supervisor what it must see.
     pub(super) dumpable: HashMap<Pid, i64>,
+    /// Signals may be pending that look like faults.
+    pub(super) forging: bool,
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
     /// When the slice began, by the machine's uptime.
@@ -75,6 +77,7 @@ impl Session {
             agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),
             dumpable: HashMap::new(),
+            forging: false,
             other_clocks: false,
             slice_start: host::uptime(),
         };
@@ -185,6 +188,9 @@ impl Session {
             Resume::Cont
         };
         if let Some(stopped) = task.take_stop() {
+            if self.forging {
+                task.forged = super::signals::forged(&stopped)?;
+            }
             stopped.resume(how, 0)?;
         }
         Ok(())

@@ -8,9 +8,10 @@ use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
 use crate::insn::{self, INSTRUCTION_BYTES_MAX};
+use crate::model::capture::Call;
 use crate::sys::host;
 use crate::sys::mem::Remote;
-use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::ptrace::{Gone, Resume, Stopped};
 use crate::sys::tsc;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Action, Delivery, Event, Out, Signal, Trap, TrapKind};
@@ -33,7 +34,11 @@ impl Session {
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
         let regs = stopped.regs()?;
         let mut info = stopped.siginfo()?;
-        if is_fault(signal, &info) {
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        let here = same_place(&regs, &task.sync_regs);
+        if is_fault(signal, &info) && !(here && take_forged(task, signal)) {
             return self.fault(tid, stopped, signal, &info, &regs);
         }
         if signal == libc::SIGSYS {
@@ -43,7 +48,6 @@ impl Session {
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
-        let here = same_place(&regs, &task.sync_regs);
         if here && let Some(stashed) = take_stashed(task, signal, &info) {
             info = stashed;
             stopped.set_siginfo(&info)?;
@@ -316,13 +320,63 @@ impl Session {
 
 const SYS_SECCOMP: i32 = 1;
 
-/// Whether a signal was raised by the instruction that the thread stands at.
+/// Whether a signal was, by its looks, raised by the instruction that the thread stands at.
 fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
-    matches!(
-        signal,
-        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP
-    ) && code > 0
+    looks_like_fault(signal.unsigned_abs().into()) && code > 0
+}
+
+/// Whether instructions raise this signal.
+pub(super) fn looks_like_fault(signal: u64) -> bool {
+    const FAULTS: [i32; 5] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+    ];
+    FAULTS
+        .iter()
+        .any(|fault| i64::from(*fault).cast_unsigned() == signal)
+}
+
+/// Whether a syscall can send a signal that looks like a fault: crash handlers send the
+/// `siginfo` that they got to themselves once more. (Besides these, only a child's end can:
+/// by `clone`'s exit signal. The kernel's other senders use codes of their own.)
+pub(super) fn forges(call: &Call) -> bool {
+    let signal = match call.def.name {
+        "rt_sigqueueinfo" | "pidfd_send_signal" => call.args[1],
+        "rt_tgsigqueueinfo" => call.args[2],
+        _ => return false,
+    };
+    // The kernel takes an int.
+    looks_like_fault(signal & 0xffff_ffff)
+}
+
+/// Signals, as bits, that wait for the thread and look like faults. The kernel delivers them
+/// before the thread executes anything, so that they cannot be taken for its own faults.
+pub(super) fn forged(stopped: &Stopped) -> Result<u64, Gone> {
+    let mut set = 0;
+    for shared in [false, true] {
+        for info in stopped.pending(shared)? {
+            let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
+            if is_fault(signal, &info) {
+                set |= bit(signal);
+            }
+        }
+    }
+    Ok(set)
+}
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Whether a signal that looks like a fault was waiting before the thread went on.
+const fn take_forged(task: &mut Task, signal: i32) -> bool {
+    let found = task.forged & bit(signal) != 0;
+    task.forged &= !bit(signal);
+    found
 }
 
 /// Whether the thread has executed nothing since a sync point: its registers are those
@@ -361,11 +415,10 @@ fn disposition(tid: Pid, signal: i32) -> Disposition {
         return Disposition::Stops;
     }
     let (caught, ignored) = signal_sets(tid).unwrap_or((0, 0));
-    let bit = 1u64 << (signal - 1);
-    if caught & bit != 0 {
+    if caught & bit(signal) != 0 {
         return Disposition::Caught;
     }
-    if ignored & bit != 0 {
+    if ignored & bit(signal) != 0 {
         return Disposition::Ignored;
     }
     match signal {

@@ -3,6 +3,7 @@
 use super::clocks;
 use super::error::{RecordError, Step};
 use super::session::Session;
+use super::signals;
 use super::task::InCall;
 use crate::layout;
 use crate::model::capture::{Call, Entry, Range};
@@ -74,6 +75,7 @@ impl Session {
             return self.unrecorded_entry(tid, stopped, &regs, known, args);
         }
         let call = Call { def, args };
+        self.forging |= signals::forges(&call);
         let memory = Ahead {
             memory: Remote(tid),
             addr: ahead_at,

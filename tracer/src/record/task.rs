@@ -61,6 +61,9 @@ pub struct Task {
     pub stash: VecDeque<[u8; 128]>,
     /// Of those, the ones that were sent again and are pending in the kernel.
     pub sent: VecDeque<[u8; 128]>,
+    /// Signals (bit `number - 1`) that the next stop reports as if an instruction had raised
+    /// them, and that were waiting before the thread executed anything.
+    pub forged: u64,
     /// Registers at the last sync point.
     pub sync_regs: Regs,
     /// That sync point is a syscall about to be made, set back for a signal's sake.
@@ -103,6 +106,7 @@ impl Task {
             call: None,
             stash: VecDeque::new(),
             sent: VecDeque::new(),
+            forged: 0,
             sync_regs: Regs::default(),
             set_back: false,
             interrupted: None,

@@ -27,6 +27,7 @@ struct CloneArgs {
     pidfd: u64,
     parent_tid: u64,
     child_tid: u64,
+    exit_signal: u64,
 }
 
 impl Session {
@@ -35,6 +36,7 @@ impl Session {
         let child = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
         let clone = self.clone_args(tid);
         self.emit_enter(tid)?;
+        self.forging |= super::signals::looks_like_fault(clone.exit_signal);
         let Some(parent) = self.tasks.get(&tid) else {
             return Ok(());
         };
@@ -133,6 +135,7 @@ impl Session {
                     pidfd: word(1),
                     child_tid: word(2),
                     parent_tid: word(3),
+                    exit_signal: word(4),
                 }
             }
             "clone" => CloneArgs {
@@ -140,6 +143,7 @@ impl Session {
                 pidfd: args[2],
                 parent_tid: args[2],
                 child_tid: args[3],
+                exit_signal: args[0] & CSIGNAL,
             },
             "vfork" => CloneArgs {
                 flags: CLONE_VM | CLONE_VFORK,

@@ -164,6 +164,36 @@ impl Stopped {
         check(done).map(|_| info)
     }
 
+    /// The `siginfo_t` of every signal that waits to be delivered: to this thread, or to any
+    /// of its process (`shared`).
+    pub fn pending(&self, shared: bool) -> Result<Vec<[u8; 128]>> {
+        const AT_ONCE: i32 = 16;
+        let mut all = Vec::new();
+        loop {
+            let mut some = [[0u8; 128]; AT_ONCE as usize];
+            let args = libc::ptrace_peeksiginfo_args {
+                off: all.len() as u64,
+                flags: u32::from(shared) * libc::PTRACE_PEEKSIGINFO_SHARED,
+                nr: AT_ONCE,
+            };
+            // SAFETY: `args` is only read; a siginfo_t has 128 bytes, and the kernel fills at
+            // most `nr` of them.
+            let done = unsafe {
+                libc::ptrace(
+                    libc::PTRACE_PEEKSIGINFO,
+                    self.tid.0,
+                    std::ptr::from_ref(&args),
+                    some.as_mut_ptr(),
+                )
+            };
+            let count = usize::try_from(check(done)?).unwrap_or(0);
+            all.extend_from_slice(&some[..count.min(some.len())]);
+            if count < some.len() {
+                return Ok(all);
+            }
+        }
+    }
+
     /// Replaces that `siginfo_t`.
     pub fn set_siginfo(&self, info: &[u8; 128]) -> Result<()> {
         // SAFETY: a siginfo_t has 128 bytes, which the kernel reads.
