@@ -159,8 +159,19 @@ impl Session {
                 self.runnable(tid, stopped);
                 Ok(())
             }
-            // The frame could not be written, or it was killed meanwhile.
-            Status::Signal(_) | Status::Event(_) | Status::Ended(_) => {
+            // The frame could not be written, and the kernel says so by another signal, which
+            // no instruction raised; replay, which attempts no frame, would wait for it in vain.
+            Status::Signal(other) => {
+                self.emit_signal(tid, info, at, Action::None)?;
+                // Not `before`: a syscall to be restarted has been prepared for the handler.
+                self.at_sync_point(tid, stopped.regs()?);
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.forged |= bit(other);
+                }
+                self.note(tid, status)
+            }
+            // It was killed meanwhile.
+            Status::Event(_) | Status::Ended(_) => {
                 self.emit_signal(tid, info, at, Action::None)?;
                 self.at_sync_point(tid, *before);
                 self.note(tid, status)
