@@ -10,6 +10,7 @@ use crate::model::capture::{Call, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
 use crate::sys::mem::{Ahead, Remote};
 use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::seccomp;
 use crate::sys::wait::Pid;
 use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
 use pmu::Regs;
@@ -59,6 +60,10 @@ impl Session {
         };
         if !task.stash.is_empty() {
             return self.set_back(tid, stopped, regs);
+        }
+        if task.own_filter && stopped.event_message()? != u64::from(seccomp::OWN_MESSAGE) {
+            // The application's filter asks for a tracer that there is none of.
+            return self.answer(tid, stopped, regs, -i64::from(libc::ENOSYS));
         }
         if def.is_some_and(|def| def.handler == Handler::Restart)
             && let Some((nr, former)) = task.interrupted

@@ -10,6 +10,11 @@ const OFFSET_ARCH: u32 = 4;
 const OFFSET_IP_LOW: u32 = 8;
 const OFFSET_IP_HIGH: u32 = 12;
 
+/// What a stop that the supervisor's own filter made has as its event message. Of several
+/// filters that want a stop, the one installed last gives the message, so that a stop that a
+/// filter of the application's own wants as well has another one.
+pub const OWN_MESSAGE: u16 = 0xf74e;
+
 const fn stmt(code: u32, k: u32) -> libc::sock_filter {
     #[allow(clippy::cast_possible_truncation, reason = "BPF codes have 16 bits")]
     libc::sock_filter {
@@ -43,7 +48,7 @@ static FILTER: [libc::sock_filter; 10] = [
     stmt(LOAD, OFFSET_IP_LOW),
     jump(libc::BPF_JGE, PAGE as u32, 0, 1),
     jump(libc::BPF_JGE, (PAGE + UNSEEN_LEN) as u32, 0, 1),
-    stmt(RETURN, libc::SECCOMP_RET_TRACE),
+    stmt(RETURN, libc::SECCOMP_RET_TRACE | OWN_MESSAGE as u32),
     stmt(RETURN, libc::SECCOMP_RET_ALLOW),
 ];
 
