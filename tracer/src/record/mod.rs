@@ -10,6 +10,7 @@ mod error;
 mod exec;
 mod journal_out;
 mod memory;
+mod prctl;
 mod session;
 mod signals;
 mod supervise;

@@ -226,6 +226,9 @@ impl Session {
                 .then(|| insn::decode_patched(code, regs.rip))
                 .flatten();
         }
+        if self.tasks.get(&tid)?.tsc_denied {
+            return None;
+        }
         insn::decode(code, regs.rip)
             .filter(|found| matches!(found.kind, TrapKind::Rdtsc | TrapKind::Rdtscp))
     }

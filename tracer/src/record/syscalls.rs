@@ -446,9 +446,7 @@ impl Session {
             Handler::Prctl if matches!(call.int(0), PR_SET_DUMPABLE | PR_GET_DUMPABLE) => {
                 return Ok(self.dumpable(tid, call));
             }
-            Handler::Prctl if call.int(0) == PR_SET_TSC => {
-                return Ok(Some(0));
-            }
+            Handler::Prctl => return Ok(self.answer_prctl(tid, call)),
             _ if self.copies_to_standard_stream(tid, call) => {
                 return Ok(Some(-i64::from(libc::EINVAL)));
             }
@@ -667,11 +665,7 @@ impl Session {
     ) -> Step {
         match option {
             PR_SET_SECCOMP => self.own_filter(tid, true, 0),
-            PR_GET_TSC => {
-                Remote(tid)
-                    .write(addr, &1u32.to_le_bytes())
-                    .map_err(RecordError::os("answering prctl"))?;
-            }
+            PR_GET_TSC => self.show_tsc_mode(tid, addr)?,
             PR_GET_SECCOMP if !self.tasks.get(&tid).is_some_and(|task| task.own_filter) => {
                 regs.rax = 0;
                 stopped.set_regs(regs)?;
@@ -795,6 +789,5 @@ const PR_SET_DUMPABLE: i32 = 4;
 const PR_SET_SECCOMP: i32 = 22;
 const PR_GET_SECCOMP: i32 = 21;
 const PR_GET_TSC: i32 = 25;
-const PR_SET_TSC: i32 = 26;
 const SECCOMP_SET_MODE_FILTER: i32 = 1;
 const SECCOMP_FILTER_FLAG_TSYNC: u64 = 1;

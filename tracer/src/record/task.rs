@@ -82,6 +82,8 @@ pub struct Task {
     pub filter_emitted: bool,
     /// With such a filter: the exit stop of a syscall that was answered already follows.
     pub exit_follows: bool,
+    /// The application forbade itself the time stamp counter: reading it is a fault.
+    pub tsc_denied: bool,
     /// CPUs that the application believes to have confined it to.
     pub affinity: Option<Vec<u8>>,
     /// The id that it had when it called `execve`, until that has returned.
@@ -116,6 +118,7 @@ impl Task {
             at_filter: None,
             filter_emitted: false,
             exit_follows: false,
+            tsc_denied: false,
             affinity: None,
             exec_former: None,
             exec_words: Vec::new(),

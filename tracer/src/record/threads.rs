@@ -47,7 +47,8 @@ impl Session {
         };
         let mut space = parent.space;
         let parent_tgid = parent.tgid;
-        let (robust_filter, affinity) = (parent.own_filter, parent.affinity.clone());
+        let (own_filter, tsc_denied) = (parent.own_filter, parent.tsc_denied);
+        let affinity = parent.affinity.clone();
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
@@ -94,7 +95,8 @@ impl Session {
         self.emit_for(tid, &Event::Spawn(spawn))?;
         let mut task = Task::new(child, tgid, space, State::Runnable(first));
         task.sync_regs = regs;
-        task.own_filter = robust_filter;
+        task.own_filter = own_filter;
+        task.tsc_denied = tsc_denied;
         task.affinity = affinity;
         if clone.flags & CLONE_CHILD_CLEARTID != 0 {
             task.clear_tid = clone.child_tid;
