@@ -3,18 +3,104 @@
 
 use super::error::{RecordError, Step};
 use super::session::Session;
+use super::syscalls::{bare_entry, number};
+use super::task::State;
 use crate::model::capture::Call;
+use crate::sys::host;
 use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::Pid;
+use crate::{layout, maps};
+use journal::Event;
+use pmu::Regs;
 
 impl Session {
     /// The result of a prctl that the kernel must not perform.
     pub(super) fn answer_prctl(&mut self, tid: Pid, call: &Call) -> Option<i64> {
-        let [option, value, ..] = call.args.map(as_int);
-        match option {
+        let value = call.int(1);
+        match call.int(0) {
             libc::PR_SET_TSC => Some(self.set_tsc_mode(tid, value)),
+            libc::PR_SET_SECCOMP if value.unsigned_abs() == libc::SECCOMP_MODE_STRICT => {
+                self.begin_strict(tid)
+            }
             _ => None,
         }
+    }
+
+    /// The same for seccomp.
+    pub(super) fn answer_seccomp(&mut self, tid: Pid, call: &Call) -> Option<i64> {
+        let strict = call.int(0).unsigned_abs() == libc::SECCOMP_SET_MODE_STRICT;
+        if strict && call.int(1) == 0 && call.args[2] == 0 {
+            self.begin_strict(tid)
+        } else {
+            None
+        }
+    }
+
+    /// Strict mode, which the kernel refuses where there is a filter: the supervisor's, or one
+    /// of the application's own. (kernel/seccomp.c, `seccomp_set_mode_strict`)
+    fn begin_strict(&mut self, tid: Pid) -> Option<i64> {
+        let task = self.tasks.get_mut(&tid).filter(|task| !task.own_filter)?;
+        task.strict = true;
+        // The kernel takes the time stamp counter away with it.
+        task.tsc_denied = true;
+        Some(0)
+    }
+
+    /// Whether strict mode forbids the syscall that the thread stands at.
+    pub(super) fn is_forbidden(&self, tid: Pid, regs: &Regs) -> Step<bool> {
+        const ALLOWED: [i64; 4] = [
+            libc::SYS_read,
+            libc::SYS_write,
+            libc::SYS_exit,
+            libc::SYS_rt_sigreturn,
+        ];
+        if ALLOWED.contains(&number(regs).into()) {
+            return Ok(false);
+        }
+        // Nor is it one, natively, that the supervisor put in the place of the vDSO's code.
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let ours = layout::touches_page(regs.rip, 1)
+            || areas
+                .iter()
+                .any(|area| area.name == b"[vdso]" && (area.start..area.end).contains(&regs.rip));
+        Ok(!ours)
+    }
+
+    /// Ends a thread as strict mode does at a forbidden syscall: the thread alone, as if
+    /// killed.
+    pub(super) fn end_strictly(&mut self, tid: Pid, stopped: Stopped, regs: &Regs) -> Step {
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        task.state = State::Running;
+        let tgid = task.tgid;
+        self.emit_for(tid, &Event::Enter(bare_entry(regs)))?;
+        if tid != tgid {
+            // What it ends with cannot be seen by anybody.
+            let mut changed = *regs;
+            changed.orig_rax = libc::SYS_exit.cast_unsigned();
+            changed.rdi = 0;
+            stopped.set_regs(&changed)?;
+            stopped.resume(Resume::Cont, 0)?;
+            return Ok(());
+        }
+        if self
+            .tasks
+            .values()
+            .any(|task| task.tgid == tgid && task.tid != tid)
+        {
+            // Others of the process go on, and it ends with the status that this thread has:
+            // nothing but strict mode itself does that.
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: "the end of a process's first thread by strict seccomp".to_owned(),
+            }
+            .into());
+        }
+        host::signal_process(tgid, libc::SIGKILL)
+            .map_err(RecordError::os("killing a thread in strict mode"))?;
+        Ok(())
     }
 
     fn set_tsc_mode(&mut self, tid: Pid, mode: i32) -> i64 {
@@ -42,13 +128,4 @@ impl Session {
             .map_err(RecordError::os("answering prctl"))?;
         Ok(())
     }
-}
-
-/// What the kernel takes of an argument that is an int.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "that is what the kernel does"
-)]
-const fn as_int(register: u64) -> i32 {
-    register as i32
 }

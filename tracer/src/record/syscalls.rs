@@ -72,6 +72,9 @@ impl Session {
             def = model::lookup(nr);
             args = former;
         }
+        if task.strict && self.is_forbidden(tid, &regs)? {
+            return self.end_strictly(tid, stopped, &regs);
+        }
         let (Some(def), Some(known)) = (def, known) else {
             // Newer than this version, or nonsense: as on an older kernel.
             return self.answer(tid, stopped, regs, -i64::from(libc::ENOSYS));
@@ -447,6 +450,7 @@ impl Session {
                 return Ok(self.dumpable(tid, call));
             }
             Handler::Prctl => return Ok(self.answer_prctl(tid, call)),
+            Handler::Seccomp => return Ok(self.answer_seccomp(tid, call)),
             _ if self.copies_to_standard_stream(tid, call) => {
                 return Ok(Some(-i64::from(libc::EINVAL)));
             }
@@ -745,7 +749,7 @@ pub const fn number(entered: &Regs) -> u32 {
 }
 
 /// The record of an entry without its input.
-fn bare_entry(entered: &Regs) -> Enter<'static> {
+pub(super) fn bare_entry(entered: &Regs) -> Enter<'static> {
     Enter {
         nr: number(entered),
         args: Args::new(entered.args(), 6),

@@ -76,6 +76,8 @@ pub struct Task {
     pub clear_tid: u64,
     /// The application installed a seccomp filter of its own.
     pub own_filter: bool,
+    /// It is in seccomp's strict mode. (No clone is allowed there: nobody inherits it.)
+    pub strict: bool,
     /// With such a filter: registers at the entry of a syscall that the filter is looking at.
     pub at_filter: Option<Regs>,
     /// That entry is in the journal: the filter makes the thread wait.
@@ -115,6 +117,7 @@ impl Task {
             robust_list: 0,
             clear_tid: 0,
             own_filter: false,
+            strict: false,
             at_filter: None,
             filter_emitted: false,
             exit_follows: false,
