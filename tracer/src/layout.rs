@@ -31,6 +31,16 @@ pub const AGENT_DATA_LEN: u64 = 0x1000;
 /// Bytes of all that is claimed.
 pub const CLAIMED_LEN: u64 = PAGE_LEN + AGENT_DATA_LEN;
 
+/// The page at a fixed address through which old programs call the kernel: what is called
+/// there is emulated, seccomp sees it as a syscall, but there is no exit to stop at.
+pub const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
+
+/// Whether an instruction pointer is in that page.
+#[must_use]
+pub const fn is_vsyscall(ip: u64) -> bool {
+    ip & !(KERNEL_PAGE - 1) == VSYSCALL
+}
+
 /// Bytes of the kernel's pages.
 pub const KERNEL_PAGE: u64 = 4096;
 

@@ -157,6 +157,43 @@ pub fn must(
     Ok((stopped, result.cast_unsigned()))
 }
 
+/// Lets a thread that stands at a call into the vsyscall page return to its caller with these
+/// registers (`orig_rax` says that the kernel is to do nothing), and no further: in that page
+/// it cannot be given an instruction pointer. The registers become those at the caller; a
+/// status, if it stopped there for something else than the supervisor's trap.
+pub fn leave_vsyscall(
+    stopped: Stopped,
+    regs: &mut Regs,
+) -> Result<(Stopped, Option<Status>), RemoteError> {
+    const INT3: [u8; 1] = [0xcc];
+    let tid = stopped.tid();
+    let memory = Remote(tid);
+    stopped.set_regs(regs)?;
+    // The kernel has read it before it asked seccomp.
+    regs.rip = memory.read_u64(regs.rsp).unwrap_or(0);
+    regs.rsp += 8;
+    // Where there is no code, the thread faults before it executes anything.
+    let mut original = INT3;
+    let trap = memory.read_some(regs.rip, &mut original) == original.len()
+        && memory.write(regs.rip, &INT3).is_ok();
+    let (stopped, status) = proceed(stopped)?;
+    if !trap {
+        return Ok((stopped, Some(status)));
+    }
+    memory
+        .write(regs.rip, &original)
+        .map_err(|error| RemoteError::Failed {
+            tid,
+            what: "restoring an instruction",
+            error,
+        })?;
+    if status == Status::Signal(libc::SIGTRAP) && stopped.regs()?.rip == regs.rip + 1 {
+        stopped.set_regs(regs)?;
+        return Ok((stopped, None));
+    }
+    Ok((stopped, Some(status)))
+}
+
 /// Puts a NUL-terminated path where a remote syscall can read it; returns its address.
 pub fn place_path(tid: Pid, path: &[u8]) -> Result<u64, RemoteError> {
     let failed = |error| RemoteError::Failed {

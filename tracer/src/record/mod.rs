@@ -17,6 +17,7 @@ mod supervise;
 mod syscalls;
 mod task;
 mod threads;
+mod vsyscall;
 mod watch;
 
 pub use error::RecordError;

@@ -282,13 +282,7 @@ impl Session {
         };
         task.set_back = true;
         task.skips_syscall();
-        let tgid = task.tgid;
-        while let Some(info) = task.stash.pop_front() {
-            let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
-            // It fails only if the thread is gone, which the next step finds out.
-            let _ = host::signal_thread(tgid, tid, signal);
-            task.sent.push_back(info);
-        }
+        send_stashed(task);
         task.state = State::Runnable(stopped);
         Ok(())
     }
@@ -404,6 +398,16 @@ pub(super) fn same_place(now: &Regs, then: &Regs) -> bool {
     now.eflags &= !RESUME_FLAG;
     then.eflags &= !RESUME_FLAG;
     now == then
+}
+
+/// Sends the stashed signals again: the thread stands at a sync point.
+pub(super) fn send_stashed(task: &mut Task) {
+    while let Some(info) = task.stash.pop_front() {
+        let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
+        // It fails only if the thread is gone, which the next step finds out.
+        let _ = host::signal_thread(task.tgid, task.tid, signal);
+        task.sent.push_back(info);
+    }
 }
 
 /// The stashed `siginfo` that a signal which we sent again stands for.

@@ -55,6 +55,9 @@ impl Session {
             .unwrap_or_default();
         let ahead_len = usize::try_from(ahead_len).unwrap_or(usize::MAX);
         self.take_clocks_and(tid, ahead_at, ahead_len)?;
+        if layout::is_vsyscall(regs.rip) {
+            return self.vsyscall(tid, stopped, regs);
+        }
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };

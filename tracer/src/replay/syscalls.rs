@@ -11,6 +11,7 @@ use crate::record::{is_error, is_restart, may_be_partial, number};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Resume;
 use crate::sys::wait::Status;
+use crate::{layout, remote};
 use journal::{Effect, Enter, Leave, Tid};
 use pmu::Regs;
 
@@ -128,6 +129,9 @@ impl Session {
             self.write(tid, out.addr, &out.data)?;
         }
         self.inject(tid, &in_call, leave.result)?;
+        if layout::is_vsyscall(in_call.regs.rip) {
+            self.leave_vsyscall(tid)?;
+        }
         let task = self.task(tid)?;
         if let Some(regs) = result_regs {
             // Of a return from a handler, the "result" is no result.
@@ -157,6 +161,16 @@ impl Session {
         if is_restart(result) {
             task.interrupted = in_call.call.as_ref().map(|call| (call.def.nr, call.args));
         }
+        Ok(())
+    }
+
+    /// Only from the caller on is the thread free to be given other registers.
+    fn leave_vsyscall(&mut self, tid: Tid) -> Result<(), ReplayError> {
+        let stopped = self.take_stop(tid)?;
+        let task = self.task(tid)?;
+        // If it stopped there for something else, that comes again, or came from outside.
+        let (stopped, _) = remote::leave_vsyscall(stopped, &mut task.regs)?;
+        task.stopped = Some(stopped);
         Ok(())
     }
 

@@ -214,6 +214,27 @@ pub fn clock(id: i32) -> Option<(i64, i64)> {
     (done == 0).then_some((time.tv_sec, time.tv_nsec))
 }
 
+/// Minutes west of Greenwich, and the kind of daylight saving: what is left of the kernel's
+/// time zone.
+#[must_use]
+pub fn time_zone() -> Option<(i32, i32)> {
+    let mut zone = [0i32; 2];
+    let nowhere = std::ptr::null_mut::<libc::timeval>();
+    // SAFETY: the kernel fills a structure of two ints.
+    let done = unsafe { libc::syscall(libc::SYS_gettimeofday, nowhere, zone.as_mut_ptr()) };
+    (done == 0).then_some((zone[0], zone[1]))
+}
+
+/// The processor that this thread runs on, and its node.
+#[must_use]
+pub fn processor() -> Option<(u32, u32)> {
+    let (mut cpu, mut node) = (0u32, 0u32);
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the kernel stores two ints.
+    let done = unsafe { libc::syscall(libc::SYS_getcpu, &raw mut cpu, &raw mut node, nothing) };
+    (done == 0).then_some((cpu, node))
+}
+
 /// Time since the machine started.
 #[must_use]
 pub fn uptime() -> Duration {
