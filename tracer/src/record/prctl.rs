@@ -17,23 +17,64 @@ use pmu::Regs;
 impl Session {
     /// The result of a prctl that the kernel must not perform.
     pub(super) fn answer_prctl(&mut self, tid: Pid, call: &Call) -> Option<i64> {
-        let value = call.int(1);
         match call.int(0) {
-            libc::PR_SET_TSC => Some(self.set_tsc_mode(tid, value)),
-            libc::PR_SET_SECCOMP if value.unsigned_abs() == libc::SECCOMP_MODE_STRICT => {
+            libc::PR_SET_DUMPABLE | libc::PR_GET_DUMPABLE => self.dumpable(tid, call),
+            libc::PR_SET_TSC => Some(self.set_tsc_mode(tid, call.int(1))),
+            libc::PR_SET_SECCOMP if call.args[1] == libc::SECCOMP_MODE_STRICT.into() => {
                 self.begin_strict(tid)
             }
             _ => None,
         }
     }
 
-    /// The same for seccomp.
+    /// Options of prctl in which the supervisor would show through.
+    pub(super) fn prctl_done(
+        &mut self,
+        tid: Pid,
+        stopped: &Stopped,
+        call: &Call,
+        regs: &mut Regs,
+    ) -> Step {
+        match call.int(0) {
+            libc::PR_SET_SECCOMP => self.own_filter(tid, 0),
+            libc::PR_GET_TSC => self.show_tsc_mode(tid, call.args[1])?,
+            libc::PR_GET_SECCOMP if !self.tasks.get(&tid).is_some_and(|task| task.own_filter) => {
+                regs.rax = 0;
+                stopped.set_regs(regs)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The result of a seccomp syscall that the kernel must not perform.
     pub(super) fn answer_seccomp(&mut self, tid: Pid, call: &Call) -> Option<i64> {
         let strict = call.int(0).unsigned_abs() == libc::SECCOMP_SET_MODE_STRICT;
         if strict && call.int(1) == 0 && call.args[2] == 0 {
             self.begin_strict(tid)
         } else {
             None
+        }
+    }
+
+    /// A seccomp syscall has succeeded.
+    pub(super) fn seccomp_done(&mut self, tid: Pid, call: &Call) {
+        if call.int(0).unsigned_abs() == libc::SECCOMP_SET_MODE_FILTER {
+            self.own_filter(tid, call.args[1]);
+        }
+    }
+
+    /// The application has installed a filter.
+    fn own_filter(&mut self, tid: Pid, flags: u64) {
+        let tgid = self.tasks.get(&tid).map(|task| task.tgid);
+        // It might object to the agent's syscalls.
+        self.silence_agent(tid);
+        for task in self.tasks.values_mut() {
+            if task.tid == tid
+                || (flags & libc::SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid)
+            {
+                task.own_filter = true;
+            }
         }
     }
 
@@ -101,6 +142,21 @@ impl Session {
         host::signal_process(tgid, libc::SIGKILL)
             .map_err(RecordError::os("killing a thread in strict mode"))?;
         Ok(())
+    }
+
+    /// Answers `PR_SET_DUMPABLE`, and `PR_GET_DUMPABLE` of what was set.
+    fn dumpable(&mut self, tid: Pid, call: &Call) -> Option<i64> {
+        let process = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
+        if call.int(0) == libc::PR_GET_DUMPABLE {
+            return self.dumpable.get(&process).copied();
+        }
+        match call.args[1] {
+            value @ (0 | 1) => {
+                self.dumpable.insert(process, value.cast_signed());
+                Some(0)
+            }
+            _ => Some(-i64::from(libc::EINVAL)),
+        }
     }
 
     fn set_tsc_mode(&mut self, tid: Pid, mode: i32) -> i64 {

@@ -449,9 +449,6 @@ impl Session {
                     task.exec_words = words;
                 }
             }
-            Handler::Prctl if matches!(call.int(0), PR_SET_DUMPABLE | PR_GET_DUMPABLE) => {
-                return Ok(self.dumpable(tid, call));
-            }
             Handler::Prctl => return Ok(self.answer_prctl(tid, call)),
             Handler::Seccomp => return Ok(self.answer_seccomp(tid, call)),
             _ if self.copies_to_standard_stream(tid, call) => {
@@ -461,21 +458,6 @@ impl Session {
             _ => {}
         }
         Ok(None)
-    }
-
-    /// Answers `PR_SET_DUMPABLE`, and `PR_GET_DUMPABLE` of what was set.
-    fn dumpable(&mut self, tid: Pid, call: &Call) -> Option<i64> {
-        let process = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
-        if call.int(0) == PR_GET_DUMPABLE {
-            return self.dumpable.get(&process).copied();
-        }
-        match call.args[1] {
-            value @ (0 | 1) => {
-                self.dumpable.insert(process, value.cast_signed());
-                Some(0)
-            }
-            _ => Some(-i64::from(libc::EINVAL)),
-        }
     }
 
     /// Whether the kernel would copy to the standard output or error without the bytes
@@ -589,10 +571,8 @@ impl Session {
                     task.clear_tid = arg(0);
                 }
             }
-            Handler::Seccomp => {
-                self.own_filter(tid, call.int(0) == SECCOMP_SET_MODE_FILTER, arg(1));
-            }
-            Handler::Prctl => self.prctl_done(tid, &stopped, call.int(0), arg(1), regs)?,
+            Handler::Seccomp => self.seccomp_done(tid, call),
+            Handler::Prctl => self.prctl_done(tid, &stopped, call, regs)?,
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
@@ -641,43 +621,6 @@ impl Session {
                     data: word.into(),
                 }),
             )?;
-        }
-        Ok(())
-    }
-
-    fn own_filter(&mut self, tid: Pid, installed: bool, flags: u64) {
-        if !installed {
-            return;
-        }
-        let tgid = self.tasks.get(&tid).map(|task| task.tgid);
-        // It might object to the agent's syscalls.
-        self.silence_agent(tid);
-        for task in self.tasks.values_mut() {
-            if task.tid == tid
-                || (flags & SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid)
-            {
-                task.own_filter = true;
-            }
-        }
-    }
-
-    /// Options of prctl in which the supervisor would show through.
-    fn prctl_done(
-        &mut self,
-        tid: Pid,
-        stopped: &Stopped,
-        option: i32,
-        addr: u64,
-        regs: &mut Regs,
-    ) -> Step {
-        match option {
-            PR_SET_SECCOMP => self.own_filter(tid, true, 0),
-            PR_GET_TSC => self.show_tsc_mode(tid, addr)?,
-            PR_GET_SECCOMP if !self.tasks.get(&tid).is_some_and(|task| task.own_filter) => {
-                regs.rax = 0;
-                stopped.set_regs(regs)?;
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -791,10 +734,3 @@ const CHANGES_WORD: [i32; 7] = [
 const FUTEX_LOCK_PI2: i32 = 13;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 const PROT_EXEC: u64 = libc::PROT_EXEC.cast_unsigned() as u64;
-const PR_GET_DUMPABLE: i32 = 3;
-const PR_SET_DUMPABLE: i32 = 4;
-const PR_SET_SECCOMP: i32 = 22;
-const PR_GET_SECCOMP: i32 = 21;
-const PR_GET_TSC: i32 = 25;
-const SECCOMP_SET_MODE_FILTER: i32 = 1;
-const SECCOMP_FILTER_FLAG_TSYNC: u64 = 1;
