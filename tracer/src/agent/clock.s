@@ -1,10 +1,12 @@
 # Clock reads inside the application. Entered by a jump from the vDSO's functions, whose
-# calling convention is that of C: rax, rcx, rdx, r10 and r11 are free. Every way out leaves
-# the same registers in record and in replay.
+# calling convention is that of C: rax, rcx, rdx, r10 and r11 are free. Every way out, and
+# every instruction that can stop, has the same registers in record and in replay.
 #
 # Data page: +0 mode (0: record, 1: replay), +4 reads answered, +8 reads that may be
-# answered; from +64 on, two words a read. Where the answers run out, and for whatever is not
-# answered here, the plain syscall is made where the supervisor sees it.
+# answered; from +64 on, two words a read. Where the answers run out the supervisor is
+# asked, by an instruction that traps: a syscall could be forbidden by a filter of the
+# application's own, to which these functions are none. What is not answered here at all is
+# a syscall natively as well, and is made where the supervisor sees it.
 
 .set MODE, 0x70001000
 .set USED, 0x70001004
@@ -18,12 +20,29 @@
     lea r11, [r11 + WORDS]
 .endm
 
-# No read is left: to the plain syscall.
-.macro unless_left seen
+# No read is left: to the supervisor.
+.macro unless_left ask
     mov r11d, dword ptr [USED]
     cmp r11d, dword ptr [LIMIT]
-    jae \seen
+    jae \ask
     cmp dword ptr [MODE], 0
+.endm
+
+# The supervisor puts the nanoseconds of clock r10d where the time stamp counter's value
+# belongs; leaves seconds in rax, nanoseconds in rdx.
+.macro ask_supervisor
+    xor eax, eax
+    xor ecx, ecx
+    xor edx, edx
+    xor r11d, r11d
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    xor edx, edx
+    mov ecx, 1000000000
+    div rcx
+    xor ecx, ecx
+    xor r10d, r10d
 .endm
 
 .pushsection .rodata.ftrun_agent, "a"
@@ -38,7 +57,7 @@ ftrun_agent_clock_gettime:
     mov eax, 0x8f3
     bt eax, edi
     jnc ftrun_agent_seen_clock_gettime
-    unless_left ftrun_agent_seen_clock_gettime
+    unless_left 2f
     jne 1f
     mov r10, rsi
     next_words
@@ -47,7 +66,7 @@ ftrun_agent_clock_gettime:
     syscall
     mov rsi, r10
     test eax, eax
-    jnz ftrun_agent_seen_clock_gettime
+    jnz 2f
 1:  next_words
     mov rax, qword ptr [r11]
     mov rdx, qword ptr [r11 + 8]
@@ -60,6 +79,13 @@ ftrun_agent_clock_gettime:
     xor edx, edx
     xor eax, eax
     ret
+2:  mov r10d, edi
+    ask_supervisor
+    mov qword ptr [rsi], rax
+    mov qword ptr [rsi + 8], rdx
+    xor edx, edx
+    xor eax, eax
+    ret
 
 .balign 16
 ftrun_agent_gettimeofday:
@@ -67,7 +93,7 @@ ftrun_agent_gettimeofday:
     jz ftrun_agent_seen_gettimeofday
     test rsi, rsi
     jnz ftrun_agent_seen_gettimeofday
-    unless_left ftrun_agent_seen_gettimeofday
+    unless_left 2f
     jne 1f
     mov r10, rdi
     next_words
@@ -76,7 +102,7 @@ ftrun_agent_gettimeofday:
     syscall
     mov rdi, r10
     test eax, eax
-    jnz ftrun_agent_seen_gettimeofday
+    jnz 2f
 1:  next_words
     mov rax, qword ptr [r11]
     mov rdx, qword ptr [r11 + 8]
@@ -89,17 +115,29 @@ ftrun_agent_gettimeofday:
     xor edx, edx
     xor eax, eax
     ret
+2:  xor r10d, r10d
+    ask_supervisor
+    mov qword ptr [rdi], rax
+    mov rax, rdx
+    xor edx, edx
+    mov ecx, 1000
+    div rcx
+    mov qword ptr [rdi + 8], rax
+    xor ecx, ecx
+    xor edx, edx
+    xor eax, eax
+    ret
 
 .balign 16
 ftrun_agent_time:
     test rdi, rdi
     jnz ftrun_agent_seen_time
-    unless_left ftrun_agent_seen_time
+    unless_left 2f
     jne 1f
     mov eax, 201
     syscall
     test rax, rax
-    js ftrun_agent_seen_time
+    js 2f
     next_words
     mov qword ptr [r11], rax
     mov qword ptr [r11 + 8], 0
@@ -110,6 +148,10 @@ ftrun_agent_time:
     xor edx, edx
     xor r10d, r10d
     xor r11d, r11d
+    ret
+2:  mov r10d, 5
+    ask_supervisor
+    xor edx, edx
     ret
 
 # The supervisor sees these: they lie behind what the filter lets through, at AGENT_SEEN.

@@ -36,6 +36,13 @@ pub fn entry(function: &str) -> Option<u64> {
     crate::sys::agent::entry(function).map(|offset| AGENT + offset)
 }
 
+/// Whether the instruction at `ip` is the agent's question for a clock's nanoseconds; the
+/// clock's number is in `r10`.
+#[must_use]
+pub fn asks(ip: u64) -> bool {
+    (AGENT..AGENT_SEEN).contains(&ip)
+}
+
 /// How the agent answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {

@@ -6,9 +6,11 @@ use super::session::Session;
 use super::task::Task;
 use crate::agent::{PAGE_BYTES, Recording};
 use crate::layout::AGENT_DATA;
+use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::{ClockRead, Event, Tid};
+use pmu::Regs;
 
 /// Input of a syscall is read ahead up to here.
 const AHEAD_BYTES_MAX: usize = 4096;
@@ -68,6 +70,20 @@ impl Session {
         Ok(())
     }
 
+    /// The nanoseconds of a clock for which the agent of `tid` asks.
+    pub(super) fn agent_clock(&self, tid: Pid, regs: &Regs) -> u64 {
+        #[allow(clippy::cast_possible_truncation, reason = "clock numbers are small")]
+        let clock = regs.r10 as i32;
+        let (seconds, nanoseconds) = host::clock(clock).unwrap_or_default();
+        let offset = if self.other_clocks {
+            namespace_offset(tid, clock)
+        } else {
+            0
+        };
+        let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds) + offset;
+        u64::try_from(ns).unwrap_or(0)
+    }
+
     /// From now on the agent of this thread's address space makes no syscalls.
     pub(super) fn silence_agent(&mut self, tid: Pid) {
         let space = self.tasks.get(&tid).map(|task| task.space);
@@ -77,4 +93,25 @@ impl Session {
             *agent = silent;
         }
     }
+}
+
+/// What a time namespace adds to a clock, in nanoseconds (time_namespaces(7)).
+fn namespace_offset(tid: Pid, clock: i32) -> i128 {
+    let name = match clock {
+        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_MONOTONIC_COARSE => {
+            "monotonic"
+        }
+        libc::CLOCK_BOOTTIME => "boottime",
+        _ => return 0,
+    };
+    let text = std::fs::read_to_string(format!("/proc/{tid}/timens_offsets")).unwrap_or_default();
+    let mut fields = text
+        .lines()
+        .map(str::split_ascii_whitespace)
+        .find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))
+        .into_iter()
+        .flatten()
+        .map(|field| field.parse::<i128>().unwrap_or(0));
+    let mut next = || fields.next().unwrap_or(0);
+    next() * 1_000_000_000 + next()
 }

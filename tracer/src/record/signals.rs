@@ -7,6 +7,7 @@
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
+use crate::agent;
 use crate::insn::{self, INSTRUCTION_BYTES_MAX};
 use crate::model::capture::Call;
 use crate::sys::host;
@@ -226,7 +227,7 @@ impl Session {
                 .then(|| insn::decode_patched(code, regs.rip))
                 .flatten();
         }
-        if self.tasks.get(&tid)?.tsc_denied {
+        if self.tasks.get(&tid)?.tsc_denied && !agent::asks(regs.rip) {
             return None;
         }
         insn::decode(code, regs.rip)
@@ -242,6 +243,7 @@ impl Session {
         regs: &Regs,
     ) -> Step {
         let (value, aux) = match found.kind {
+            TrapKind::Rdtsc if agent::asks(regs.rip) => (self.agent_clock(tid, regs), 0),
             TrapKind::Rdtsc | TrapKind::Rdtscp => {
                 let (value, aux) = tsc::read();
                 (value, u64::from(aux))
