@@ -158,7 +158,7 @@ impl Session {
             if pid == tid {
                 self.handle(tid, Stopped::reported(tid), status)?;
             } else {
-                match self.note(pid, status) {
+                match self.note_beside(tid, pid, status) {
                     Err(Stumble::Gone) => self.vanished(pid),
                     other => other?,
                 }
@@ -301,6 +301,23 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// A report of another thread than `running`. What the kernel does to memory at a death
+    /// must happen at a sync point of the one that runs: the death has to wait for it.
+    fn note_beside(&mut self, running: Pid, pid: Pid, status: Status) -> Step {
+        let runs = |task: &Task| matches!(task.state, State::Running);
+        let death = status == Status::Event(libc::PTRACE_EVENT_EXIT);
+        if death
+            && self.tasks.get(&running).is_some_and(runs)
+            && let Some(task) = self.tasks.get_mut(&pid)
+        {
+            task.state = State::Reported(Stopped::reported(pid), status);
+            self.ready.push_back(pid);
+            self.watch.somebody_waits();
+            return Ok(());
+        }
+        self.note(pid, status)
     }
 
     /// Deals with a stop of the thread that has the logical CPU.
