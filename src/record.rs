@@ -77,7 +77,7 @@ fn finished(meta: &mut Meta, outcome: &Outcome) {
 fn notice(notice: Notice) {
     match notice {
         Notice::Computing(tid) => messages::say(&format!(
-            "thread {tid} has been computing for seconds without a system call while others wait for it; \
+            "thread {tid} has been computing for seconds without a system call while others, or a signal, wait for it; \
              they go on when it makes one"
         )),
     }

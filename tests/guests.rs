@@ -116,6 +116,7 @@ guests! {
     file_sys_reads             {}
     file_tmpfile_memfd         {}
     file_truncate_fallocate    {}
+    file_unknown_ioctl         {}
     file_utimes                {}
     file_xattr                 {}
     ipc_posix_mq               {}
@@ -135,6 +136,7 @@ guests! {
     mem_file_shared_fork_ordinary { file: "mem_file_shared_fork.c", ordinary: true }
     mem_file_truncated         {}
     mem_growsdown              {}
+    mem_guard_pages            {}
     mem_lock_core              {}
     mem_madvise                {}
     mem_madvise_fork           {}
@@ -209,6 +211,7 @@ guests! {
     proc_set_tid_address       {}
     proc_setuid_drop           {}
     proc_tid_reuse             {}
+    proc_spinning_child        {}
     proc_vfork                 {}
     proc_vfork_fails           {}
     proc_vm_rw                 {}

@@ -2,10 +2,12 @@
 //! nondeterministic that reaches it.
 
 mod agents;
+mod apart;
 mod changes;
 mod clocks;
 mod cut_short;
 mod descriptors;
+mod doubt;
 mod error;
 mod exec;
 mod journal_out;

@@ -48,7 +48,7 @@ pub struct Session {
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
     /// When the slice began, by the machine's uptime.
-    slice_start: Duration,
+    pub(super) slice_start: Duration,
 }
 
 impl Session {
@@ -150,7 +150,7 @@ impl Session {
                     }
                     continue;
                 }
-                State::Waiting | State::Halted | State::Ending => return Ok(()),
+                State::Waiting | State::Apart | State::Halted | State::Ending => return Ok(()),
             }
             let Some((pid, status)) = self.next_report(tid)? else {
                 return Ok(());
@@ -196,14 +196,14 @@ impl Session {
         Ok(())
     }
 
-    /// The next report of anybody; `None` if `tid` turned out to wait in a syscall while
-    /// others could run.
+    /// The next report of anybody; `None` if `tid` turned out to wait in a syscall, or to
+    /// compute for itself, while others could run.
     fn next_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         let can_wait = self
             .tasks
             .get(&tid)
             .and_then(|task| task.call.as_ref())
-            .is_some_and(|call| super::syscalls::can_wait(&call.call, &call.entry));
+            .is_some_and(super::syscalls::can_wait);
         if self.ready.is_empty() {
             self.tick.disarm();
             if can_wait {
@@ -252,6 +252,9 @@ impl Session {
                 Ok(report) => return Ok(report),
             }
             if !self.sleeps(tid) {
+                if self.goes_apart(tid) {
+                    return Ok(None);
+                }
                 continue;
             }
             // It may have been stopped between the two looks.

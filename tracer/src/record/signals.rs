@@ -70,6 +70,7 @@ impl Session {
                 Ok(())
             }
             Disposition::Caught if !here => {
+                self.watch.somebody_waits();
                 task.stash.push_back(info);
                 let how = if task.own_filter {
                     Resume::Syscall

@@ -1,12 +1,13 @@
 //! Syscalls of the application while recording: entry, exit, and what the table cannot say.
 
 use super::clocks;
+use super::doubt::{self, unsupported};
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::signals;
 use super::task::InCall;
 use crate::layout;
-use crate::model::capture::{Call, Entry, Range};
+use crate::model::capture::{Call, CaptureError, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
 use crate::sys::mem::{Ahead, Remote};
 use crate::sys::ptrace::{Resume, Stopped};
@@ -38,9 +39,9 @@ pub const fn is_error(result: i64) -> bool {
     result >= -4095 && result < 0
 }
 
-/// Whether a syscall can wait for somebody.
-pub fn can_wait(call: &Call, _entry: &Entry) -> bool {
-    call.block() == Block::May
+/// Whether a syscall can wait for somebody. What is not known may.
+pub fn can_wait(in_call: &InCall) -> bool {
+    in_call.call.block() == Block::May || in_call.doubt.is_some()
 }
 
 impl Session {
@@ -92,14 +93,19 @@ impl Session {
             addr: ahead_at,
             bytes: &self.ahead,
         };
-        let (entry, ins) = call
-            .enter(&memory)
-            .map_err(|error| RecordError::Unsupported {
-                tid: tid.0,
-                what: format!("{}: {error}", def.name),
-            })?;
+        let mut doubt = None;
+        let (entry, ins) = match call.enter(&memory) {
+            Ok(entered) => entered,
+            // If the kernel does not know it either, nothing is lost.
+            Err(error @ CaptureError::UnknownSub { .. }) => {
+                doubt = Some(error);
+                Default::default()
+            }
+            Err(error) => return Err(unsupported(tid, &error).into()),
+        };
         match call.policy() {
             Policy::Record => {}
+            Policy::Unsupported if doubt.is_some() => {}
             Policy::Refuse(errno) => {
                 return self.answer(tid, stopped, regs, -i64::from(errno));
             }
@@ -135,6 +141,7 @@ impl Session {
             entry,
             enter,
             emitted: false,
+            doubt,
             regs,
         });
         stopped.resume(Resume::Syscall, 0)?;
@@ -193,6 +200,7 @@ impl Session {
             entry: Entry::default(),
             enter,
             emitted: true,
+            doubt: None,
             regs: *regs,
         });
         stopped.resume(Resume::Syscall, 0)?;
@@ -315,16 +323,18 @@ impl Session {
             self.runnable(tid, stopped);
             return Ok(());
         }
+        if let Some(error) = &in_call.doubt
+            && !doubt::not_known(result)
+        {
+            return Err(unsupported(tid, error).into());
+        }
         let (stopped, effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
         let result = regs.rax.cast_signed();
         let mut ranges = Vec::new();
         in_call
             .call
             .outs(&in_call.entry, result, &Remote(tid), &mut ranges)
-            .map_err(|error| RecordError::Unsupported {
-                tid: tid.0,
-                what: format!("{}: {error}", in_call.call.def.name),
-            })?;
+            .map_err(|error| unsupported(tid, &error))?;
         self.leave(tid, in_call, result, &ranges, effects)?;
         self.at_sync_point(tid, regs);
         self.runnable(tid, stopped);
@@ -425,6 +435,14 @@ impl Session {
             }
             Handler::Mmap if replaces(arg(3)) && layout::touches_page(arg(0), arg(1)) => {
                 return unsupported("a mapping over the page that ftrun claims at 0x70000000");
+            }
+            // Memory that the kernel shares: as by protocols without it.
+            Handler::Mmap if doubt::is_socket(tid, call) => {
+                return Ok(Some(-i64::from(libc::ENODEV)));
+            }
+            // That concerns the whole machine: as without the privilege.
+            Handler::Madvise if doubt::is_failure(call) => {
+                return Ok(Some(-i64::from(libc::EPERM)));
             }
             Handler::Madvise if call.int(2) == libc::MADV_FREE => {
                 // Whether such pages keep their content is the kernel's whim; losing it at

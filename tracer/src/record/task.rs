@@ -1,6 +1,6 @@
 //! What the recorder knows of one thread.
 
-use crate::model::capture::{Call, Entry};
+use crate::model::capture::{Call, CaptureError, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
 use journal::{Enter, Write};
@@ -23,6 +23,8 @@ pub enum State {
     Running,
     /// Waits in a syscall, without the logical CPU.
     Waiting,
+    /// Computes without the logical CPU, in memory that nobody else can see.
+    Apart,
     /// In a group stop.
     Halted,
     /// Past its last instruction.
@@ -40,6 +42,9 @@ pub struct InCall {
     pub enter: Enter<'static>,
     /// Whether that record is in the journal.
     pub emitted: bool,
+    /// This version does not know what it reads and writes: it is recorded only if the
+    /// kernel does not know it either.
+    pub doubt: Option<CaptureError>,
     /// Registers at entry, as the application set them.
     pub regs: Regs,
 }

@@ -5,7 +5,7 @@ use super::check;
 use super::error::ReplayError;
 use super::session::Session;
 use super::task::{InCall, Restart};
-use crate::model::capture::Call;
+use crate::model::capture::{Call, CaptureError};
 use crate::model::{self, Handler, Policy};
 use crate::record::{is_error, is_restart, may_be_partial, number};
 use crate::sys::mem::Remote;
@@ -55,9 +55,12 @@ impl Session {
         }
         let call = def.map(|def| Call { def, args });
         if let Some(call) = &call {
-            let (_, ins) = call
-                .enter(&Remote(real))
-                .map_err(|error| self.inconsistent(&format!("{name}: {error}")))?;
+            let ins = match call.enter(&Remote(real)) {
+                Ok((_, ins)) => ins,
+                // The kernel did not know it when this was recorded.
+                Err(CaptureError::UnknownSub { .. }) => Vec::new(),
+                Err(error) => return Err(self.inconsistent(&error.to_string())),
+            };
             self.observed.input(&ins);
             // Refused syscalls are recorded without their input.
             if call.policy() == Policy::Record

@@ -15,6 +15,9 @@ const fn pidfd_info(bytes: u32) -> Kind {
 
 /// Input devices' commands of variable length are not here: they stop the recording.
 pub const COMMANDS: &[SubCommand] = &[
+    // Virtual machines: memory that the kernel and other programs share.
+    cmd(0xae00, "KVM_GET_API_VERSION", UNUSED).refuse(libc::ENOTTY),
+    cmd(0xae01, "KVM_CREATE_VM", UNUSED).refuse(libc::ENOTTY),
     // Namespaces.
     cmd(0xb701, "NS_GET_USERNS", UNUSED).gives(Ret::Fd),
     cmd(0xb702, "NS_GET_PARENT", UNUSED).gives(Ret::Fd),

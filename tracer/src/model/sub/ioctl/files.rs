@@ -33,6 +33,12 @@ pub const COMMANDS: &[SubCommand] = &[
     cmd(0xc004_5877, "FIFREEZE", ADDR).waits(),
     cmd(0xc004_5878, "FITHAW", ADDR).waits(),
     cmd(0xc018_5879, "FITRIM", inout_struct(S::FstrimRange)).waits(),
+    // What fallocate does, in the words of another file system.
+    cmd(0x4030_5828, "FS_IOC_RESVSP", ADDR).refuse(libc::ENOTTY),
+    cmd(0x4030_5829, "FS_IOC_UNRESVSP", ADDR).refuse(libc::ENOTTY),
+    cmd(0x4030_582a, "FS_IOC_RESVSP64", ADDR).refuse(libc::ENOTTY),
+    cmd(0x4030_582b, "FS_IOC_UNRESVSP64", ADDR).refuse(libc::ENOTTY),
+    cmd(0x4030_5839, "FS_IOC_ZERO_RANGE", ADDR).refuse(libc::ENOTTY),
     cmd(0x4004_9409, "FICLONE", FD),
     cmd(0x4020_940d, "FICLONERANGE", in_struct(S::FileCloneRange)),
     cmd(
