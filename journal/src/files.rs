@@ -91,11 +91,11 @@ impl FileStore {
     /// Keeps the first `size` bytes of `file`, whose file position stays as it is. If it
     /// changes meanwhile, some state that it went through is kept, and described truly.
     pub fn keep(&mut self, file: &File, size: u64) -> Result<Kept, FileError> {
-        let source = copy::reopen(file);
-        let source = source.as_ref().unwrap_or(file);
+        let own = copy::reopen(file);
+        let source = own.as_ref().unwrap_or(file);
         let described = copy::describe(file);
-        let (hash, size) =
-            hash_content(source, size).map_err(|error| io_error("read", &described, error))?;
+        let (hash, size) = hash_file_as(source, size, own.is_some())
+            .map_err(|error| io_error("read", &described, error))?;
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
@@ -129,7 +129,7 @@ impl FileStore {
         copy::copy_content(source, &copy, size)
             .map_err(|error| io_error("copy", described, error))?;
         // What counts is what lies here now, not what was read a moment ago.
-        let (hash, size) = hash_content(&copy, size).map_err(failed)?;
+        let (hash, size) = hash_file_as(&copy, size, true).map_err(failed)?;
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
@@ -176,7 +176,7 @@ impl FileStore {
         let path = self.path(hash);
         let file = self.open_kept(hash)?;
         let (found, _) =
-            hash_content(&file, u64::MAX).map_err(|error| io_error("read", &path, error))?;
+            hash_file_as(&file, u64::MAX, true).map_err(|error| io_error("read", &path, error))?;
         if found == hash {
             Ok(())
         } else {
@@ -218,15 +218,53 @@ impl FileStore {
 /// Leaves its file position alone.
 pub fn hash_file(file: &File, size: u64) -> io::Result<(u128, u64)> {
     let own = copy::reopen(file);
-    hash_content(own.as_ref().unwrap_or(file), size)
+    hash_file_as(own.as_ref().unwrap_or(file), size, own.is_some())
 }
 
-fn hash_content(file: &File, size: u64) -> io::Result<(u128, u64)> {
+/// The same; `own` says that its file position is nobody else's, so that holes, which
+/// may be many times as long as the data, need not be read.
+fn hash_file_as(file: &File, size: u64, own: bool) -> io::Result<(u128, u64)> {
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut at = 0;
-    while at < size {
-        let want = usize::try_from(size - at).map_or(BUFFER_BYTES, |left| left.min(BUFFER_BYTES));
+    let metadata = file.metadata()?;
+    if own && metadata.is_file() {
+        let mut at = 0;
+        let size = size.min(metadata.len());
+        let zeros = vec![0; BUFFER_BYTES];
+        while let Some((start, end)) = copy::next_data(file, at, size) {
+            hash_zeros(&mut hash, &zeros, start - at);
+            let read = hash_range(&mut hash, &mut buffer, file, start, end)?;
+            at = start + read;
+            if at < end {
+                return Ok((hash.digest128(), at));
+            }
+        }
+        hash_zeros(&mut hash, &zeros, size - at);
+        return Ok((hash.digest128(), size));
+    }
+    let read = hash_range(&mut hash, &mut buffer, file, 0, size)?;
+    Ok((hash.digest128(), read))
+}
+
+fn hash_zeros(hash: &mut Xxh3, zeros: &[u8], mut len: u64) {
+    while len > 0 {
+        let piece = usize::try_from(len).map_or(zeros.len(), |len| len.min(zeros.len()));
+        hash.update(&zeros[..piece]);
+        len -= piece as u64;
+    }
+}
+
+/// Hashes a range of a file; how many bytes it had there.
+fn hash_range(
+    hash: &mut Xxh3,
+    buffer: &mut [u8],
+    file: &File,
+    start: u64,
+    end: u64,
+) -> io::Result<u64> {
+    let mut at = start;
+    while at < end {
+        let want = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         match file.read_at(&mut buffer[..want], at) {
             Ok(0) => break,
             Ok(len) => {
@@ -237,7 +275,7 @@ fn hash_content(file: &File, size: u64) -> io::Result<(u128, u64)> {
             Err(error) => return Err(error),
         }
     }
-    Ok((hash.digest128(), at))
+    Ok(at - start)
 }
 
 /// The hash that a kept file's name says; `None` for any other name.

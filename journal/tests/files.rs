@@ -142,6 +142,25 @@ fn holes_count_as_zeros_and_stay_holes() {
 }
 
 #[test]
+fn a_file_of_holes_takes_seconds() {
+    const SIZE: u64 = 16 << 30;
+    // What reading it takes is ten times as long.
+    const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+    let mut fixture = Fixture::new();
+    let file = fixture.file(b"");
+    file.set_len(SIZE).expect("grows");
+    file.write_all_at(b"in the middle", SIZE / 2 + 5)
+        .expect("writes");
+    let began = std::time::Instant::now();
+    let kept = fixture.store.keep(&file, SIZE).expect("keeps");
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    assert_eq!(kept.size, SIZE);
+    let metadata = std::fs::metadata(fixture.store.path(kept.hash)).expect("is there");
+    assert_eq!(metadata.len(), SIZE);
+    assert!(metadata.blocks() < 10_000, "holes stay holes");
+}
+
+#[test]
 fn the_file_position_stays_where_it_was() {
     let mut fixture = Fixture::new();
     let mut file = fixture.file(b"0123456789");

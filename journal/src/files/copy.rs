@@ -50,7 +50,7 @@ pub(super) fn copy_content(from: &File, to: &File, size: u64) -> io::Result<()> 
 
 /// The next range at or after `at` that is no hole; all that is left if the
 /// filesystem cannot tell.
-fn next_data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
+pub(super) fn next_data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
     if at >= size {
         return None;
     }

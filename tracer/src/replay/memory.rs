@@ -447,16 +447,22 @@ fn fill(from: &File, to: &File) -> std::io::Result<()> {
 }
 
 fn copy(from: &File, to: &File) -> std::io::Result<()> {
-    let mut at = 0;
     let mut piece = vec![0; PIECE];
-    loop {
-        let read = from.read_at(&mut piece, at)?;
-        if read == 0 {
-            return Ok(());
+    let mut at = 0;
+    // Holes may be many times as long as the data.
+    while let Some((start, end)) = host::next_data(from, at)? {
+        at = start;
+        while at < end {
+            let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+            let read = from.read_at(&mut piece[..want], at)?;
+            if read == 0 {
+                return Ok(());
+            }
+            if piece[..read].iter().any(|&byte| byte != 0) {
+                to.write_all_at(&piece[..read], at)?;
+            }
+            at += read as u64;
         }
-        if piece[..read].iter().any(|&byte| byte != 0) {
-            to.write_all_at(&piece[..read], at)?;
-        }
-        at += read as u64;
     }
+    Ok(())
 }

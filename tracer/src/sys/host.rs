@@ -179,6 +179,27 @@ pub fn set_stack_limit(process: Pid, bytes: u64) -> io::Result<()> {
     }
 }
 
+/// The next range at or after `at` that is no hole; all that is left if the filesystem
+/// cannot tell. Moves the file's position.
+pub fn next_data(file: &File, at: u64) -> io::Result<Option<(u64, u64)>> {
+    let size = file.metadata()?.len();
+    if at >= size {
+        return Ok(None);
+    }
+    let seek = |at: u64, whence| {
+        // SAFETY: no memory is involved.
+        let found = unsafe { libc::lseek(file.as_raw_fd(), at.cast_signed(), whence) };
+        u64::try_from(found).map_err(|_| io::Error::last_os_error())
+    };
+    let start = match seek(at, libc::SEEK_DATA) {
+        Ok(start) => start,
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(None),
+        Err(_) => return Ok(Some((at, size))),
+    };
+    let end = seek(start, libc::SEEK_HOLE).unwrap_or(size);
+    Ok((start < size).then_some((start, end.clamp(start, size))))
+}
+
 /// A file that lives in memory only.
 pub fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
     // SAFETY: a NUL-terminated name, which the kernel copies.
