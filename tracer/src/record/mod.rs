@@ -132,6 +132,7 @@ pub fn record(
     let watch = supervision.watch();
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, first, out, memories, watch, tick);
+    session.cpu = cpu;
     session.first_descriptors(first);
     let ran = session.start().map_err(|stumble| match stumble {
         Stumble::Fatal(error) => error,

@@ -45,6 +45,8 @@ pub struct Session {
     pub(super) dumpable: HashMap<Pid, i64>,
     /// Signals may be pending that look like faults.
     pub(super) forging: bool,
+    /// The CPU that the application runs on.
+    pub(super) cpu: usize,
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
     /// When the slice began, by the machine's uptime.
@@ -78,6 +80,7 @@ impl Session {
             ahead: Vec::new(),
             dumpable: HashMap::new(),
             forging: false,
+            cpu: 0,
             other_clocks: false,
             slice_start: host::uptime(),
         };

@@ -617,7 +617,13 @@ impl Session {
         let Some(task) = self.tasks.get(&of) else {
             return Ok(());
         };
-        let shown = task.affinity.as_ref().unwrap_or(&self.options.affinity.0);
+        // Threads of the application have one CPU between them. To be told so keeps runtimes
+        // from spinning while they wait for a thread that cannot run meanwhile.
+        let mut one = vec![0u8; self.options.affinity.0.len()];
+        if let Some(byte) = one.get_mut(self.cpu / 8) {
+            *byte |= 1 << (self.cpu % 8);
+        }
+        let shown = task.affinity.as_ref().unwrap_or(&one);
         let len = usize::try_from(result).unwrap_or(0).min(shown.len());
         Remote(tid)
             .write(call.args[2], &shown[..len])
