@@ -14,6 +14,7 @@ pub mod model;
 pub mod record;
 mod remote;
 pub mod replay;
+mod sites;
 pub mod strace;
 mod sys;
 mod vdso;

@@ -5,9 +5,9 @@ use super::error::{RecordError, Step};
 use super::journal_out::Output;
 use super::session::Session;
 use super::task::SpaceId;
-use crate::insn;
 use crate::maps::{self, Area};
 use crate::model::capture::Call;
+use crate::sites;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
@@ -15,7 +15,7 @@ use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Tid, Wr
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A file that changed as recently as this may change again within the same time stamp.
@@ -195,7 +195,7 @@ impl Memories {
         len: u64,
         out: &mut Vec<Out<'static>>,
     ) {
-        let sites = self.sites.entry(id).or_insert_with(|| scan(file));
+        let sites = self.sites.entry(id).or_insert_with(|| sites::find(file));
         for (at, code) in sites
             .iter()
             .filter(|(at, _)| *at >= offset && *at - offset < len)
@@ -297,35 +297,6 @@ impl Memories {
                  is not recorded"
             )),
         }
-    }
-}
-
-fn scan(file: &File) -> Vec<(u64, Vec<u8>)> {
-    // SAFETY is not at stake: a private, read-only view through the file, in pieces that
-    // overlap so that no instruction is cut in two.
-    const STEP: usize = 1 << 20;
-    const OVERLAP: usize = 128;
-    let mut sites: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut at = 0u64;
-    let mut buffer = vec![0u8; STEP + OVERLAP];
-    loop {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match file.read_at(&mut buffer[filled..], at + filled as u64) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => filled += count,
-            }
-        }
-        for (offset, code) in insn::unpredictable_sites(&buffer[..filled]) {
-            let offset = at + offset as u64;
-            if !sites.iter().any(|(known, _)| *known == offset) {
-                sites.push((offset, code));
-            }
-        }
-        if filled < buffer.len() {
-            return sites;
-        }
-        at += STEP as u64;
     }
 }
 
