@@ -44,6 +44,17 @@ pub fn start(
     nr: u64,
     args: [u64; 6],
 ) -> Result<Report, RemoteError> {
+    set_up(&stopped, base, site, nr, args)?;
+    proceed(stopped)
+}
+
+fn set_up(
+    stopped: &Stopped,
+    base: &Regs,
+    site: u64,
+    nr: u64,
+    args: [u64; 6],
+) -> Result<(), RemoteError> {
     let mut regs = *base;
     regs.rax = nr;
     regs.orig_rax = u64::MAX;
@@ -51,14 +62,17 @@ pub fn start(
     for (index, value) in args.into_iter().enumerate() {
         regs.set_arg(index, value);
     }
-    stopped.set_regs(&regs)?;
-    proceed(stopped)
+    Ok(stopped.set_regs(&regs)?)
 }
 
 /// Lets it go on, up to its next stop.
 pub fn proceed(stopped: Stopped) -> Result<Report, RemoteError> {
+    proceed_as(stopped, Resume::Cont)
+}
+
+fn proceed_as(stopped: Stopped, how: Resume) -> Result<Report, RemoteError> {
     let tid = stopped.tid();
-    stopped.resume(Resume::Cont, 0)?;
+    stopped.resume(how, 0)?;
     match wait::wait(Whom::Only(tid), true) {
         Ok(Some((_, Status::Ended(_)))) | Ok(None) | Err(_) => Err(RemoteError::Gone(Gone)),
         Ok(Some((tid, status))) => Ok((Stopped::reported(tid), status)),
@@ -77,10 +91,21 @@ pub fn call(
     args: [u64; 6],
     met: &mut Met,
 ) -> Result<(Stopped, i64), RemoteError> {
-    call_at(stopped, base, PAGE_SYSCALL, nr, args, met)
+    let mut report = start(stopped, base, PAGE_SYSCALL, nr.cast_unsigned(), args)?;
+    loop {
+        let (stopped, status) = report;
+        if status == Status::Signal(libc::SIGTRAP) {
+            let regs = stopped.regs()?;
+            if regs.rip == PAGE_SYSCALL_DONE && is_raised(&stopped.siginfo()?) {
+                return Ok((stopped, regs.rax.cast_signed()));
+            }
+        }
+        report = proceed(pass(stopped, status, met)?)?;
+    }
 }
 
-/// The same with a `syscall; int3` at another address.
+/// The same with a `syscall` instruction anywhere, and up to the syscall's exit: no trap
+/// follows, which would be forced upon the thread and change what it does with `SIGTRAP`.
 pub fn call_at(
     stopped: Stopped,
     base: &Regs,
@@ -89,42 +114,51 @@ pub fn call_at(
     args: [u64; 6],
     met: &mut Met,
 ) -> Result<(Stopped, i64), RemoteError> {
-    let mut report = start(stopped, base, site, nr.cast_unsigned(), args)?;
+    set_up(&stopped, base, site, nr.cast_unsigned(), args)?;
+    let mut report = proceed_as(stopped, Resume::Syscall)?;
+    let mut entered = false;
     loop {
-        let (stopped, status) = report;
+        let (mut stopped, status) = report;
         match status {
-            Status::Signal(signal) => {
-                let info = stopped.siginfo()?;
-                let raised = i32::from_le_bytes([info[8], info[9], info[10], info[11]]) > 0;
-                let regs = stopped.regs()?;
-                let done = regs.rip == site + (PAGE_SYSCALL_DONE - PAGE_SYSCALL);
-                if signal == libc::SIGTRAP && raised && done {
-                    return Ok((stopped, regs.rax.cast_signed()));
-                }
-                if raised && is_fault(signal) {
-                    return Err(RemoteError::Unexpected {
-                        tid: stopped.tid(),
-                        status,
-                    });
-                }
-                met.push(info);
-                report = proceed(stopped)?;
+            Status::Syscall if entered => {
+                let result = stopped.regs()?.rax.cast_signed();
+                return Ok((stopped, result));
             }
-            // Killed: its end will be reported.
-            Status::Event(libc::PTRACE_EVENT_EXIT) => {
-                stopped.resume(Resume::Cont, 0)?;
-                return Err(RemoteError::Gone(Gone));
-            }
+            Status::Syscall => entered = true,
             // The filter stops it where the site is not in the claimed page.
-            Status::Event(libc::PTRACE_EVENT_SECCOMP) => report = proceed(stopped)?,
-            _ => {
-                return Err(RemoteError::Unexpected {
-                    tid: stopped.tid(),
-                    status,
-                });
+            Status::Event(libc::PTRACE_EVENT_SECCOMP) => {}
+            _ => stopped = pass(stopped, status, met)?,
+        }
+        report = proceed_as(stopped, Resume::Syscall)?;
+    }
+}
+
+/// Passes a stop on the way to the end of a remote syscall, if that can still be reached.
+fn pass(stopped: Stopped, status: Status, met: &mut Met) -> Result<Stopped, RemoteError> {
+    match status {
+        Status::Signal(signal) => {
+            let info = stopped.siginfo()?;
+            if !(is_raised(&info) && is_fault(signal)) {
+                met.push(info);
+                return Ok(stopped);
             }
         }
+        // Killed: its end will be reported.
+        Status::Event(libc::PTRACE_EVENT_EXIT) => {
+            stopped.resume(Resume::Cont, 0)?;
+            return Err(RemoteError::Gone(Gone));
+        }
+        _ => {}
     }
+    Err(RemoteError::Unexpected {
+        tid: stopped.tid(),
+        status,
+    })
+}
+
+/// Whether the kernel, and nobody else, is the origin of a signal.
+fn is_raised(info: &[u8; 128]) -> bool {
+    i32::from_le_bytes([info[8], info[9], info[10], info[11]]) > 0
 }
 
 /// Whether a signal can be raised by an instruction.

@@ -83,6 +83,7 @@ impl Session {
         }
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
         let stopped = self.claim_page(tid, stopped, regs, &areas)?;
+        self.signals_after_exec(tid, &stopped)?;
         stopped.set_regs(regs)?;
         let exec = self.describe(tid, regs, &areas)?;
         let words = self
@@ -173,14 +174,15 @@ impl Session {
             .map_err(failed("filling the claimed page"))?;
         let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
         let args = [AGENT_DATA, AGENT_DATA_LEN, prot, 0, 0, 0];
-        let (stopped, _) = remote::must(
-            stopped,
-            regs,
-            "mprotect",
-            libc::SYS_mprotect,
-            args,
-            &mut met,
-        )?;
+        let nr = libc::SYS_mprotect;
+        let (stopped, result) = remote::call_at(stopped, regs, PAGE_SYSCALL, nr, args, &mut met)?;
+        if result != 0 {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: format!("protecting the page at {PAGE:#x} (result {result})"),
+            }
+            .into());
+        }
         if let Some(task) = self.tasks.get_mut(&tid) {
             // They come at the program's first syscall.
             task.stash.extend(met);

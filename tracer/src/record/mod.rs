@@ -19,6 +19,7 @@ mod supervise;
 mod syscalls;
 mod task;
 mod threads;
+mod traps;
 mod vsyscall;
 mod watch;
 

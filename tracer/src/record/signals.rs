@@ -7,15 +7,12 @@
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
-use crate::agent;
-use crate::insn::{self, INSTRUCTION_BYTES_MAX};
 use crate::model::capture::Call;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Gone, Resume, Stopped};
-use crate::sys::tsc;
 use crate::sys::wait::{self, Pid, Status, Whom};
-use journal::{Action, Delivery, Event, Out, Signal, Trap, TrapKind};
+use journal::{Action, Delivery, Event, Out, Signal};
 use pmu::Regs;
 
 /// `AUDIT_ARCH_X86_64`, as `si_arch` of a `SIGSYS` has it.
@@ -41,6 +38,11 @@ impl Session {
         let here = same_place(&regs, &task.sync_regs);
         if is_fault(signal, &info) && !(here && take_forged(task, signal)) {
             return self.fault(tid, stopped, signal, &info, &regs);
+        }
+        if task.signals.blocks(signal)
+            && let Some(found) = self.trapped_instruction(tid, signal, &regs)
+        {
+            return self.trap_in_place_of(tid, stopped, signal, info, found, &regs);
         }
         if signal == libc::SIGSYS {
             self.check_arch(tid, &info)?;
@@ -157,6 +159,7 @@ impl Session {
                     data: frame.into(),
                 };
                 self.emit_signal(tid, info, at, Action::Handler { frame, regs })?;
+                self.handler_entered(tid, &stopped, signal)?;
                 self.at_sync_point(tid, regs);
                 self.runnable(tid, stopped);
                 Ok(())
@@ -195,7 +198,7 @@ impl Session {
         if (signal == libc::SIGSEGV || signal == libc::SIGILL)
             && let Some(found) = self.trapped_instruction(tid, signal, regs)
         {
-            return self.trap(tid, stopped, found, regs);
+            return self.trap(tid, stopped, signal, found, regs);
         }
         let at = Delivery::Fault {
             ip: regs.rip,
@@ -209,66 +212,6 @@ impl Session {
                 self.let_it_happen(tid, stopped, signal)
             }
         }
-    }
-
-    fn trapped_instruction(
-        &self,
-        tid: Pid,
-        signal: i32,
-        regs: &Regs,
-    ) -> Option<insn::Nondeterministic> {
-        let mut code = [0u8; INSTRUCTION_BYTES_MAX];
-        let read = Remote(tid).read_some(regs.rip, &mut code);
-        let code = &code[..read];
-        if signal == libc::SIGILL {
-            let space = self.tasks.get(&tid)?.space;
-            return self
-                .memories
-                .is_patched(space, regs.rip)
-                .then(|| insn::decode_patched(code, regs.rip))
-                .flatten();
-        }
-        if self.tasks.get(&tid)?.tsc_denied && !agent::asks(regs.rip) {
-            return None;
-        }
-        insn::decode(code, regs.rip)
-            .filter(|found| matches!(found.kind, TrapKind::Rdtsc | TrapKind::Rdtscp))
-    }
-
-    /// Performs an instruction whose result the journal must have.
-    fn trap(
-        &mut self,
-        tid: Pid,
-        stopped: Stopped,
-        found: insn::Nondeterministic,
-        regs: &Regs,
-    ) -> Step {
-        let (value, aux) = match found.kind {
-            TrapKind::Rdtsc if agent::asks(regs.rip) => (self.agent_clock(tid, regs), 0),
-            TrapKind::Rdtsc | TrapKind::Rdtscp => {
-                let (value, aux) = tsc::read();
-                (value, u64::from(aux))
-            }
-            TrapKind::Rdrand | TrapKind::Rdseed | TrapKind::Cpuid => {
-                let mut bytes = [0; 8];
-                host::random(&mut bytes).map_err(RecordError::os("reading random bytes"))?;
-                (u64::from_le_bytes(bytes), 0)
-            }
-        };
-        let trap = Trap {
-            kind: found.kind,
-            ip: regs.rip,
-            signature: regs.signature(),
-            value,
-            aux,
-        };
-        self.emit_for(tid, &Event::Trap(trap))?;
-        let mut after = *regs;
-        found.apply(&mut after, value, aux);
-        stopped.set_regs(&after)?;
-        self.at_sync_point(tid, after);
-        self.runnable(tid, stopped);
-        Ok(())
     }
 
     /// The thread stands at a syscall's entry, and a signal waits for it: the syscall is
@@ -379,7 +322,7 @@ pub(super) fn forged(stopped: &Stopped) -> Result<u64, Gone> {
     Ok(set)
 }
 
-const fn bit(signal: i32) -> u64 {
+pub(super) const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
@@ -450,7 +393,7 @@ fn disposition(tid: Pid, signal: i32) -> Disposition {
 }
 
 /// Signals that have a handler, and those that are ignored.
-fn signal_sets(tid: Pid) -> Option<(u64, u64)> {
+pub(super) fn signal_sets(tid: Pid) -> Option<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     let set = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -318,6 +318,11 @@ impl Session {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
             task.interrupted = interrupted.then_some((in_call.call.def.nr, in_call.call.args));
         }
+        if let Some(task) = self.tasks.get_mut(&tid)
+            && !is_error(result)
+        {
+            task.follow_signals(&stopped, &in_call)?;
+        }
         if self.out.is_lost() {
             self.at_sync_point(tid, regs);
             self.runnable(tid, stopped);

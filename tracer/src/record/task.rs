@@ -1,5 +1,6 @@
 //! What the recorder knows of one thread.
 
+use super::traps::Signals;
 use crate::model::capture::{Call, CaptureError, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
@@ -69,6 +70,8 @@ pub struct Task {
     /// Signals (bit `number - 1`) that the next stop reports as if an instruction had raised
     /// them, and that were waiting before the thread executed anything.
     pub forged: u64,
+    /// Its signals, as far as traps disturb them.
+    pub signals: Signals,
     /// Registers at the last sync point.
     pub sync_regs: Regs,
     /// That sync point is a syscall about to be made, set back for a signal's sake.
@@ -116,6 +119,7 @@ impl Task {
             stash: VecDeque::new(),
             sent: VecDeque::new(),
             forged: 0,
+            signals: Signals::default(),
             sync_regs: Regs::default(),
             set_back: false,
             interrupted: None,
@@ -133,6 +137,14 @@ impl Task {
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }
+    }
+
+    /// Takes over what a thread made with these `CLONE_` flags has of its parent.
+    pub fn inherit(&mut self, parent: &Self, flags: u64) {
+        self.own_filter = parent.own_filter;
+        self.tsc_denied = parent.tsc_denied;
+        self.affinity.clone_from(&parent.affinity);
+        self.signals = parent.signals.inherited(flags);
     }
 
     /// A syscall is skipped at its entry: under an own filter, whose threads stop at every

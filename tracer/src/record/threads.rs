@@ -47,8 +47,6 @@ impl Session {
         };
         let mut space = parent.space;
         let parent_tgid = parent.tgid;
-        let (own_filter, tsc_denied) = (parent.own_filter, parent.tsc_denied);
-        let affinity = parent.affinity.clone();
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
@@ -66,26 +64,7 @@ impl Session {
             return Ok(());
         };
         let regs = first.regs()?;
-        let mut writes = Vec::new();
-        let mut stored = |owner: Pid, addr: u64| {
-            let mut word = [0u8; 4];
-            if addr != 0 && Remote(owner).read(addr, &mut word) == 4 {
-                writes.push(Write {
-                    tid: Tid(owner.0),
-                    addr,
-                    data: word.to_vec().into(),
-                });
-            }
-        };
-        if clone.flags & CLONE_PARENT_SETTID != 0 {
-            stored(tid, clone.parent_tid);
-        }
-        if clone.flags & CLONE_PIDFD != 0 {
-            stored(tid, clone.pidfd);
-        }
-        if clone.flags & CLONE_CHILD_SETTID != 0 {
-            stored(child, clone.child_tid);
-        }
+        let writes = stored_ids(tid, child, &clone);
         let spawn = Spawn {
             tid: Tid(child.0),
             flags: clone.flags & !CSIGNAL,
@@ -95,9 +74,9 @@ impl Session {
         self.emit_for(tid, &Event::Spawn(spawn))?;
         let mut task = Task::new(child, tgid, space, State::Runnable(first));
         task.sync_regs = regs;
-        task.own_filter = own_filter;
-        task.tsc_denied = tsc_denied;
-        task.affinity = affinity;
+        if let Some(parent) = self.tasks.get(&tid) {
+            task.inherit(parent, clone.flags);
+        }
         if clone.flags & CLONE_CHILD_CLEARTID != 0 {
             task.clear_tid = clone.child_tid;
         }
@@ -250,6 +229,26 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The ids that the kernel stored for a new thread.
+fn stored_ids(tid: Pid, child: Pid, clone: &CloneArgs) -> Vec<Write<'static>> {
+    let mut writes = Vec::new();
+    for (flag, owner, addr) in [
+        (CLONE_PARENT_SETTID, tid, clone.parent_tid),
+        (CLONE_PIDFD, tid, clone.pidfd),
+        (CLONE_CHILD_SETTID, child, clone.child_tid),
+    ] {
+        let mut word = [0u8; 4];
+        if clone.flags & flag != 0 && addr != 0 && Remote(owner).read(addr, &mut word) == 4 {
+            writes.push(Write {
+                tid: Tid(owner.0),
+                addr,
+                data: word.to_vec().into(),
+            });
+        }
+    }
+    writes
 }
 
 /// What the kernel does to the robust futexes that a thread still owns

@@ -44,7 +44,11 @@ impl Session {
         let mut regs = entered;
         regs.orig_rax = u64::MAX;
         regs.rax = result.cast_unsigned();
-        let (stopped, status) = remote::leave_vsyscall(stopped, &mut regs)?;
+        let (mut stopped, status) = remote::leave_vsyscall(stopped, &mut regs)?;
+        if status.is_none() {
+            stopped = self.undo_force(tid, stopped, libc::SIGTRAP, &regs)?;
+            stopped.set_regs(&regs)?;
+        }
         self.at_sync_point(tid, regs);
         if let Some(task) = self.tasks.get_mut(&tid) {
             // Behind the call, not before it: it cannot be made again.

@@ -194,6 +194,55 @@ impl Stopped {
         }
     }
 
+    /// The signals that it blocks; in a syscall that changes them for its time, those before.
+    pub fn signal_mask(&self) -> Result<u64> {
+        let mut mask = 0u64;
+        // SAFETY: the kernel stores a signal set of the size given, 8 bytes.
+        let done = unsafe {
+            libc::ptrace(
+                PTRACE_GETSIGMASK,
+                self.tid.0,
+                size_of::<u64>(),
+                std::ptr::from_mut(&mut mask),
+            )
+        };
+        check(done).map(|_| mask)
+    }
+
+    /// Sets the signals that it blocks.
+    pub fn set_signal_mask(&self, mask: u64) -> Result<()> {
+        // SAFETY: the kernel reads a signal set of the size given, 8 bytes.
+        let done = unsafe {
+            libc::ptrace(
+                PTRACE_SETSIGMASK,
+                self.tid.0,
+                size_of::<u64>(),
+                std::ptr::from_ref(&mask),
+            )
+        };
+        check(done).map(|_| ())
+    }
+
+    /// Suspends, or resumes, all its seccomp filters. Not everybody may.
+    pub fn suspend_seccomp(&self, suspend: bool) -> std::io::Result<()> {
+        let more = if suspend { PTRACE_O_SUSPEND_SECCOMP } else { 0 };
+        #[allow(clippy::cast_sign_loss, reason = "a bit set")]
+        // SAFETY: no memory is involved.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_SETOPTIONS,
+                self.tid.0,
+                0usize,
+                (OPTIONS | more) as usize,
+            )
+        };
+        if done == -1 {
+            Err(std::io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
     /// Replaces that `siginfo_t`.
     pub fn set_siginfo(&self, info: &[u8; 128]) -> Result<()> {
         // SAFETY: a siginfo_t has 128 bytes, which the kernel reads.
@@ -221,6 +270,10 @@ impl Stopped {
 }
 
 const NT_X86_XSTATE: usize = 0x202;
+// include/uapi/linux/ptrace.h
+const PTRACE_GETSIGMASK: libc::c_uint = 0x420a;
+const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
+const PTRACE_O_SUSPEND_SECCOMP: i32 = 1 << 21;
 
 /// Stops a traced thread that runs, where it next could return to user mode.
 pub fn interrupt(tid: Pid) -> Result<()> {
