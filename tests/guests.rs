@@ -276,6 +276,8 @@ guests! {
     signal_spin_killed         {}
     signal_stop_in_wait        {}
     signal_thread_fatal        { end: Exit::Signal(11) }
+    signal_trap_blocked        { flags: &["-mrdrnd"] }
+    signal_trap_filter         { root: true }
     signal_ucontext_switch     {}
     sock_accept_names          {}
     sock_alg                   {}
@@ -329,6 +331,7 @@ guests! {
     sys_seccomp_kill_thread    {}
     sys_seccomp_notify         {}
     sys_seccomp_strict         {}
+    sys_seccomp_strict_threads {}
     sys_seccomp_trace          {}
     sys_seccomp_trap           {}
     sys_seccomp_vdso           {}
@@ -370,6 +373,7 @@ guests! {
     time_tsc_denied            {}
     time_usage                 {}
     time_vsyscall              {}
+    time_vsyscall_more         {}
 }
 
 fn sources() -> PathBuf {
