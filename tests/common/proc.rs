@@ -139,6 +139,20 @@ pub struct Spawned {
     ended: bool,
 }
 
+/// A job started with `&` by a script ignores SIGINT and SIGQUIT, and so does all that it
+/// starts: what is tested must not depend on how the tests were started.
+fn with_default_signals(command: &mut Command) {
+    let reset = || {
+        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+            // SAFETY: the default action has no handler that could be unsafe.
+            unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: `signal` is async-signal-safe and allocates nothing.
+    unsafe { command.pre_exec(reset) };
+}
+
 impl Spawned {
     /// Starts `command` in a process group of its own.
     #[track_caller]
@@ -151,6 +165,7 @@ impl Spawned {
             Stdio::null()
         });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        with_default_signals(&mut command);
         let started = Instant::now();
         let spawned = {
             let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
