@@ -11,11 +11,13 @@ use crate::sources;
 
 pub const NAMES: [&str; 5] = ["python", "gzip", "cp", "make", "make-parallel"];
 
-/// What was measured of one job. Times in seconds, one for each round.
+/// What was measured of one job. Times in seconds, one for each round: by the clock, and of all
+/// CPUs together.
 pub struct Outcome {
     pub name: &'static str,
     pub title: String,
     pub times: [Vec<f64>; WAYS.len()],
+    pub cpu_times: [Vec<f64>; WAYS.len()],
     pub replay: f64,
     pub journal_bytes: u64,
     pub kept_bytes: u64,
@@ -25,6 +27,10 @@ pub struct Outcome {
 impl Outcome {
     pub fn time(&self, way: Way) -> f64 {
         median(self.times[way as usize].iter().copied())
+    }
+
+    pub fn cpu_time(&self, way: Way) -> f64 {
+        median(self.cpu_times[way as usize].iter().copied())
     }
 }
 
@@ -92,6 +98,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         name,
         title: job.title,
         times: Default::default(),
+        cpu_times: Default::default(),
         replay: 0.0,
         journal_bytes: 0,
         kept_bytes: 0,
@@ -109,6 +116,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
             let used = runner.run(way);
             if round > 0 {
                 outcome.times[way as usize].push(used.wall.as_secs_f64());
+                outcome.cpu_times[way as usize].push(used.cpu.as_secs_f64());
             }
             if way == Way::Recorded {
                 outcome.peak_bytes = outcome.peak_bytes.max(used.peak_bytes);

@@ -65,31 +65,44 @@ impl fmt::Display for Machine {
 pub fn jobs(outcomes: &[jobs::Outcome]) -> String {
     let head = [
         "job",
-        "native",
-        "recorded",
+        "",
+        "time",
         "ratio",
-        "strace",
+        "CPU time",
         "ratio",
-        "replay/rec.",
         "journal",
         "kept",
+        "replay/rec.",
         "supervisor",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for outcome in outcomes {
-        let [native, recorded, strace] = WAYS.map(|way| outcome.time(way));
-        rows.push(vec![
-            outcome.title.clone(),
-            seconds(native),
-            seconds(recorded),
-            ratio(recorded / native),
-            seconds(strace),
-            ratio(strace / native),
-            ratio(outcome.replay / recorded),
-            bytes(outcome.journal_bytes),
-            bytes(outcome.kept_bytes),
-            bytes(outcome.peak_bytes),
-        ]);
+        for way in WAYS {
+            let (time, cpu) = (outcome.time(way), outcome.cpu_time(way));
+            let own = |text: String| {
+                if way == Way::Recorded {
+                    text
+                } else {
+                    String::new()
+                }
+            };
+            rows.push(vec![
+                if way == Way::Native {
+                    outcome.title.clone()
+                } else {
+                    String::new()
+                },
+                name(way).to_owned(),
+                seconds(time),
+                ratio(time / outcome.time(Way::Native)),
+                seconds(cpu),
+                ratio(cpu / outcome.cpu_time(Way::Native)),
+                own(bytes(outcome.journal_bytes)),
+                own(bytes(outcome.kept_bytes)),
+                own(ratio(outcome.replay / time)),
+                own(bytes(outcome.peak_bytes)),
+            ]);
+        }
     }
     table(&rows)
 }
@@ -153,6 +166,7 @@ pub fn json(
                 "name": outcome.name,
                 "title": outcome.title,
                 "seconds": by_way(|way| json!(outcome.times[way as usize])),
+                "cpu_seconds": by_way(|way| json!(outcome.cpu_times[way as usize])),
                 "replay_seconds": outcome.replay,
                 "journal_bytes": outcome.journal_bytes,
                 "kept_bytes": outcome.kept_bytes,

@@ -1,5 +1,7 @@
 //! What a syscall costs: natively, recorded, and replayed. One operation of each kind, as
-//! the difference between a program that does many and one that does none.
+//! the difference between a program that does many and one that does none. What is measured
+//! is the CPU time of the program and of whoever records or replays it: they take turns on
+//! one CPU, so that is all the time there is, and other programs do not count.
 //!
 //! The program under test is this one, started again with other arguments; so is the one
 //! that records or replays it, because an engine has its process for itself.
@@ -12,11 +14,13 @@ mod guest;
 use criterion::{Criterion, SamplingMode};
 use guest::Kind;
 use journal::EventIndex;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use tracer::record::Options;
 use tracer::replay::Sink;
@@ -76,7 +80,7 @@ fn operations(criterion: &mut Criterion, kind: &Kind) {
             Duration::from_secs_f64((each * iterations as f64).max(1e-9))
         }
     };
-    let native = |count| timed(&guest_words(kind, count));
+    let native = |count| used_by(&guest_words(kind, count));
     let each = measure(kind.native, &native);
     group.bench_function("native", |bencher| {
         bencher.iter_custom(|iterations| each(iterations, native(kind.native)));
@@ -89,7 +93,7 @@ fn operations(criterion: &mut Criterion, kind: &Kind) {
     let (empty, full) = (record(kind, 0).0, record(kind, kind.recorded).0);
     let replayed = |count| {
         let dir = if count == 0 { &empty } else { &full };
-        timed(&["replay".into(), dir.path().join("recording").into()])
+        used_by(&["replay".into(), dir.path().join("recording").into()])
     };
     let each = measure(kind.recorded, &replayed);
     group.bench_function("replayed", |bencher| {
@@ -105,7 +109,7 @@ fn record(kind: &Kind, count: usize) -> (TempDir, Duration) {
     let mut words = vec!["record".into(), recording.into()];
     words.push(this_program());
     words.extend(guest_words(kind, count));
-    let took = timed(&words);
+    let took = used_by(&words);
     (dir, took)
 }
 
@@ -126,16 +130,23 @@ fn this_program() -> OsString {
     path.into_os_string()
 }
 
-/// Runs this program with these arguments.
-fn timed(words: &[OsString]) -> Duration {
+/// The CPU time of all children that were waited for, and theirs.
+fn children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it always can be asked");
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// Runs this program with these arguments; the CPU time that it and its children used.
+fn used_by(words: &[OsString]) -> Duration {
     let mut command = Command::new(this_program());
     command
         .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let start = Instant::now();
+    let before = children();
     let status = command.status().expect("this program can be started");
-    let took = start.elapsed();
+    let took = children() - before;
     assert!(status.success(), "{words:?} ended with {status}");
     took
 }
