@@ -118,12 +118,14 @@ impl Reader {
 
     /// The next event. `None` at the end: [`Reader::tail`] says which.
     #[allow(clippy::should_implement_trait, reason = "it lends")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(EventIndex, Event<'_>)>, ReadError> {
         let next = self.next_sized()?;
         Ok(next.map(|(index, event, _)| (index, event)))
     }
 
     /// The next event, and how many bytes its record has before compression.
+    #[inline]
     pub fn next_sized(&mut self) -> Result<Option<(EventIndex, Event<'_>, usize)>, ReadError> {
         while self.frame.left == 0 {
             if !self.next_frame()? {

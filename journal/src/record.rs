@@ -2,6 +2,7 @@
 
 use crate::{Event, RECORD_BYTES_MAX};
 use postcard::ser_flavors::Flavor;
+use serde::Deserialize;
 
 /// Appends to a buffer that keeps its capacity from frame to frame.
 struct Sink<'b> {
@@ -99,8 +100,12 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(usize, usize)> {
 /// The event of one record's body; all of it must be used.
 #[inline]
 pub(crate) fn decode(body: &[u8]) -> postcard::Result<Event<'_>> {
-    match postcard::take_from_bytes(body)? {
-        (event, []) => Ok(event),
-        _ => Err(postcard::Error::DeserializeBadEncoding),
+    // Not `postcard::take_from_bytes`: it would move the event, which is large, once more.
+    let mut deserializer = postcard::Deserializer::from_bytes(body);
+    let event = Event::deserialize(&mut deserializer)?;
+    if deserializer.finalize()?.is_empty() {
+        Ok(event)
+    } else {
+        Err(postcard::Error::DeserializeBadEncoding)
     }
 }
