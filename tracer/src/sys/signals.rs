@@ -54,9 +54,11 @@ impl SignalMask {
     /// Blocks the forwarded signals in this thread and those that it starts.
     #[must_use]
     pub fn block_forwarded() -> Self {
-        let set = forwarded();
+        let mut set = forwarded();
         // SAFETY: both sets are valid.
         let original = unsafe {
+            // A kept file beyond the file size limit is an error, and no death.
+            libc::sigaddset(&raw mut set, libc::SIGXFSZ);
             let mut original: libc::sigset_t = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut original);
             original
