@@ -30,4 +30,4 @@ pub use header::{Header, Machine};
 pub use live::writer_of;
 pub use reader::{Follow, ReadError, Reader, Tail};
 pub use storage::{FileStorage, MemoryStorage, Storage};
-pub use writer::{Summary, WriteError, Writer, WriterOptions};
+pub use writer::{Appender, Summary, WriteError, Writer, WriterOptions};

@@ -76,6 +76,9 @@ pub enum WriteError {
         /// Why not.
         error: postcard::Error,
     },
+    /// The journal was finished before.
+    #[error("the journal has ended")]
+    Ended,
     /// The writing thread is gone.
     #[error("the thread that writes the journal ended unexpectedly")]
     Thread,
@@ -108,7 +111,6 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
-    next: u64,
     thread: Option<JoinHandle<Option<Summary>>>,
 }
 
@@ -136,7 +138,6 @@ impl Writer {
         let thread = thread::start(storage, header, options, Arc::clone(&queue))?;
         Ok(Self {
             queue,
-            next: 0,
             thread: Some(thread),
         })
     }
@@ -145,15 +146,13 @@ impl Writer {
     /// has failed.
     #[inline]
     pub fn append(&mut self, event: &Event<'_>) -> Result<EventIndex, WriteError> {
-        let index = EventIndex(self.next);
-        self.queue.append(index, |buffer| {
-            record::append(buffer, event).map_err(|error| match error {
-                postcard::Error::SerializeBufferFull => WriteError::TooLarge { index },
-                error => WriteError::Encode { index, error },
-            })
-        })?;
-        self.next += 1;
-        Ok(index)
+        append(&self.queue, event)
+    }
+
+    /// Another hand for this journal, for other threads.
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        Appender(Arc::clone(&self.queue))
     }
 
     /// The failure that ended the journal, if one did. Costs one load.
@@ -182,6 +181,58 @@ impl Writer {
         self.queue.close();
         self.thread.take()?.join().ok().flatten()
     }
+}
+
+/// Appends to a journal beside its [`Writer`], and watches how far it is written.
+#[derive(Debug, Clone)]
+pub struct Appender(Arc<Queue>);
+
+impl Appender {
+    /// Appends an event, as [`Writer::append`] does.
+    pub fn append(&self, event: &Event<'_>) -> Result<EventIndex, WriteError> {
+        append(&self.0, event)
+    }
+
+    /// How many events were appended so far, by anybody. Costs one load.
+    #[inline]
+    #[must_use]
+    pub fn appended(&self) -> u64 {
+        self.0.appended()
+    }
+
+    /// How many of them were handed to the system: a reader of the journal finds them.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.0.written()
+    }
+
+    /// Has all that was appended written at once. Does not wait for it.
+    pub fn hurry(&self) {
+        self.0.hurry();
+    }
+
+    /// Waits until more than `count` events are written; at most for `patience`, and not after
+    /// the end of the journal, in order or by a failure. How many are written then.
+    #[must_use]
+    pub fn wait_written(&self, count: u64, patience: Duration) -> u64 {
+        self.0.wait_written(count, patience)
+    }
+
+    /// The failure that ended the journal, if one did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&WriteError> {
+        self.0.failure()
+    }
+}
+
+#[inline]
+fn append(queue: &Queue, event: &Event<'_>) -> Result<EventIndex, WriteError> {
+    queue.append(|index, buffer| {
+        record::append(buffer, event).map_err(|error| match error {
+            postcard::Error::SerializeBufferFull => WriteError::TooLarge { index },
+            error => WriteError::Encode { index, error },
+        })
+    })
 }
 
 impl Drop for Writer {
@@ -272,6 +323,36 @@ mod tests {
         let queue = Arc::downgrade(&writer.queue);
         writer.finish().expect("finishes");
         assert!(queue.upgrade().is_none());
+    }
+
+    #[test]
+    fn several_hands_write_one_order_and_see_how_far_it_is() {
+        let storage = Box::new(MemoryStorage::new());
+        let options = WriterOptions {
+            flush_ms: 60_000,
+            ..WriterOptions::default()
+        };
+        let mut writer = Writer::create_on(storage, &header(), options).expect("begins");
+        let hand = writer.appender();
+        let other = std::thread::spawn({
+            let hand = hand.clone();
+            move || {
+                for _ in 0..1000 {
+                    hand.append(&Event::Time(1)).expect("appends");
+                }
+            }
+        });
+        for _ in 0..1000 {
+            writer.append(&Event::Time(0)).expect("appends");
+        }
+        other.join().expect("ends");
+        assert_eq!(hand.appended(), 2000);
+        assert_eq!(hand.wait_written(0, Duration::from_millis(1)), 0);
+        hand.hurry();
+        assert_eq!(hand.wait_written(1999, Duration::from_secs(60)), 2000);
+        assert_eq!(writer.finish().expect("finishes").events, 2000);
+        assert_eq!(hand.wait_written(2000, Duration::from_secs(60)), 2000);
+        assert!(matches!(hand.append(&Event::Time(0)), Err(WriteError::Ended)));
     }
 
     #[test]

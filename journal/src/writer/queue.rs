@@ -4,8 +4,9 @@ use super::WriteError;
 use crate::EventIndex;
 use crate::format::FRAME_HEAD_BYTES;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A batch of this size is full. Small enough to stay in a cache until it is written.
 const BATCH_BYTES: usize = 256 << 10;
@@ -39,6 +40,8 @@ enum Want {
 
 #[derive(Debug)]
 struct State {
+    /// Index of the event appended next.
+    next: u64,
     current: Batch,
     full: VecDeque<Batch>,
     /// Bytes in `full` and in the hands of the thread.
@@ -46,6 +49,8 @@ struct State {
     spare: Vec<Vec<u8>>,
     sleep: Sleep,
     want: Want,
+    /// How many wait for `written` to grow.
+    watchers: u32,
     closed: bool,
 }
 
@@ -54,6 +59,11 @@ pub(super) struct Queue {
     state: Mutex<State>,
     work: Condvar,
     done: Condvar,
+    grown: Condvar,
+    /// Events handed to the system.
+    written: AtomicU64,
+    /// Events appended.
+    appended: AtomicU64,
     failure: OnceLock<WriteError>,
     batch_bytes: usize,
     queued_bytes_max: usize,
@@ -63,18 +73,23 @@ pub(super) struct Queue {
 impl Queue {
     pub fn new(buffered_bytes_max: usize, patience: Duration) -> Self {
         let state = State {
+            next: 0,
             current: Batch::default(),
             full: VecDeque::new(),
             queued_bytes: 0,
             spare: Vec::new(),
             sleep: Sleep::Awake,
             want: Want::Nothing,
+            watchers: 0,
             closed: false,
         };
         Self {
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
+            grown: Condvar::new(),
+            written: AtomicU64::new(0),
+            appended: AtomicU64::new(0),
             failure: OnceLock::new(),
             batch_bytes: BATCH_BYTES.min(buffered_bytes_max / 4),
             queued_bytes_max: buffered_bytes_max,
@@ -93,6 +108,7 @@ impl Queue {
         state.want = Want::Nothing;
         drop(state);
         self.done.notify_all();
+        self.grown.notify_all();
     }
 
     fn check(&self) -> Result<(), WriteError> {
@@ -105,29 +121,85 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the record that `encode` appends to the buffer that it is given.
+    /// Adds the record that `encode` appends to the buffer that it is given; it is told the
+    /// event's index.
     #[inline]
     pub fn append(
         &self,
-        index: EventIndex,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
+        encode: impl FnOnce(EventIndex, &mut Vec<u8>) -> Result<(), WriteError>,
+    ) -> Result<EventIndex, WriteError> {
         self.check()?;
         let mut state = self.lock();
+        if state.closed {
+            return Err(WriteError::Ended);
+        }
+        let index = EventIndex(state.next);
         if state.current.count == 0 {
             self.begin_batch(&mut state, index);
         }
-        if let Err(error) = encode(&mut state.current.bytes) {
+        if let Err(error) = encode(index, &mut state.current.bytes) {
             drop(state);
             // An event is missing: none may follow.
             self.fail(error.clone());
             return Err(error);
         }
         state.current.count += 1;
+        state.next += 1;
+        self.appended.store(state.next, Ordering::Release);
         if state.current.bytes.len() >= self.batch_bytes {
-            return self.end_batch(state);
+            self.end_batch(state)?;
         }
-        Ok(())
+        Ok(index)
+    }
+
+    /// How many events were appended.
+    #[inline]
+    pub fn appended(&self) -> u64 {
+        self.appended.load(Ordering::Acquire)
+    }
+
+    /// How many events were handed to the system.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Has the thread write at once what was appended, without waiting for it.
+    pub fn hurry(&self) {
+        let mut state = self.lock();
+        if state.current.count > 0 {
+            state.push_current();
+            self.wake(&mut state);
+        }
+    }
+
+    /// Waits until more than `count` events are written, the queue has ended, or `patience` is
+    /// over; how many are.
+    pub fn wait_written(&self, count: u64, patience: Duration) -> u64 {
+        let end = Instant::now() + patience;
+        let mut state = self.lock();
+        state.watchers += 1;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let written = self.written();
+            let over = state.closed && written == state.next;
+            if written > count || over || left.is_zero() || self.failure.get().is_some() {
+                state.watchers -= 1;
+                return written;
+            }
+            state = self
+                .grown
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The thread has written a batch that ends before event `next`.
+    pub fn wrote(&self, next: u64) {
+        self.written.store(next, Ordering::Release);
+        if self.lock().watchers > 0 {
+            self.grown.notify_all();
+        }
     }
 
     #[cold]

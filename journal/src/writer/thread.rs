@@ -82,6 +82,7 @@ impl Output {
                 queue.fail(error);
                 return None;
             }
+            queue.wrote(batch.first_event + u64::from(batch.count));
             queue.give_back(batch.bytes);
         }
         match self.segments.sync() {

@@ -1,0 +1,1 @@
+//! The journal's way from the primary to the standby.

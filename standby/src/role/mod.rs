@@ -1,0 +1,1 @@
+//! Who of the two nodes may be active.
