@@ -28,6 +28,6 @@ pub use format::{
 };
 pub use header::{Header, Machine};
 pub use live::writer_of;
-pub use reader::{Follow, ReadError, Reader, Tail};
+pub use reader::{End, Follow, ReadError, Reader, Tail};
 pub use storage::{FileStorage, MemoryStorage, Storage};
 pub use writer::{Appender, Summary, WriteError, Writer, WriterOptions};

@@ -20,13 +20,35 @@ pub(crate) struct WriterLock {
 impl WriterLock {
     /// Creates and locks the lock file of the journal directory `dir`.
     pub fn take(dir: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(dir.join(LOCK_FILE))?;
-        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        let mut file = file;
+        Self::sign(&file)?;
+        Self::lock(file)
+    }
+
+    /// Takes the lock of a writer that is gone. Fails at once if it is not.
+    pub fn take_over(dir: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(dir.join(LOCK_FILE))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, error)| io::Error::from(error))?;
+        lock.set_len(0)?;
+        Self::sign(&lock)?;
+        Ok(Self { _lock: lock })
+    }
+
+    fn sign(mut file: &File) -> io::Result<()> {
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())
+    }
+
+    fn lock(mut file: File) -> io::Result<Self> {
         // A reader that looks just now holds it for an instant.
         loop {
             match Flock::lock(file, FlockArg::LockExclusive) {

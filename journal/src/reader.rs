@@ -71,6 +71,20 @@ enum Found {
     Damaged(String),
 }
 
+/// Where whole frames end in a journal that was not ended in order.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// The last segment.
+    pub segment: u32,
+    /// Bytes of whole frames in it, its head included.
+    pub offset: u64,
+    /// Events before that.
+    pub events: u64,
+    /// Bytes of all segments up to there.
+    pub(crate) bytes: u64,
+    pub(crate) header_bytes: Vec<u8>,
+}
+
 impl Reader {
     /// Opens the journal of the recording in `dir`.
     pub fn open(dir: &Path) -> Result<Self, ReadError> {
@@ -163,6 +177,20 @@ impl Reader {
     #[must_use]
     pub fn position(&self) -> EventIndex {
         EventIndex(self.next_event)
+    }
+
+    /// Where the journal ends as far as it was read, at the end of a whole frame: for
+    /// [`crate::Writer::resume`]. `None` in the middle of a frame, and after the last event of
+    /// a recording that ended in order.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        (self.frame.left == 0 && !self.ended && self.place.offset > 0).then(|| End {
+            segment: self.place.segment,
+            offset: self.place.offset,
+            events: self.next_event,
+            bytes: self.done + self.place.offset,
+            header_bytes: self.header_bytes.clone(),
+        })
     }
 
     /// Bytes read, and bytes that there are, as far as is known by now.

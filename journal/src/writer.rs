@@ -7,7 +7,7 @@ mod queue;
 mod thread;
 
 use crate::format::encode_header;
-use crate::{Event, EventIndex, FileStorage, Header, RECORD_BYTES_MAX, Storage, record};
+use crate::{End, Event, EventIndex, FileStorage, Header, RECORD_BYTES_MAX, Storage, record};
 use queue::Queue;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,11 +131,35 @@ impl Writer {
         options: WriterOptions,
     ) -> Result<Self, WriteError> {
         let header = encode_header(header).ok_or(WriteError::HeaderTooLarge)?;
+        Self::start(storage, header, options, None)
+    }
+
+    /// Goes on with a journal whose writer is gone, from `end` on, which its reader has found.
+    /// What may stand behind that is cut off.
+    pub fn resume(dir: &Path, end: &End, options: WriterOptions) -> Result<Self, WriteError> {
+        let path = dir.join(crate::JOURNAL_DIR);
+        let storage = FileStorage::resume(dir, end.segment)
+            .map_err(|error| WriteError::io("go on with", path, error))?;
+        Self::start(
+            Box::new(storage),
+            end.header_bytes.clone(),
+            options,
+            Some(end),
+        )
+    }
+
+    fn start(
+        storage: Box<dyn Storage>,
+        header: Vec<u8>,
+        options: WriterOptions,
+        after: Option<&End>,
+    ) -> Result<Self, WriteError> {
         let queue = Arc::new(Queue::new(
             options.buffered_bytes_max,
             Duration::from_millis(options.flush_ms),
+            after.map_or(0, |end| end.events),
         ));
-        let thread = thread::start(storage, header, options, Arc::clone(&queue))?;
+        let thread = thread::start(storage, header, options, Arc::clone(&queue), after)?;
         Ok(Self {
             queue,
             thread: Some(thread),

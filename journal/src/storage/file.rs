@@ -44,6 +44,26 @@ impl FileStorage {
         })
     }
 
+    /// Goes on with segment `number` of a journal whose writer is gone.
+    pub fn resume(dir: &Path, number: u32) -> io::Result<Self> {
+        let dir = dir.join(JOURNAL_DIR);
+        let lock = WriterLock::take_over(&dir)?;
+        let path = dir.join(segment_name(number));
+        let file = OpenOptions::new().write(true).open(&path)?;
+        let len = file.metadata()?.len();
+        Ok(Self {
+            dir,
+            current: Some(Segment {
+                file,
+                path,
+                len,
+                begun: len,
+                name_synced: true,
+            }),
+            _lock: lock,
+        })
+    }
+
     fn current(&mut self) -> io::Result<&mut Segment> {
         self.current
             .as_mut()

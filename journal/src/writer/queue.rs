@@ -71,9 +71,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub fn new(buffered_bytes_max: usize, patience: Duration) -> Self {
+    /// For events from index `next` on.
+    pub fn new(buffered_bytes_max: usize, patience: Duration, next: u64) -> Self {
         let state = State {
-            next: 0,
+            next,
             current: Batch::default(),
             full: VecDeque::new(),
             queued_bytes: 0,
@@ -88,8 +89,8 @@ impl Queue {
             work: Condvar::new(),
             done: Condvar::new(),
             grown: Condvar::new(),
-            written: AtomicU64::new(0),
-            appended: AtomicU64::new(0),
+            written: AtomicU64::new(next),
+            appended: AtomicU64::new(next),
             failure: OnceLock::new(),
             batch_bytes: BATCH_BYTES.min(buffered_bytes_max / 4),
             queued_bytes_max: buffered_bytes_max,

@@ -2,7 +2,7 @@
 
 use super::queue::{Batch, Queue};
 use super::{Summary, WriteError, WriterOptions};
-use crate::Storage;
+use crate::{End, Storage};
 use crate::compress::Adaptive;
 use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead, encode_segment_head};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -18,6 +18,7 @@ pub(super) fn start(
     header: Vec<u8>,
     options: WriterOptions,
     queue: Arc<Queue>,
+    after: Option<&End>,
 ) -> Result<JoinHandle<Option<Summary>>, WriteError> {
     let cpu = options.writer_cpu;
     let seed = crc32c::crc32c(&header);
@@ -29,7 +30,10 @@ pub(super) fn start(
         len: 0,
         summary: Summary::default(),
     };
-    segments.begin(0)?;
+    match after {
+        None => segments.begin(0)?,
+        Some(end) => segments.go_on(end)?,
+    }
     let mut output = Output {
         segments,
         adaptive: Adaptive::default(),
@@ -150,6 +154,17 @@ impl Segments {
         self.len = 0;
         self.summary.segments += 1;
         self.write_whole(&head)
+    }
+
+    /// Goes on where another writer stopped; what stands behind that is cut off.
+    fn go_on(&mut self, end: &End) -> Result<(), WriteError> {
+        self.len = end.offset;
+        self.summary.segments = end.segment + 1;
+        self.summary.events = end.events;
+        self.summary.bytes_written = end.bytes;
+        self.storage
+            .truncate(end.offset)
+            .map_err(|error| self.error("cut", error))
     }
 
     fn write_frame(&mut self, frame: &[u8], first_event: u64) -> Result<(), WriteError> {

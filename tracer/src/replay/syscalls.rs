@@ -246,7 +246,7 @@ impl Session {
 }
 
 /// The buffers of an iovec array, up to `total` bytes.
-fn vectors(memory: &Remote, list: u64, count: u64, total: usize) -> Vec<(u64, usize)> {
+pub(super) fn vectors(memory: &Remote, list: u64, count: u64, total: usize) -> Vec<(u64, usize)> {
     const IOV_MAX: u64 = 1024;
     let mut left = total;
     let mut pieces = Vec::new();

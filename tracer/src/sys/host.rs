@@ -92,7 +92,46 @@ pub fn file_of(thread: Pid, fd: i32) -> io::Result<File> {
     }
 }
 
-fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
+/// Address family and type of a socket.
+#[must_use]
+pub fn socket_kind(socket: &File) -> Option<(i32, i32)> {
+    Some((
+        socket_option(socket, libc::SO_DOMAIN)?,
+        socket_option(socket, libc::SO_TYPE)?,
+    ))
+}
+
+fn socket_option(socket: &File, option: i32) -> Option<i32> {
+    let mut value = 0i32;
+    let mut len: libc::socklen_t = 4;
+    // SAFETY: the kernel stores at most `len` bytes, which is the size of `value`.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw mut value).cast(),
+            &raw mut len,
+        )
+    };
+    (done == 0).then_some(value)
+}
+
+/// Whether something can be read from a descriptor at once.
+#[must_use]
+pub fn is_readable(file: &File) -> bool {
+    let mut entry = libc::pollfd {
+        fd: file.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one entry, which outlives the call.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, 0) };
+    ready == 1 && entry.revents & libc::POLLIN != 0
+}
+
+/// A duplicate of descriptor `fd` of another process: the same open file, its position included.
+pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     // SAFETY: no memory is involved.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, thread.0, 0) };
     if pidfd == -1 {

@@ -1,0 +1,110 @@
+//! What kinds of objects descriptors of a replayed process lead to, looked up in the kernel, where
+//! the shadow keeps them real.
+
+use crate::sys::host;
+use crate::sys::wait::Pid;
+use std::os::unix::fs::MetadataExt;
+
+/// What a descriptor leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file with content and an offset.
+    File,
+    /// A pipe, by inode.
+    Pipe(u64),
+    /// A socket, by inode.
+    Socket(Socket),
+    /// An event counter, by the kernel's number of it.
+    Event(u64),
+    /// A timer.
+    Timer,
+    /// Something that keeps no content.
+    Other,
+}
+
+/// A socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    /// Its inode.
+    pub inode: u64,
+    /// `AF_`.
+    pub family: i32,
+    /// `SOCK_`.
+    pub kind: i32,
+}
+
+impl Socket {
+    /// A TCP socket (or one of the same semantics).
+    #[must_use]
+    pub const fn is_inet_stream(&self) -> bool {
+        matches!(self.family, libc::AF_INET | libc::AF_INET6) && self.kind == libc::SOCK_STREAM
+    }
+}
+
+/// Looks it up.
+pub fn look_up(process: Pid, fd: i32) -> Kind {
+    let path = format!("/proc/{process}/fd/{fd}");
+    let Ok(link) = std::fs::read_link(&path) else {
+        return Kind::Other;
+    };
+    let name = link.to_string_lossy();
+    if let Some(inode) = number_in(&name, "socket:[") {
+        let (family, kind) = host::duplicate_of(process, fd)
+            .ok()
+            .and_then(|file| host::socket_kind(&file))
+            .unwrap_or_default();
+        return Kind::Socket(Socket {
+            inode,
+            family,
+            kind,
+        });
+    }
+    if let Some(inode) = number_in(&name, "pipe:[") {
+        return Kind::Pipe(inode);
+    }
+    match name.as_ref() {
+        "anon_inode:[eventfd]" => event_id(process, fd).map_or(Kind::Other, Kind::Event),
+        "anon_inode:[timerfd]" => Kind::Timer,
+        _ => match std::fs::metadata(&path) {
+            Ok(meta) if meta.is_file() || meta.is_dir() => Kind::File,
+            // A fifo of the file system carries bytes like any pipe.
+            Ok(meta) if meta.mode() & libc::S_IFMT == libc::S_IFIFO => Kind::Pipe(meta.ino()),
+            _ => Kind::Other,
+        },
+    }
+}
+
+fn number_in(name: &str, prefix: &str) -> Option<u64> {
+    name.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok()
+}
+
+/// The kernel's number of an event counter.
+fn event_id(process: Pid, fd: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/fdinfo/{fd}")).ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("eventfd-id:"))
+        .and_then(|id| id.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn own_descriptors_are_told_apart() {
+        let me = Pid(i32::try_from(std::process::id()).expect("a pid"));
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        assert!(matches!(look_up(me, reader.as_raw_fd()), Kind::Pipe(_)));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+        match look_up(me, listener.as_raw_fd()) {
+            Kind::Socket(socket) => assert!(socket.is_inet_stream()),
+            other => panic!("{other:?}"),
+        }
+        let file = std::fs::File::open("/proc/self/exe").expect("opens");
+        assert_eq!(look_up(me, file.as_raw_fd()), Kind::File);
+        let null = std::fs::File::open("/dev/null").expect("opens");
+        assert_eq!(look_up(me, null.as_raw_fd()), Kind::Other);
+        assert_eq!(look_up(me, -1), Kind::Other);
+    }
+}

@@ -1,0 +1,275 @@
+//! Following one syscall that succeeded in the recording: by the table.
+
+use super::kinds::Kind;
+use super::table::{self, Shadow as Policy};
+use crate::model::capture::Call;
+use crate::network::Conn;
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::sys::host;
+use crate::sys::wait::Pid;
+use journal::{Effect, Leave, Tid};
+use std::net::Shutdown;
+
+/// Bytes of the `siginfo_t` before `si_pid`.
+const SI_PID: usize = 12;
+/// Room for a socket's address.
+const SOCK_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+
+impl Session {
+    /// Does to the kernel's objects what the current thread's syscall did, before its output is
+    /// written to memory. Without a shadow: nothing.
+    pub(in crate::replay) fn follow(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        if self.shadow.is_none() {
+            return Ok(());
+        }
+        let result = leave.result;
+        match table::of(call) {
+            Policy::Skip => Ok(()),
+            Policy::Same => self.same(tid, call, Some(result)),
+            Policy::Alike => self.same(tid, call, None),
+            Policy::Take => self.take(tid, call, leave),
+            Policy::Put => self.put(tid, call, result),
+            Policy::Copy { to, from, offset } => self.copy(tid, call, result, (to, from, offset)),
+            Policy::Accept => self.accept(tid, call, leave),
+            Policy::Connect => self.connect(tid, call, leave),
+            Policy::Shutdown => self.shut(tid, call),
+            Policy::Wait => self.waited(tid, call, leave),
+            Policy::Refuse => Err(ReplayError::NotShadowed {
+                event: self.index,
+                what: format!("syscall {}", call.def.name),
+            }),
+        }?;
+        self.after_descriptors(tid, call, leave)
+    }
+
+    /// A syscall that failed may have begun something all the same.
+    pub(in crate::replay) fn follow_failed(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let begun = leave.result == -i64::from(libc::EINPROGRESS);
+        if self.shadow.is_some() && begun && table::of(call) == Policy::Connect {
+            return self.connect(tid, call, leave);
+        }
+        Ok(())
+    }
+
+    /// The process of a thread, and its id here.
+    pub(super) fn process(&mut self, tid: Tid) -> Result<(Tid, Pid), ReplayError> {
+        let task = self.task(tid)?;
+        Ok((task.tgid, task.real))
+    }
+
+    /// What a descriptor of the thread leads to.
+    pub(super) fn kind(&mut self, tid: Tid, fd: i32) -> Result<Kind, ReplayError> {
+        let (process, real) = self.process(tid)?;
+        Ok(self
+            .shadow
+            .as_mut()
+            .map_or(Kind::Other, |shadow| shadow.kind(process, real, fd)))
+    }
+
+    /// A duplicate of a descriptor of the thread.
+    pub(super) fn duplicate(&mut self, tid: Tid, fd: i32) -> Result<std::fs::File, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        host::duplicate_of(real, fd).map_err(ReplayError::os("looking at a descriptor"))
+    }
+
+    /// Makes the same syscall. It must not wait: whatever it waited for then is there now.
+    fn same(&mut self, tid: Tid, call: &Call, result: Option<i64>) -> Result<(), ReplayError> {
+        let mut args = call.args;
+        match (call.def.name, call.int(1)) {
+            ("fcntl", libc::F_SETLKW) => args[1] = libc::F_SETLK.unsigned_abs().into(),
+            ("fcntl", libc::F_OFD_SETLKW) => args[1] = libc::F_OFD_SETLK.unsigned_abs().into(),
+            ("flock", operation) => args[1] = (operation | libc::LOCK_NB).unsigned_abs().into(),
+            _ => {}
+        }
+        let nr = i64::from(call.def.nr);
+        match result {
+            Some(result) => self.remote_as_then(tid, call.def.name, nr, args, result),
+            None => self.remote(tid, call.def.name, nr, args).map(|_| ()),
+        }
+    }
+
+    fn accept(&mut self, tid: Tid, call: &Call, leave: &Leave<'_>) -> Result<(), ReplayError> {
+        let fd = call.int(0);
+        let Kind::Socket(listener) = self.kind(tid, fd)? else {
+            return Ok(());
+        };
+        let flags = if call.def.name == "accept4" {
+            call.int(3) & SOCK_FLAGS
+        } else {
+            0
+        };
+        let word = |value: i32| u64::from(value.unsigned_abs());
+        let pending = !listener.is_inet_stream() && host::is_readable(&self.duplicate(tid, fd)?);
+        if pending {
+            let args = [word(fd), 0, 0, word(flags), 0, 0];
+            self.remote_as_then(tid, "accept4", libc::SYS_accept4, args, leave.result)?;
+        } else {
+            // In the place of the connection stands a socket that will become it.
+            let kind = listener.kind | flags;
+            let args = [word(listener.family), word(kind), 0, 0, 0, 0];
+            self.remote_as_then(tid, "socket", libc::SYS_socket, args, leave.result)?;
+        }
+        self.note_connection(tid, i32::try_from(leave.result).unwrap_or(-1), leave)
+    }
+
+    fn connect(&mut self, tid: Tid, call: &Call, leave: &Leave<'_>) -> Result<(), ReplayError> {
+        let fd = call.int(0);
+        match self.kind(tid, fd)? {
+            Kind::Socket(socket) if socket.is_inet_stream() => self.note_connection(tid, fd, leave),
+            // Whoever it leads to may not be here.
+            Kind::Socket(socket) if socket.family == libc::AF_UNIX => {
+                let (_, real) = self.process(tid)?;
+                let _ = real;
+                self.remote_any(tid, libc::SYS_connect, call.args)
+            }
+            _ => self.same(tid, call, Some(leave.result)),
+        }
+    }
+
+    /// Makes a syscall whose result does not matter.
+    pub(super) fn remote_any(
+        &mut self,
+        tid: Tid,
+        nr: i64,
+        args: [u64; 6],
+    ) -> Result<(), ReplayError> {
+        self.remote_result(tid, nr, args).map(|_| ())
+    }
+
+    fn note_connection(
+        &mut self,
+        tid: Tid,
+        fd: i32,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let found = leave.effects.iter().find_map(|effect| match effect {
+            Effect::Connection { fd: of, conn } if *of == fd => Some(Conn(*conn)),
+            _ => None,
+        });
+        let kind = self.kind(tid, fd)?;
+        if let (Some(conn), Kind::Socket(socket), Some(shadow)) = (found, kind, &mut self.shadow) {
+            shadow.conns.insert(socket.inode, conn);
+        }
+        Ok(())
+    }
+
+    fn shut(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
+        let kind = self.kind(tid, call.int(0))?;
+        let Kind::Socket(socket) = kind else {
+            return Ok(());
+        };
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        if let (Some(conn), Some(network)) = (shadow.conns.get(&socket.inode), &shadow.network) {
+            network.shut(*conn, call.int(1));
+            return Ok(());
+        }
+        if shadow.streams.other_end(socket.inode).is_some() {
+            return self.same(tid, call, Some(0));
+        }
+        Ok(())
+    }
+
+    /// A child that was waited for goes here, too.
+    fn waited(&mut self, tid: Tid, call: &Call, leave: &Leave<'_>) -> Result<(), ReplayError> {
+        let word = |value: i32| u64::from(value.unsigned_abs());
+        if call.def.name == "wait4" {
+            let pid = i32::try_from(leave.result).unwrap_or(0);
+            let status = leave
+                .outs
+                .iter()
+                .find(|out| out.addr == call.args[1] && call.args[1] != 0)
+                .and_then(|out| out.data.first().copied());
+            // Stopped (0x7f) or continued (0xff): it is still there.
+            if pid > 0 && !matches!(status, Some(0x7f | 0xff)) {
+                let flags = word(libc::WNOHANG | libc::__WALL);
+                let args = [word(pid), 0, flags, 0, 0, 0];
+                self.remote_as_then(tid, "wait4", libc::SYS_wait4, args, leave.result)?;
+            }
+            return Ok(());
+        }
+        let info = leave.outs.iter().find(|out| out.addr == call.args[2]);
+        let pid = info
+            .and_then(|out| out.data.get(SI_PID..SI_PID + 4))
+            .map_or(0, |word| i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let code = info
+            .and_then(|out| out.data.get(8).copied())
+            .map_or(0, i32::from);
+        let gone = matches!(code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+        if pid > 0 && gone && call.int(3) & libc::WNOWAIT == 0 {
+            let flags = word(libc::WNOHANG | libc::WEXITED | libc::__WALL);
+            let kind = u64::from(libc::P_PID);
+            let args = [kind, word(pid), 0, flags, 0, 0];
+            self.remote_as_then(tid, "waitid", libc::SYS_waitid, args, 0)?;
+        }
+        Ok(())
+    }
+
+    /// What is known of descriptors after a syscall.
+    fn after_descriptors(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let (process, real) = self.process(tid)?;
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        let known = shadow.kinds.entry(process).or_default();
+        match call.def.name {
+            "close" => {
+                known.remove(&call.int(0));
+            }
+            "dup2" | "dup3" => {
+                known.remove(&call.int(1));
+            }
+            "close_range" => known.clear(),
+            "socketpair" => {
+                let ends = leave
+                    .outs
+                    .iter()
+                    .find(|out| out.addr == call.args[3])
+                    .and_then(|out| out.data.as_chunks::<4>().0.first_chunk::<2>().copied());
+                if let Some(ends) = ends {
+                    let [one, other] = ends.map(|end| {
+                        match shadow.kind(process, real, i32::from_le_bytes(end)) {
+                            Kind::Socket(socket) => socket.inode,
+                            _ => 0,
+                        }
+                    });
+                    shadow.streams.pair(one, other);
+                }
+            }
+            _ => {
+                if call.def.ret.is_descriptor() {
+                    known.remove(&i32::try_from(leave.result).unwrap_or(-1));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which sides `shutdown` ends.
+#[must_use]
+pub fn sides(how: i32) -> Option<Shutdown> {
+    match how {
+        libc::SHUT_RD => Some(Shutdown::Read),
+        libc::SHUT_WR => Some(Shutdown::Write),
+        libc::SHUT_RDWR => Some(Shutdown::Both),
+        _ => None,
+    }
+}

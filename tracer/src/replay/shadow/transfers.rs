@@ -1,0 +1,225 @@
+//! Bytes that went into a descriptor or came out of it: files have them here, too; what lies in
+//! pipes and connections is kept beside the kernel's objects.
+
+use super::kinds::{Kind, Socket};
+use super::streams::Channel;
+use crate::model::capture::Call;
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::replay::syscalls::vectors;
+use crate::sys::mem::Remote;
+use journal::{Leave, Tid};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+
+impl Session {
+    /// Bytes were taken from a descriptor.
+    pub(super) fn take(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let fd = call.int(0);
+        let len = usize::try_from(leave.result).unwrap_or(0);
+        let flags = match call.def.name {
+            "recvfrom" => call.int(3),
+            "recvmsg" => call.int(2),
+            _ => 0,
+        };
+        if flags & (libc::MSG_PEEK | libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0 {
+            return Ok(());
+        }
+        match self.kind(tid, fd)? {
+            Kind::File => {
+                if call.def.name == "read" || call.def.name == "readv" {
+                    self.advance(tid, fd, leave.result)?;
+                }
+                Ok(())
+            }
+            Kind::Event(event) => {
+                let value = leave.outs.first().and_then(|out| out.data.first_chunk());
+                let value = value.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                if let Some(shadow) = &mut self.shadow {
+                    shadow.streams.count(event, -i128::from(value));
+                }
+                Ok(())
+            }
+            Kind::Timer => {
+                let file = self.duplicate(tid, fd)?;
+                if crate::sys::host::is_readable(&file) {
+                    use std::io::Read;
+                    let mut count = [0; 8];
+                    (&file)
+                        .read_exact(&mut count)
+                        .map_err(ReplayError::os("reading a timer"))?;
+                }
+                Ok(())
+            }
+            kind => self.drain(kind, len).map(|_| ()),
+        }
+    }
+
+    /// Takes bytes from what is kept beside the kernel's object.
+    fn drain(&mut self, kind: Kind, len: usize) -> Result<Vec<u8>, ReplayError> {
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(Vec::new());
+        };
+        Ok(match kind {
+            Kind::Pipe(inode) => shadow.streams.take(Channel::Pipe(inode), len),
+            Kind::Socket(Socket { inode, .. }) => {
+                match (shadow.conns.get(&inode), &shadow.network) {
+                    (Some(conn), Some(network)) => network.took(*conn, len),
+                    _ => shadow.streams.take(Channel::Pair(inode), len),
+                }
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// Moves the position of a file on, as a read did.
+    fn advance(&mut self, tid: Tid, fd: i32, by: i64) -> Result<u64, ReplayError> {
+        let mut file = self.duplicate(tid, fd)?;
+        match file.seek(SeekFrom::Current(by)) {
+            Ok(position) => Ok(position),
+            Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => Ok(0),
+            Err(error) => Err(ReplayError::os("moving a file's position")(error)),
+        }
+    }
+
+    /// Bytes were put into a descriptor.
+    pub(super) fn put(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
+        let fd = call.int(0);
+        let kind = self.kind(tid, fd)?;
+        if kind == Kind::File {
+            let mut args = call.args;
+            if call.def.name == "write" {
+                args[2] = result.unsigned_abs();
+            }
+            let nr = i64::from(call.def.nr);
+            return self.remote_as_then(tid, call.def.name, nr, args, result);
+        }
+        let keeps = matches!(kind, Kind::Pipe(_) | Kind::Event(_)) || self.leads_on(kind);
+        if !keeps {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        for (addr, len) in self.pieces(tid, call, usize::try_from(result).unwrap_or(0))? {
+            let (_, real) = self.process(tid)?;
+            let start = bytes.len();
+            bytes.resize(start + len, 0);
+            Remote(real)
+                .read_exact(addr, &mut bytes[start..])
+                .map_err(ReplayError::os("reading what was written"))?;
+        }
+        self.fill(tid, fd, kind, &bytes)
+    }
+
+    /// Whether bytes written to a socket are kept.
+    fn leads_on(&self, kind: Kind) -> bool {
+        let (Kind::Socket(socket), Some(shadow)) = (kind, &self.shadow) else {
+            return false;
+        };
+        shadow.conns.contains_key(&socket.inode)
+            || shadow.streams.other_end(socket.inode).is_some()
+    }
+
+    /// Keeps bytes beside the kernel's object, or writes them to a file.
+    fn fill(&mut self, tid: Tid, fd: i32, kind: Kind, bytes: &[u8]) -> Result<(), ReplayError> {
+        if kind == Kind::File {
+            let mut file = self.duplicate(tid, fd)?;
+            return file
+                .write_all(bytes)
+                .map_err(ReplayError::os("writing a file"));
+        }
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        match kind {
+            Kind::Pipe(inode) => shadow.streams.put(Channel::Pipe(inode), bytes),
+            Kind::Event(event) => {
+                if let Some(value) = bytes.first_chunk() {
+                    let value = u64::from_le_bytes(*value);
+                    shadow.streams.count(event, i128::from(value));
+                }
+            }
+            Kind::Socket(Socket { inode, .. }) => {
+                match (shadow.conns.get(&inode), &shadow.network) {
+                    (Some(conn), Some(network)) => network.wrote(*conn, bytes),
+                    _ => {
+                        if let Some(other) = shadow.streams.other_end(inode) {
+                            shadow.streams.put(Channel::Pair(other), bytes);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where the bytes lay that a syscall wrote.
+    fn pieces(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        written: usize,
+    ) -> Result<Vec<(u64, usize)>, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let memory = Remote(real);
+        Ok(match call.def.name {
+            "write" | "sendto" => vec![(call.args[1], written)],
+            "writev" => vectors(&memory, call.args[1], call.args[2], written),
+            "sendmsg" => {
+                let word = |at| {
+                    memory
+                        .read_u64(call.args[1] + at)
+                        .map_err(ReplayError::os("reading a message"))
+                };
+                vectors(&memory, word(16)?, word(24)?, written)
+            }
+            other => {
+                return Err(ReplayError::NotShadowed {
+                    event: self.index,
+                    what: format!("{other} to a connection"),
+                });
+            }
+        })
+    }
+
+    /// Bytes went from one descriptor to another inside the kernel.
+    pub(super) fn copy(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: i64,
+        (to, from, offset): (usize, usize, usize),
+    ) -> Result<(), ReplayError> {
+        let (to, from) = (call.int(to), call.int(from));
+        let len = usize::try_from(result).unwrap_or(0);
+        let (target, source) = (self.kind(tid, to)?, self.kind(tid, from)?);
+        if call.def.name == "copy_file_range" {
+            let nr = i64::from(call.def.nr);
+            return self.remote_as_then(tid, call.def.name, nr, call.args, result);
+        }
+        let bytes = if source == Kind::File {
+            let given = call.args[offset];
+            let at = if given == 0 {
+                self.advance(tid, from, result)?.saturating_sub(len as u64)
+            } else {
+                let (_, real) = self.process(tid)?;
+                Remote(real)
+                    .read_u64(given)
+                    .map_err(ReplayError::os("reading an offset"))?
+            };
+            let mut bytes = vec![0; len];
+            let file = self.duplicate(tid, from)?;
+            file.read_exact_at(&mut bytes, at)
+                .map_err(ReplayError::os("reading a file"))?;
+            bytes
+        } else {
+            self.drain(source, len)?
+        };
+        self.fill(tid, to, target, &bytes)
+    }
+}
