@@ -86,6 +86,12 @@ pub struct RecordArgs {
     /// What to do about memory that processes outside the recording can write
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     pub outside_memory: OutsideMemory,
+    /// Give the program process and IPC ids, mounts, a host name and clocks of its own
+    #[arg(long)]
+    pub isolate: bool,
+    /// With --isolate: a network of its own too, with nothing but a loopback device
+    #[arg(long, requires = "isolate")]
+    pub private_network: bool,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

@@ -8,6 +8,7 @@ use anyhow::Context;
 use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracer::namespaces::{Network, Plan};
 use tracer::record::{Notice, OnJournalError, Options, Outcome, OutsideMemory, RecordError};
 
 /// Records, and ends as the application did.
@@ -34,6 +35,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             cli::OutsideMemory::Warn => OutsideMemory::Warn,
         },
         affinity,
+        isolate: args.isolate.then(|| plan(args)),
         ..Options::new(dir.clone())?
     };
     match tracer::record::record(options, &args.command, Arc::new(notice)) {
@@ -47,7 +49,9 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         Err(error) => {
             if matches!(
                 error,
-                RecordError::NotFound(_) | RecordError::NotExecutable { .. }
+                RecordError::NotFound(_)
+                    | RecordError::NotExecutable { .. }
+                    | RecordError::Namespaces(_)
             ) {
                 Meta::remove(&dir);
                 recording.undo();
@@ -59,6 +63,17 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             }
             Err(error.into())
         }
+    }
+}
+
+fn plan(args: &RecordArgs) -> Plan {
+    Plan {
+        network: if args.private_network {
+            Network::New
+        } else {
+            Network::Host
+        },
+        ..Plan::default()
     }
 }
 

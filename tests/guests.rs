@@ -1,6 +1,7 @@
 //! One small program per behaviour: each is run natively, recorded, robbed of its originals,
 //! replayed, and must show the same bytes and the same end. The programs check themselves and
 //! print what differs from run to run, so that a replay that makes its own values is found out.
+//! All of it once more in namespaces (`isolated::`).
 
 mod common;
 
@@ -59,6 +60,17 @@ macro_rules! guests {
                 run(stringify!($name), &Guest { $($field: $value,)* ..PLAIN });
             }
         )*
+
+        /// The same in namespaces of the guest's own.
+        mod isolated {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    run_isolated(stringify!($name), &Guest { $($field: $value,)* ..PLAIN });
+                }
+            )*
+        }
 
         /// Every name and what belongs to it, for the check that no source is forgotten.
         const TABLE: &[(&str, Guest)] = &[
@@ -450,7 +462,36 @@ fn run(name: &str, guest: &Guest) {
     let built = build(name, guest);
     run_natively(name, guest, &built);
     let scratch = Scratch::new(name);
-    let mut record = Record::new(&scratch, scratch.private_binary(&built)).args(guest.args);
+    let record = Record::new(&scratch, scratch.private_binary(&built));
+    record_and_compare(&scratch, guest, record);
+}
+
+#[track_caller]
+fn run_isolated(name: &str, guest: &Guest) {
+    if !nix::unistd::getuid().is_root() {
+        skip(name, "namespaces need root");
+        return;
+    }
+    let built = build(name, guest);
+    let scratch = Scratch::new(&format!("{name}-isolated"));
+    let program = scratch.private_binary(&built);
+    let record = Record::new(&scratch, program).option("--isolate");
+    if guest.ordinary
+        && let Some(user) = unprivileged_user()
+    {
+        let refused = record.user(user).run();
+        refused.expect_code(125);
+        let said = refused.output.err();
+        assert!(said.contains("CAP_SYS_ADMIN"), "{}", refused.output);
+        return;
+    }
+    record_and_compare(&scratch, guest, record);
+}
+
+/// Records the guest, takes its originals away, replays, compares.
+#[track_caller]
+fn record_and_compare(scratch: &Scratch, guest: &Guest, record: Record<'_>) {
+    let mut record = record.args(guest.args);
     for (key, value) in guest.env {
         record = record.env(key, value);
     }

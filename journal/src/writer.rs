@@ -376,7 +376,10 @@ mod tests {
         assert_eq!(hand.wait_written(1999, Duration::from_secs(60)), 2000);
         assert_eq!(writer.finish().expect("finishes").events, 2000);
         assert_eq!(hand.wait_written(2000, Duration::from_secs(60)), 2000);
-        assert!(matches!(hand.append(&Event::Time(0)), Err(WriteError::Ended)));
+        assert!(matches!(
+            hand.append(&Event::Time(0)),
+            Err(WriteError::Ended)
+        ));
     }
 
     #[test]

@@ -117,7 +117,10 @@ mod tests {
         let commit = Commit::new(10);
         assert!(commit.may_go(0) && !commit.may_go(1));
         commit.advance(20);
-        assert!(commit.may_go(10) && !commit.may_go(11), "the replay is behind");
+        assert!(
+            commit.may_go(10) && !commit.may_go(11),
+            "the replay is behind"
+        );
         commit.applied(10);
         assert!(commit.may_go(20) && !commit.may_go(21));
         commit.set_alone(true);

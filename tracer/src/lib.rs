@@ -11,6 +11,7 @@ mod layout;
 pub mod machine;
 mod maps;
 pub mod model;
+pub mod namespaces;
 pub mod record;
 mod remote;
 pub mod replay;
@@ -20,3 +21,4 @@ mod sys;
 mod vdso;
 
 pub use sys::host::{CpuSet, affinity, die_of};
+pub use sys::wait::Pid;

@@ -6,10 +6,11 @@ use super::session::Session;
 use super::task::Task;
 use crate::agent::{PAGE_BYTES, Recording};
 use crate::layout::AGENT_DATA;
+use crate::namespaces::ClockOffsets;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
-use journal::{ClockRead, Event, Tid};
+use journal::{ClockRead, Event};
 use pmu::Regs;
 
 /// Input of a syscall is read ahead up to here.
@@ -65,7 +66,7 @@ impl Session {
         };
         if !words.is_empty() {
             let event = Event::Clocks(ClockRead::encode(&words));
-            self.out.emit(Tid(tid.0), &event)?;
+            self.emit(tid, &event)?;
         }
         Ok(())
     }
@@ -74,13 +75,14 @@ impl Session {
     pub(super) fn agent_clock(&self, tid: Pid, regs: &Regs) -> u64 {
         #[allow(clippy::cast_possible_truncation, reason = "clock numbers are small")]
         let clock = regs.r10 as i32;
-        let (seconds, nanoseconds) = host::clock(clock).unwrap_or_default();
-        let offset = if self.other_clocks {
-            namespace_offset(tid, clock)
+        let offsets = if self.other_clocks {
+            beyond_ours(tid)
         } else {
-            0
+            self.clocks
         };
-        let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds) + offset;
+        let time = host::clock(clock).unwrap_or_default();
+        let (seconds, nanoseconds) = offsets.apply(clock, time);
+        let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         u64::try_from(ns).unwrap_or(0)
     }
 
@@ -95,23 +97,12 @@ impl Session {
     }
 }
 
-/// What a time namespace adds to a clock, in nanoseconds (time_namespaces(7)).
-fn namespace_offset(tid: Pid, clock: i32) -> i128 {
-    let name = match clock {
-        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_MONOTONIC_COARSE => {
-            "monotonic"
-        }
-        libc::CLOCK_BOOTTIME => "boottime",
-        _ => return 0,
-    };
-    let text = std::fs::read_to_string(format!("/proc/{tid}/timens_offsets")).unwrap_or_default();
-    let mut fields = text
-        .lines()
-        .map(str::split_ascii_whitespace)
-        .find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))
-        .into_iter()
-        .flatten()
-        .map(|field| field.parse::<i128>().unwrap_or(0));
-    let mut next = || fields.next().unwrap_or(0);
-    next() * 1_000_000_000 + next()
+/// What a thread's time namespace adds to clocks, beyond what the supervisor's does.
+fn beyond_ours(tid: Pid) -> ClockOffsets {
+    let of = |pid: &str| ClockOffsets::of_process(pid).unwrap_or_default();
+    let (theirs, ours) = (of(&tid.to_string()), of("self"));
+    ClockOffsets {
+        monotonic_ns: theirs.monotonic_ns - ours.monotonic_ns,
+        boottime_ns: theirs.boottime_ns - ours.boottime_ns,
+    }
 }

@@ -8,6 +8,7 @@
 use super::error::{RecordError, Step};
 use super::journal_out::Output;
 use super::memory::{Memories, Object, PIECE, same_device};
+use super::task::Thread;
 use crate::layout::page_up;
 use crate::maps::{self, Area};
 use crate::model::FileChange;
@@ -52,8 +53,8 @@ struct Behind {
     len: u64,
     shared: bool,
     private: bool,
-    /// The memory of this process.
-    memory_of: Option<Pid>,
+    /// The memory of this process, as its procfs calls it.
+    memory_of: Option<Tid>,
 }
 
 impl Descriptors {
@@ -108,7 +109,7 @@ impl Descriptors {
 }
 
 /// The process whose memory a descriptor is, given its entry in `/proc`.
-fn memory_file(entry: &str) -> Option<Pid> {
+fn memory_file(entry: &str) -> Option<Tid> {
     let target = std::fs::read_link(entry).ok()?;
     let text = target.to_str()?.strip_suffix("/mem")?;
     text.strip_prefix("/proc/")?
@@ -116,7 +117,7 @@ fn memory_file(entry: &str) -> Option<Pid> {
         .next()?
         .parse()
         .ok()
-        .map(Pid)
+        .map(Tid)
 }
 
 impl Memories {
@@ -151,10 +152,10 @@ impl Memories {
     pub fn file_changed(
         &mut self,
         out: &mut Output,
-        (process, tid): (Pid, Pid),
+        (process, thread): (Pid, Thread),
         call: &Call,
         result: i64,
-        processes: &dyn Fn() -> HashMap<Pid, Pid>,
+        processes: &dyn Fn() -> HashMap<Pid, Thread>,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
         let seen = &self.descriptors;
@@ -162,13 +163,14 @@ impl Memories {
         if !interesting {
             return Ok(());
         }
+        let tid = thread.tid;
         match call.def.file_change {
             FileChange::None => Ok(()),
             FileChange::Length => {
                 if may_change_length(call) {
                     self.lengths(effects);
                     if let Some((key, len)) = resized_file(tid, call, result) {
-                        self.private_resized(tid, key, len, effects);
+                        self.private_resized(thread, key, len, effects);
                     }
                 }
                 Ok(())
@@ -185,7 +187,7 @@ impl Memories {
                 }
                 self.changed(
                     out,
-                    tid,
+                    thread,
                     &behind,
                     Some((start, written)),
                     processes,
@@ -195,7 +197,7 @@ impl Memories {
             FileChange::Any { fd } => {
                 let fd = call.int(usize::from(fd));
                 match self.behind(process, tid, fd) {
-                    Some(behind) => self.changed(out, tid, &behind, None, processes, effects),
+                    Some(behind) => self.changed(out, thread, &behind, None, processes, effects),
                     None => Ok(()),
                 }
             }
@@ -216,7 +218,7 @@ impl Memories {
     /// Followed in the process that changed it.
     fn private_resized(
         &mut self,
-        tid: Pid,
+        thread: Thread,
         key: FileKey,
         len: u64,
         effects: &mut Vec<Effect<'static>>,
@@ -229,7 +231,7 @@ impl Memories {
             return;
         }
         let mut gone = Vec::new();
-        for (area, range) in private_areas(tid, key, page_up(len.min(before)), u64::MAX) {
+        for (area, range) in private_areas(thread.tid, key, page_up(len.min(before)), u64::MAX) {
             let end = range
                 .end
                 .min(area.start + (page_up(len) - area.offset.min(page_up(len))));
@@ -252,14 +254,14 @@ impl Memories {
                 gone.push(Effect::Forget { id });
             } else if end > range.start {
                 effects.push(Effect::Map(mapping(range.start, end, Source::Zero)));
-                seen(tid, range.start, end - range.start, effects);
+                seen(thread, range.start, end - range.start, effects);
             }
         }
         effects.extend(gone);
         // The rest of the last page.
         let short = len.min(before);
-        for (_, range) in private_areas(tid, key, short, page_up(short)) {
-            seen(tid, range.start, range.end - range.start, effects);
+        for (_, range) in private_areas(thread.tid, key, short, page_up(short)) {
+            seen(thread, range.start, range.end - range.start, effects);
         }
     }
 
@@ -267,14 +269,14 @@ impl Memories {
     fn changed(
         &mut self,
         out: &mut Output,
-        tid: Pid,
+        thread: Thread,
         behind: &Behind,
         range: Option<(u64, u64)>,
-        processes: &dyn Fn() -> HashMap<Pid, Pid>,
+        processes: &dyn Fn() -> HashMap<Pid, Thread>,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
         if behind.private {
-            self.private_resized(tid, behind.key, behind.len, effects);
+            self.private_resized(thread, behind.key, behind.len, effects);
             let (start, len) = range.unwrap_or((0, behind.len));
             private_changed(&processes(), behind.key, start, len, effects);
         }
@@ -336,15 +338,15 @@ fn start(tid: Pid, call: &Call, fd: i32, offset: Option<u8>, len: u64, written: 
 /// What recorded processes see of a changed range of a file that they have mapped private.
 /// In pages of their own that is what it was; in replay all of it becomes their own.
 fn private_changed(
-    processes: &HashMap<Pid, Pid>,
+    processes: &HashMap<Pid, Thread>,
     key: FileKey,
     start: u64,
     len: u64,
     effects: &mut Vec<Effect<'static>>,
 ) {
-    for &tid in processes.values() {
-        for (_, range) in private_areas(tid, key, start, start.saturating_add(len)) {
-            seen(tid, range.start, range.end - range.start, effects);
+    for &thread in processes.values() {
+        for (_, range) in private_areas(thread.tid, key, start, start.saturating_add(len)) {
+            seen(thread, range.start, range.end - range.start, effects);
         }
     }
 }
@@ -387,22 +389,22 @@ fn resized_file(tid: Pid, call: &Call, result: i64) -> Option<(FileKey, u64)> {
 
 /// A process's memory was written through its file in `/proc`.
 fn memory_written(
-    processes: &HashMap<Pid, Pid>,
-    target: Pid,
+    processes: &HashMap<Pid, Thread>,
+    target: Tid,
     addr: u64,
     len: u64,
     effects: &mut Vec<Effect<'static>>,
 ) {
     // The file may name a thread.
-    let by_thread = processes.values().find(|&&tid| tid == target);
-    if let Some(&tid) = processes.get(&target).or(by_thread) {
-        seen(tid, addr, len, effects);
+    let named = |thread: &&Thread| thread.process == target || thread.id == target;
+    if let Some(&thread) = processes.values().find(named) {
+        seen(thread, addr, len, effects);
     }
 }
 
 /// Journals memory of a thread as it is now.
-fn seen(tid: Pid, addr: u64, len: u64, effects: &mut Vec<Effect<'static>>) {
-    let memory = Remote(tid);
+fn seen(thread: Thread, addr: u64, len: u64, effects: &mut Vec<Effect<'static>>) {
+    let memory = Remote(thread.tid);
     let mut done = 0;
     while done < len {
         let want = usize::try_from(len - done).unwrap_or(PIECE).min(PIECE);
@@ -413,7 +415,7 @@ fn seen(tid: Pid, addr: u64, len: u64, effects: &mut Vec<Effect<'static>>) {
         }
         data.truncate(read);
         effects.push(Effect::Write(Write {
-            tid: Tid(tid.0),
+            tid: thread.id,
             addr: addr + done,
             data: data.into(),
         }));

@@ -2,6 +2,7 @@
 //! a stop at the syscall's exit costs more than the syscall.
 
 use crate::model::capture::Call;
+use crate::namespaces::ClockOffsets;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
@@ -13,13 +14,13 @@ const PAIR_BYTES: usize = 16;
 /// The result of a clock syscall and the memory that it wrote, done in the kernel's
 /// stead. `None` for what only the kernel can answer: clocks of the process itself, time
 /// zones, bad addresses.
-pub fn read(tid: Pid, call: &Call) -> Option<(i64, Option<Out<'static>>)> {
+pub fn read(tid: Pid, call: &Call, offsets: ClockOffsets) -> Option<(i64, Option<Out<'static>>)> {
     match call.def.name {
         "clock_gettime" => {
             let clock = i32::try_from(call.args[0])
                 .ok()
                 .filter(|clock| is_global(*clock))?;
-            let (seconds, nanoseconds) = host::clock(clock)?;
+            let (seconds, nanoseconds) = offsets.apply(clock, host::clock(clock)?);
             store(tid, call.args[1], seconds, nanoseconds).map(|out| (0, Some(out)))
         }
         "gettimeofday" if call.args[1] == 0 && call.args[0] != 0 => {

@@ -1,5 +1,6 @@
 //! What ends a recording early.
 
+use crate::namespaces::NamespaceError;
 use crate::remote::RemoteError;
 use crate::sys::ptrace::Gone;
 use std::io;
@@ -48,6 +49,9 @@ pub enum RecordError {
         /// The other process.
         pid: i32,
     },
+    /// There are no namespaces for the application.
+    #[error(transparent)]
+    Namespaces(#[from] NamespaceError),
     /// A syscall on behalf of the application failed.
     #[error(transparent)]
     Remote(RemoteError),

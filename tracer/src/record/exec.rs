@@ -12,7 +12,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::Pid;
 use crate::{remote, vdso};
-use journal::{Effect, Exec, Mapping, Out, Source, Tid};
+use journal::{Effect, Exec, Mapping, Out, Source};
 use pmu::Regs;
 
 /// Code segment selector of 64-bit programs.
@@ -24,12 +24,14 @@ impl Session {
     pub(super) fn exec_event(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let former = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
         self.emit_enter(former)?;
+        let former_id = self.tasks.get(&former).map(|task| task.id);
         if former != tid {
             // The thread has taken over the leader's id. What the leader had is gone.
             self.emit_leader_gone(tid)?;
             let space = self.tasks.get(&former).map(|task| task.space);
             if let Some(mut task) = self.tasks.remove(&former) {
                 task.tid = tid;
+                task.id = task.process;
                 task.stat = std::fs::File::open(format!("/proc/{tid}/stat")).ok();
                 task.space = space.unwrap_or(task.space);
                 self.tasks.insert(tid, task);
@@ -41,7 +43,7 @@ impl Session {
             task.robust_list = 0;
             task.clear_tid = 0;
             task.state = State::Running;
-            task.exec_former = Some(former);
+            task.exec_former = former_id;
         }
         self.dumpable.remove(&tid);
         stopped.resume(Resume::Syscall, 0)?;
@@ -246,14 +248,15 @@ impl Session {
         let path = std::fs::read_link(format!("/proc/{tid}/exe"))
             .map(|path| std::os::unix::ffi::OsStringExt::into_vec(path.into_os_string()))
             .unwrap_or_default();
+        let name = self.name(tid)?;
         let former = self
             .tasks
             .get_mut(&tid)
             .and_then(|task| task.exec_former.take())
-            .unwrap_or(tid);
+            .unwrap_or(name);
         Ok(Exec {
             path: path.into(),
-            former: Tid(former.0),
+            former,
             regs: *regs,
             maps,
             content,

@@ -11,7 +11,7 @@ use crate::sites;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
-use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Tid, Write};
+use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Write};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
@@ -448,7 +448,7 @@ impl Session {
         (start, offset, len): (u64, u64, u64),
         effects: &mut Vec<Effect<'static>>,
     ) {
-        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+        let Some((space, thread)) = self.tasks.get(&tid).map(|task| (task.space, task.id)) else {
             return;
         };
         let mut outs = Vec::new();
@@ -456,7 +456,7 @@ impl Session {
             .patch(space, tid, id, file, start, offset, len, &mut outs);
         effects.extend(outs.into_iter().map(|out| {
             Effect::Write(Write {
-                tid: Tid(tid.0),
+                tid: thread,
                 addr: out.addr,
                 data: out.data,
             })

@@ -29,6 +29,7 @@ pub use memory::OutsideMemory;
 pub use supervise::Notice;
 pub use syscalls::{is_error, is_restart, may_be_partial, number};
 
+use crate::namespaces::{self, Namespaces, Plan};
 use crate::sys::host::{self, CpuSet};
 use crate::sys::{fork, tick::Tick, tsc, wait::Pid};
 use crate::{launch, machine};
@@ -55,6 +56,8 @@ pub struct Options {
     pub affinity: CpuSet,
     /// Device and inode of what the standard output and error lead to.
     pub standard_streams: Vec<(u64, u64)>,
+    /// Namespaces of its own for the application.
+    pub isolate: Option<Plan>,
 }
 
 impl Options {
@@ -66,6 +69,7 @@ impl Options {
             outside_memory: OutsideMemory::Refuse,
             affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
+            isolate: None,
         })
     }
 }
@@ -123,17 +127,34 @@ pub fn record(
     )
     .map_err(RecordError::os("preparing the program"))?;
     program.signal_mask = supervision.original_mask();
+    let namespaces = options
+        .isolate
+        .as_ref()
+        .map(Namespaces::create)
+        .transpose()?;
+    // In a process group from outside it would not know its own by any number. Where a terminal
+    // controls it, that is the lesser evil.
+    program.own_session = namespaces.is_some() && !host::has_terminal();
     let _restricted =
         tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
-    let first = fork::spawn(&program).map_err(RecordError::os("starting the program"))?;
+    let first = fork::spawn(&program, namespaces.as_ref())
+        .map_err(RecordError::os("starting the program"))?;
+    let first_id = match &namespaces {
+        Some(_) => namespaces::inner_of(first).map_err(RecordError::os("starting the program"))?,
+        None => Tid(first.0),
+    };
     host::raise_descriptor_limit();
     supervision.forward_to(first);
     let memories = Memories::new(store, options.outside_memory);
-    start_event(&mut out, first, &path, argv, &envp)?;
+    start_event(&mut out, (first, first_id), &path, argv, &envp)?;
     let watch = supervision.watch();
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
-    let mut session = Session::new(options, first, out, memories, watch, tick);
+    let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);
     session.cpu = cpu;
+    if let Some(namespaces) = &namespaces {
+        session.isolated = true;
+        session.clocks = namespaces.clocks();
+    }
     session.first_descriptors(first);
     let ran = session.start().map_err(|stumble| match stumble {
         Stumble::Fatal(error) => error,
@@ -143,7 +164,11 @@ pub fn record(
         },
     });
     let ran = ran.and_then(|()| session.run());
-    finish(session, ran)
+    let outcome = finish(session, ran);
+    if let Some(namespaces) = namespaces {
+        namespaces.end();
+    }
+    outcome
 }
 
 fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome, RecordError> {
@@ -170,7 +195,7 @@ fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome,
 
 fn start_event(
     out: &mut Output,
-    first: Pid,
+    (first, first_id): (Pid, Tid),
     path: &std::path::Path,
     argv: &[OsString],
     envp: &[Vec<u8>],
@@ -178,7 +203,7 @@ fn start_event(
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let cwd = std::env::current_dir().unwrap_or_default();
     let start = Start {
-        tid: Tid(first.0),
+        tid: first_id,
         program: absolute.as_os_str().as_bytes().into(),
         argv: argv.iter().map(|arg| arg.as_bytes().into()).collect(),
         envp: envp.iter().map(|var| var.as_slice().into()).collect(),
@@ -187,7 +212,7 @@ fn start_event(
             .map_err(RecordError::os("reading the stack limit"))?
             .0,
     };
-    out.emit(Tid(first.0), &Event::Start(start))
+    out.emit(first_id, &Event::Start(start))
 }
 
 /// A CPU for the tracer and the application, and another one, if there is one, for the

@@ -7,10 +7,12 @@ use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
 use crate::model::Handler;
+use crate::namespaces::ClockOffsets;
 use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::tick::Tick;
 use crate::sys::wait::{self, Pid, Status, Whom};
+use journal::{Event, Tid};
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -52,6 +54,10 @@ pub struct Session {
     pub(super) cpu: usize,
     /// Threads may have clocks of their own.
     pub(super) other_clocks: bool,
+    /// What the application's clocks show beyond the supervisor's.
+    pub(super) clocks: ClockOffsets,
+    /// It runs in namespaces of its own.
+    pub(super) isolated: bool,
     /// When the slice began, by the machine's uptime.
     pub(super) slice_start: Duration,
 }
@@ -60,7 +66,7 @@ impl Session {
     /// A session whose first thread is about to stop at its `execve`.
     pub(super) fn new(
         options: Options,
-        first: Pid,
+        (first, first_id): (Pid, Tid),
         out: Output,
         memories: Memories,
         watch: Arc<Watch>,
@@ -85,12 +91,43 @@ impl Session {
             forging: false,
             cpu: 0,
             other_clocks: false,
+            clocks: ClockOffsets::default(),
+            isolated: false,
             slice_start: host::uptime(),
         };
+        session.tasks.insert(
+            first,
+            Task::new(first, first_id, SpaceId(0), State::Running),
+        );
         session
-            .tasks
-            .insert(first, Task::new(first, first, SpaceId(0), State::Running));
-        session
+    }
+
+    /// What the application and the journal call a thread.
+    pub(super) fn name(&self, tid: Pid) -> Result<Tid, RecordError> {
+        match self.tasks.get(&tid) {
+            Some(task) => Ok(task.id),
+            None => Err(RecordError::Os {
+                what: format!("thread {tid}"),
+                error: ErrorKind::NotFound.into(),
+            }),
+        }
+    }
+
+    /// The thread that the application calls so.
+    pub(super) fn named(&self, id: Tid) -> Option<Pid> {
+        if !self.isolated {
+            let tid = Pid(id.0);
+            return self.tasks.contains_key(&tid).then_some(tid);
+        }
+        let mut tasks = self.tasks.values();
+        tasks.find(|task| task.id == id).map(|task| task.tid)
+    }
+
+    /// Writes an event of a thread.
+    pub(super) fn emit(&mut self, tid: Pid, event: &Event<'_>) -> Step {
+        let id = self.name(tid)?;
+        self.out.emit(id, event)?;
+        Ok(())
     }
 
     /// Lets the first thread go as far as it can.

@@ -361,7 +361,9 @@ fn take_stashed(task: &mut Task, signal: i32, info: &[u8; 128]) -> Option<[u8; 1
     const SI_TKILL: i32 = -6;
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
     let sender = i32::from_le_bytes([info[16], info[17], info[18], info[19]]);
-    if code != SI_TKILL || u32::try_from(sender) != Ok(std::process::id()) {
+    // Seen from a PID namespace, what sends from outside has no number.
+    let ours = sender == 0 || u32::try_from(sender) == Ok(std::process::id());
+    if code != SI_TKILL || !ours {
         return None;
     }
     let index = task

@@ -129,7 +129,7 @@ impl Session {
         };
         if call.def.handler == Handler::Clock
             && !self.other_clocks
-            && let Some((result, out)) = clocks::read(tid, &call)
+            && let Some((result, out)) = clocks::read(tid, &call, self.clocks)
         {
             return self.answer_recorded(tid, stopped, regs, enter, result, out);
         }
@@ -167,7 +167,7 @@ impl Session {
             outs: out.into_iter().collect(),
             effects: Vec::new(),
         };
-        self.out.emit(Tid(tid.0), &Event::Syscall(enter, leave))?;
+        self.emit(tid, &Event::Syscall(enter, leave))?;
         self.skipped(tid, stopped, regs);
         Ok(())
     }
@@ -218,8 +218,7 @@ impl Session {
             outs: Vec::new(),
             effects: Vec::new(),
         };
-        self.out
-            .emit(Tid(tid.0), &Event::Syscall(bare_entry(&entered), leave))?;
+        self.emit(tid, &Event::Syscall(bare_entry(&entered), leave))?;
         self.skipped(tid, stopped, regs);
         Ok(())
     }
@@ -249,7 +248,7 @@ impl Session {
         } else {
             Event::Syscall(bare_entry(entered), leave)
         };
-        self.out.emit(Tid(tid.0), &event)?;
+        self.emit(tid, &event)?;
         self.at_sync_point(tid, regs);
         self.runnable(tid, stopped);
         Ok(())
@@ -264,8 +263,7 @@ impl Session {
         if let Some(entered) = task.at_filter
             && !std::mem::replace(&mut task.filter_emitted, true)
         {
-            self.out
-                .emit(Tid(tid.0), &Event::Enter(bare_entry(&entered)))?;
+            self.emit(tid, &Event::Enter(bare_entry(&entered)))?;
         }
         Ok(())
     }
@@ -285,8 +283,8 @@ impl Session {
         };
         if !call.emitted {
             call.emitted = true;
-            self.out
-                .emit(Tid(tid.0), &Event::Enter(call.enter.clone()))?;
+            let enter = call.enter.clone();
+            self.emit(tid, &Event::Enter(enter))?;
         }
         Ok(())
     }
@@ -303,7 +301,7 @@ impl Session {
         for other in open {
             self.emit_enter(other)?;
         }
-        self.out.emit(Tid(tid.0), event)?;
+        self.emit(tid, event)?;
         Ok(())
     }
 
@@ -361,8 +359,7 @@ impl Session {
         let mut outs = Vec::with_capacity(ranges.len());
         if total > INLINE_BYTES_MAX {
             if !emitted {
-                self.out
-                    .emit(Tid(tid.0), &Event::Enter(in_call.enter.clone()))?;
+                self.emit(tid, &Event::Enter(in_call.enter.clone()))?;
                 emitted = true;
             }
             self.send_ahead(tid, ranges)?;
@@ -389,7 +386,7 @@ impl Session {
         } else {
             Event::Syscall(in_call.enter, leave)
         };
-        self.out.emit(Tid(tid.0), &event)?;
+        self.emit(tid, &event)?;
         Ok(())
     }
 
@@ -410,7 +407,7 @@ impl Session {
                     addr: range.addr + done,
                     data: piece[..read].into(),
                 };
-                self.out.emit(Tid(tid.0), &Event::Data(data))?;
+                self.emit(tid, &Event::Data(data))?;
                 done += read as u64;
             }
         }
@@ -505,7 +502,11 @@ impl Session {
     }
 
     fn set_affinity(&mut self, tid: Pid, of: i32, len: u64, mask: u64) -> Step<i64> {
-        let of = if of == 0 { tid } else { Pid(of) };
+        let of = if of == 0 {
+            Some(tid)
+        } else {
+            self.named(Tid(of))
+        };
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).min(1024)];
         let read = Remote(tid).read_some(mask, &mut bytes);
         if read < bytes.len() {
@@ -522,7 +523,7 @@ impl Session {
         let granted = (0..allowed.len())
             .map(|index| bytes.get(index).copied().unwrap_or(0) & allowed[index])
             .collect();
-        match self.tasks.get_mut(&of) {
+        match of.and_then(|of| self.tasks.get_mut(&of)) {
             Some(task) => {
                 task.affinity = Some(granted);
                 Ok(0)
@@ -558,9 +559,10 @@ impl Session {
         if call.def.handler == Handler::Exec && result == 0 {
             return self.exec_done(tid, stopped, regs);
         }
+        let id = self.name(tid)?;
         effects.extend(futex_words(tid, call).into_iter().map(|(addr, word)| {
             Effect::Write(journal::Write {
-                tid: Tid(tid.0),
+                tid: id,
                 addr,
                 data: word.into(),
             })
@@ -599,12 +601,20 @@ impl Session {
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
-        let tgid = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
+        let Some(task) = self.tasks.get(&tid) else {
+            return Ok((stopped, effects));
+        };
+        let (tgid, thread) = (task.tgid, task.into());
         let tasks = &self.tasks;
-        let processes = || tasks.values().map(|task| (task.tgid, task.tid)).collect();
+        let processes = || {
+            tasks
+                .values()
+                .map(|task| (task.tgid, task.into()))
+                .collect()
+        };
         self.memories.file_changed(
             &mut self.out,
-            (tgid, tid),
+            (tgid, thread),
             call,
             result,
             &processes,
@@ -618,8 +628,12 @@ impl Session {
             return Ok(());
         }
         let of = call.int(0);
-        let of = if of == 0 { tid } else { Pid(of) };
-        let Some(task) = self.tasks.get(&of) else {
+        let of = if of == 0 {
+            Some(tid)
+        } else {
+            self.named(Tid(of))
+        };
+        let Some(task) = of.and_then(|of| self.tasks.get(&of)) else {
             return Ok(());
         };
         // Threads of the application have one CPU between them. To be told so keeps runtimes
@@ -643,8 +657,8 @@ impl Session {
             return Ok(());
         };
         for (addr, word) in futex_words(tid, &in_call.call) {
-            self.out.emit(
-                Tid(tid.0),
+            self.emit(
+                tid,
                 &Event::Data(Out {
                     addr,
                     data: word.into(),
@@ -662,10 +676,10 @@ impl Session {
         result: i64,
         effects: &mut Vec<Effect<'static>>,
     ) {
-        let other = Pid(call.int(0));
-        if !self.tasks.contains_key(&other) {
+        let id = Tid(call.int(0));
+        let Some(other) = self.named(id) else {
             return;
-        }
+        };
         let mut left = u64::try_from(result).unwrap_or(0);
         for index in 0..call.args[4].min(1024) {
             let entry = call.args[3] + index * 16;
@@ -679,7 +693,7 @@ impl Session {
             let read = Remote(other).read_some(addr, &mut data);
             data.truncate(read);
             effects.push(Effect::Write(journal::Write {
-                tid: Tid(other.0),
+                tid: id,
                 addr,
                 data: data.into(),
             }));

@@ -4,7 +4,7 @@ use super::traps::Signals;
 use crate::model::capture::{Call, CaptureError, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
-use journal::{Enter, Write};
+use journal::{Enter, Tid, Write};
 use pmu::Regs;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -50,13 +50,38 @@ pub struct InCall {
     pub regs: Regs,
 }
 
+/// A thread by both its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thread {
+    /// The supervisor's.
+    pub tid: Pid,
+    /// The application's.
+    pub id: Tid,
+    /// Its process, by the application's name.
+    pub process: Tid,
+}
+
+impl From<&Task> for Thread {
+    fn from(task: &Task) -> Self {
+        Self {
+            tid: task.tid,
+            id: task.id,
+            process: task.process,
+        }
+    }
+}
+
 /// One traced thread.
 #[derive(Debug)]
 pub struct Task {
-    /// Its thread id.
+    /// Its thread id, as the supervisor's kernel interfaces know it.
     pub tid: Pid,
+    /// Its thread id, as the application and the journal know it.
+    pub id: Tid,
     /// Its process.
     pub tgid: Pid,
+    /// Its process, as the application and the journal know it.
+    pub process: Tid,
     /// Its address space.
     pub space: SpaceId,
     /// Where it stands.
@@ -97,7 +122,7 @@ pub struct Task {
     /// CPUs that the application believes to have confined it to.
     pub affinity: Option<Vec<u8>>,
     /// The id that it had when it called `execve`, until that has returned.
-    pub exec_former: Option<Pid>,
+    pub exec_former: Option<Tid>,
     /// What the kernel will write if the `execve` that it is in succeeds.
     pub exec_words: Vec<Write<'static>>,
     /// Its end is in the journal.
@@ -107,12 +132,14 @@ pub struct Task {
 }
 
 impl Task {
-    /// A thread at its first stop.
+    /// The first thread of a process, at its first stop.
     #[must_use]
-    pub fn new(tid: Pid, tgid: Pid, space: SpaceId, state: State) -> Self {
+    pub fn new(tid: Pid, id: Tid, space: SpaceId, state: State) -> Self {
         Self {
             tid,
-            tgid,
+            id,
+            tgid: tid,
+            process: id,
             space,
             state,
             call: None,

@@ -4,6 +4,7 @@ use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
 use crate::model::capture::Memory;
+use crate::namespaces;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
@@ -40,11 +41,7 @@ impl Session {
         let Some(parent) = self.tasks.get(&tid) else {
             return Ok(());
         };
-        let tgid = if clone.flags & CLONE_THREAD != 0 {
-            parent.tgid
-        } else {
-            child
-        };
+        let same_process = (parent.tgid, parent.process);
         let mut space = parent.space;
         let parent_tgid = parent.tgid;
         if clone.flags & CLONE_VM == 0 {
@@ -64,15 +61,19 @@ impl Session {
             return Ok(());
         };
         let regs = first.regs()?;
-        let writes = stored_ids(tid, child, &clone);
+        let id = self.inner_of(child)?;
+        let writes = stored_ids((tid, self.name(tid)?), (child, id), &clone);
         let spawn = Spawn {
-            tid: Tid(child.0),
+            tid: id,
             flags: clone.flags & !CSIGNAL,
             regs,
             writes,
         };
         self.emit_for(tid, &Event::Spawn(spawn))?;
-        let mut task = Task::new(child, tgid, space, State::Runnable(first));
+        let mut task = Task::new(child, id, space, State::Runnable(first));
+        if clone.flags & CLONE_THREAD != 0 {
+            (task.tgid, task.process) = same_process;
+        }
         task.sync_regs = regs;
         if let Some(parent) = self.tasks.get(&tid) {
             task.inherit(parent, clone.flags);
@@ -84,6 +85,15 @@ impl Session {
         self.ready.push_back(child);
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
+    }
+
+    /// What the application calls a thread that is new, or has another id now.
+    pub(super) fn inner_of(&self, tid: Pid) -> Step<Tid> {
+        if !self.isolated {
+            return Ok(Tid(tid.0));
+        }
+        let id = namespaces::inner_of(tid);
+        Ok(id.map_err(RecordError::os("reading the id of a new thread"))?)
     }
 
     pub(super) fn fresh_space(&mut self) -> super::task::SpaceId {
@@ -207,7 +217,7 @@ impl Session {
             .any(|other| other.space == task.space && other.tid != tid);
         if task.clear_tid != 0 && shared {
             writes.push(Write {
-                tid: Tid(tid.0),
+                tid: task.id,
                 addr: task.clear_tid,
                 data: vec![0; 4].into(),
             });
@@ -232,17 +242,17 @@ impl Session {
 }
 
 /// The ids that the kernel stored for a new thread.
-fn stored_ids(tid: Pid, child: Pid, clone: &CloneArgs) -> Vec<Write<'static>> {
+fn stored_ids(parent: (Pid, Tid), child: (Pid, Tid), clone: &CloneArgs) -> Vec<Write<'static>> {
     let mut writes = Vec::new();
-    for (flag, owner, addr) in [
-        (CLONE_PARENT_SETTID, tid, clone.parent_tid),
-        (CLONE_PIDFD, tid, clone.pidfd),
+    for (flag, (owner, id), addr) in [
+        (CLONE_PARENT_SETTID, parent, clone.parent_tid),
+        (CLONE_PIDFD, parent, clone.pidfd),
         (CLONE_CHILD_SETTID, child, clone.child_tid),
     ] {
         let mut word = [0u8; 4];
         if clone.flags & flag != 0 && addr != 0 && Remote(owner).read(addr, &mut word) == 4 {
             writes.push(Write {
-                tid: Tid(owner.0),
+                tid: id,
                 addr,
                 data: word.to_vec().into(),
             });
@@ -275,11 +285,11 @@ pub(super) fn robust_words(task: &Task) -> Vec<Write<'static>> {
         // The lowest bit marks a priority-inheriting one.
         let addr = (entry & !1).wrapping_add(offset);
         if let Ok(word) = memory.read_u32(addr)
-            && word & TID_MASK == task.tid.0.cast_unsigned()
+            && word & TID_MASK == task.id.0.cast_unsigned()
         {
             let data = (word & WAITERS | OWNER_DIED).to_le_bytes().to_vec();
             writes.push(Write {
-                tid: Tid(task.tid.0),
+                tid: task.id,
                 addr,
                 data: data.into(),
             });

@@ -11,7 +11,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::Stopped;
 use crate::sys::seccomp;
 use crate::sys::wait::Pid;
-use journal::{Event, Leave, Out, Tid};
+use journal::{Event, Leave, Out};
 use pmu::Regs;
 
 impl Session {
@@ -39,8 +39,7 @@ impl Session {
             outs,
             effects: Vec::new(),
         };
-        self.out
-            .emit(Tid(tid.0), &Event::Syscall(bare_entry(&entered), leave))?;
+        self.emit(tid, &Event::Syscall(bare_entry(&entered), leave))?;
         let mut regs = entered;
         regs.orig_rax = u64::MAX;
         regs.rax = result.cast_unsigned();

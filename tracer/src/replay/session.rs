@@ -134,7 +134,7 @@ impl Session {
         let mut program = fork::Program::new(&path, [b"ftrun".as_slice()], no_env)
             .map_err(ReplayError::os("preparing the replay"))?;
         program.own_session = true;
-        let real = fork::spawn(&program).map_err(ReplayError::os("starting the replay"))?;
+        let real = fork::spawn(&program, None).map_err(ReplayError::os("starting the replay"))?;
         self.set_stack_limit(real, start.stack_limit)?;
         self.first = start.tid;
         self.current = start.tid;

@@ -1,12 +1,14 @@
 //! Starts the first traced process. `std::process::Command` cannot be used: it waits for
 //! its child's `execve`, which waits for us.
 
+use super::namespaces::member;
 use super::ptrace;
 use super::seccomp;
 use super::wait::Pid;
+use crate::namespaces::Namespaces;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -48,10 +50,41 @@ impl Program {
 const PREPARATION_FAILED: i32 = 125;
 
 /// Forks a process that is traced from before its `execve`, its next stop being that
-/// syscall. Its time stamp counter traps, its syscalls are handed to the supervisor.
-pub fn spawn(program: &Program) -> io::Result<Pid> {
+/// syscall. Its time stamp counter traps, its syscalls are handed to the supervisor. It is a
+/// child of this thread or, in namespaces, of their init process.
+pub fn spawn(program: &Program, namespaces: Option<&Namespaces>) -> io::Result<Pid> {
     let argv = pointers(&program.argv);
     let envp = pointers(&program.envp);
+    match namespaces {
+        None => spawn_child(program, &argv, &envp),
+        Some(namespaces) => spawn_member(program, &argv, &envp, namespaces),
+    }
+}
+
+fn spawn_member(
+    program: &Program,
+    argv: &[*const libc::c_char],
+    envp: &[*const libc::c_char],
+    namespaces: &Namespaces,
+) -> io::Result<Pid> {
+    // SAFETY: `child` calls async-signal-safe functions only.
+    let member = unsafe {
+        member::fork(namespaces.pidfd(), namespaces.home(), |gate| {
+            child(program, argv, envp, gate)
+        })
+    }?;
+    // If this fails, the end of the gate ends the process.
+    ptrace::seize(member.pid)?;
+    // SAFETY: one byte of a static string.
+    unsafe { libc::write(member.gate.as_raw_fd(), b"x".as_ptr().cast(), 1) };
+    Ok(member.pid)
+}
+
+fn spawn_child(
+    program: &Program,
+    argv: &[*const libc::c_char],
+    envp: &[*const libc::c_char],
+) -> io::Result<Pid> {
     let gate = pipe()?;
     // SAFETY: the child runs only async-signal-safe code until `execve` or `_exit`.
     let pid = unsafe { libc::fork() };
@@ -62,7 +95,8 @@ pub fn spawn(program: &Program) -> io::Result<Pid> {
         return Err(error);
     }
     if pid == 0 {
-        child(program, &argv, &envp, gate);
+        close(gate.1);
+        child(program, argv, envp, gate.0);
     }
     close(gate.0);
     let seized = ptrace::seize(Pid(pid));
@@ -78,19 +112,18 @@ fn child(
     program: &Program,
     argv: &[*const libc::c_char],
     envp: &[*const libc::c_char],
-    gate: (RawFd, RawFd),
+    gate: RawFd,
 ) -> ! {
     // SAFETY: all pointers come from `CString`s and null-terminated arrays of the
     // caller, whose memory this process has a copy of; every function called is
     // async-signal-safe.
     unsafe {
-        libc::close(gate.1);
         let mut byte = 0u8;
         // End of file: the supervisor died or could not attach.
-        if libc::read(gate.0, (&raw mut byte).cast(), 1) != 1 {
+        if libc::read(gate, (&raw mut byte).cast(), 1) != 1 {
             libc::_exit(PREPARATION_FAILED);
         }
-        libc::close(gate.0);
+        libc::close(gate);
         if program.own_session {
             libc::setsid();
         }

@@ -20,6 +20,12 @@ impl CpuSet {
     }
 }
 
+/// Whether a terminal controls this process.
+#[must_use]
+pub fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
 /// The CPUs that the calling thread may use.
 pub fn affinity() -> io::Result<CpuSet> {
     let mut bytes = vec![0u8; 1024];

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod fork;
 pub mod host;
 pub mod mem;
+pub mod namespaces;
 pub mod ptrace;
 pub mod seccomp;
 pub mod signals;

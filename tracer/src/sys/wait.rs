@@ -71,7 +71,8 @@ pub fn wait_or_tick(whom: Whom, block: bool) -> io::Result<Option<(Pid, Status)>
         Whom::Any => -1,
         Whom::Only(pid) => pid.0,
     };
-    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    // Other threads have children of their own, such as the init process of namespaces.
+    let flags = libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
     let mut status = 0;
     // SAFETY: the kernel stores one int at the given address.
     let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
