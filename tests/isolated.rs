@@ -4,10 +4,12 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Exit, Record, Running, Scratch, build_c, record_and_replay};
+use common::{Exit, Record, Running, Scratch, build_c, ftrun, record_and_replay, replay};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -187,5 +189,45 @@ fn signals_to_the_supervisor_reach_the_application() {
     // Its child and the daemon go on, as they would without namespaces.
     kill(init, Signal::SIGKILL).expect("it is there");
     running.wait().expect_signal(Signal::SIGTERM);
+    scratch.assert_no_process_left();
+}
+
+/// With a terminal, keys that raise signals work as without namespaces.
+#[test]
+fn an_interrupt_from_the_terminal_reaches_the_application() {
+    let scratch = Scratch::new("isolated-terminal");
+    let text = "trap 'echo caught; exit 3' INT; echo ready; sleep 60";
+    let script = scratch.write("interrupted.sh", text);
+    for (name, option) in [("plain", ""), ("isolated", "--isolate")] {
+        let dir = scratch.recording(name);
+        let line = format!(
+            "{} record {option} --dir {} -- /bin/sh {}",
+            ftrun().display(),
+            dir.display(),
+            script.display()
+        );
+        // It gives the command a terminal of its own.
+        let mut terminal = Command::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("util-linux is installed");
+        let mut keys = terminal.stdin.take().expect("piped");
+        let mut lines = BufReader::new(terminal.stdout.take().expect("piped")).lines();
+        let mut shown = |expected: &str| {
+            let found = lines.by_ref().any(|line| {
+                let line = line.expect("text");
+                line.contains(expected)
+            });
+            assert!(found, "{name}: no {expected}");
+        };
+        shown("ready");
+        keys.write_all(b"\x03").expect("it listens");
+        shown("caught");
+        let end = terminal.wait().expect("our own child");
+        assert_eq!(end.code(), Some(3), "{name}");
+        replay(&scratch, &dir, Duration::from_secs(60)).expect_code(3);
+    }
     scratch.assert_no_process_left();
 }
