@@ -1,5 +1,6 @@
 //! How far the standby has the journal: what the link reports, and the gate waits for.
 
+use crate::clock::Time;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,6 +8,13 @@ type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// The output commit rule, shared by link, gate and role. Counts are of events from the start of
 /// the journal.
+///
+/// A right to be active ends by itself: [`Commit::may_go`] reads the clock, so that a node that
+/// was frozen and wakes with a packet in hand finds its right gone without having to be told.
+/// What remains is the time between that check and the system call that sends. A node that is
+/// frozen exactly there sends the packets of one such call when it wakes. Under protection they were committed
+/// like all others, so the node that took over has everything they depend on, and a receiver takes them for
+/// late duplicates; but they are sent. Hence: check as close to the sending as possible, for every batch.
 #[derive(Default)]
 pub struct Commit {
     committed: AtomicU64,
@@ -14,6 +22,7 @@ pub struct Commit {
     lag_max: AtomicU64,
     alone: AtomicBool,
     stopped: AtomicBool,
+    right_until: AtomicU64,
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -24,6 +33,7 @@ impl Commit {
     pub fn new(lag_max: u64) -> Self {
         Self {
             lag_max: AtomicU64::new(lag_max),
+            right_until: AtomicU64::new(Time::FOREVER.0),
             ..Self::default()
         }
     }
@@ -48,18 +58,49 @@ impl Commit {
         self.wake();
     }
 
+    /// How many events the standby's replay may be behind before output waits for it.
+    #[must_use]
+    pub fn lag_max(&self) -> u64 {
+        self.lag_max.load(Ordering::Acquire)
+    }
+
     /// Without the right to be active, nothing goes out at all.
     pub fn set_stopped(&self, stopped: bool) {
         self.stopped.store(stopped, Ordering::Release);
         self.wake();
     }
 
-    /// Whether an output that depends on the first `events` events may go.
+    /// Until when this node has the right to be active. May go back: to now, or to a shorter
+    /// right of another kind.
+    pub fn set_right_until(&self, until: Time) {
+        let before = self.right_until.swap(until.0, Ordering::AcqRel);
+        let now = Time::now();
+        // A right that is prolonged while it lasts changes nothing for those who wait.
+        if (Time(before) > now) != (until > now) {
+            self.wake();
+        }
+    }
+
+    /// Until when this node has the right to be active.
+    #[must_use]
+    pub fn right_until(&self) -> Time {
+        Time(self.right_until.load(Ordering::Acquire))
+    }
+
+    /// Whether this node has the right to send anything at all, now.
+    #[must_use]
+    pub fn has_right(&self) -> bool {
+        !self.stopped.load(Ordering::Acquire) && Time::now() < self.right_until()
+    }
+
+    /// Whether an output that depends on the first `events` events may go, now.
     #[must_use]
     pub fn may_go(&self, events: u64) -> bool {
-        if self.stopped.load(Ordering::Acquire) {
-            return false;
-        }
+        // The clock last: nothing that could take long stands between it and the answer.
+        self.is_committed(events) && self.has_right()
+    }
+
+    fn is_committed(&self, events: u64) -> bool {
         if self.alone.load(Ordering::Acquire) {
             return true;
         }
@@ -103,6 +144,7 @@ impl std::fmt::Debug for Commit {
             .field("applied", &self.applied)
             .field("alone", &self.alone)
             .field("stopped", &self.stopped)
+            .field("right_until", &self.right_until)
             .finish_non_exhaustive()
     }
 }
@@ -127,6 +169,21 @@ mod tests {
         assert!(commit.may_go(1000));
         commit.set_stopped(true);
         assert!(!commit.may_go(0));
+    }
+
+    #[test]
+    fn a_right_ends_by_itself() {
+        let commit = Commit::new(0);
+        commit.set_alone(true);
+        assert!(commit.may_go(7), "a node that nobody limits may go");
+        let until = Time::now().after(std::time::Duration::from_millis(20));
+        commit.set_right_until(until);
+        while Time::now() < until {
+            std::hint::spin_loop();
+        }
+        assert!(!commit.may_go(7) && !commit.may_go(0) && !commit.has_right());
+        commit.set_right_until(Time::FOREVER);
+        assert!(commit.may_go(7));
     }
 
     #[test]

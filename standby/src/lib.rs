@@ -2,7 +2,10 @@
 //! to its clients ([`gate`]), and who of the two may be active ([`role`]). It knows nothing of
 //! ptrace.
 
+pub mod clock;
 pub mod commit;
+pub mod config;
 pub mod gate;
 pub mod link;
 pub mod role;
+pub mod status;
