@@ -55,7 +55,7 @@ pub(super) struct Active {
     /// Until when the witness's lease lasts; matters while no standby may take over.
     pub lease_until: Time,
     keep_at: Time,
-    /// Why the last switchover was called off, or the start is not granted yet.
+    /// Why the start is not granted yet.
     remark: Option<String>,
 }
 
@@ -105,9 +105,8 @@ impl Active {
                 );
             }
             Event::Switchover => self.on_switchover(shared, now),
-            Event::Drained => {
+            Event::Drained(position) => {
                 if let Phase::Draining { .. } = self.phase {
-                    let position = shared.positions.appended;
                     self.phase = Phase::Preparing {
                         since: now,
                         position,
@@ -163,21 +162,12 @@ impl Active {
     fn on_switchover(&mut self, shared: &mut Shared, now: Time) {
         match self.phase {
             Phase::Running if self.protection.is_ready(shared, now) => {
-                self.remark = None;
                 self.phase = Phase::Draining { since: now };
                 shared.out.push(Action::StopInput);
             }
             Phase::Draining { .. } | Phase::Preparing { .. } | Phase::Resigned { .. } => {}
-            _ => self.remark(
-                shared,
-                "no switchover: it needs a standby, and the state PROTECTED".into(),
-            ),
+            _ => shared.note("no switchover: it needs a standby, and the state PROTECTED"),
         }
-    }
-
-    fn remark(&mut self, shared: &mut Shared, text: String) {
-        shared.out.push(Action::Note(text.clone()));
-        self.remark = Some(text);
     }
 
     /// Another node that is active by a later right has the last word.
@@ -245,10 +235,7 @@ impl Active {
                 } = self.phase
                 {
                     self.phase = Phase::Running;
-                    self.remark(
-                        shared,
-                        "the standby did not take over: this node goes on alone".into(),
-                    );
+                    shared.note("the standby did not take over: this node goes on alone");
                     shared.out.push(Action::ResumeInput);
                 }
             }
@@ -358,10 +345,7 @@ impl Active {
                 if now.since(since) > timing.switchover || !self.protection.is_on(shared) =>
             {
                 self.phase = Phase::Running;
-                self.remark(
-                    shared,
-                    "the switchover was called off: the standby was not ready in time".into(),
-                );
+                shared.note("the switchover was called off: the standby was not ready in time");
                 shared.out.push(Action::ResumeInput);
                 return true;
             }
@@ -490,14 +474,7 @@ impl Active {
                 "the application has ended by itself".to_owned(),
             ),
             Phase::Gone(why) => (State::Fenced, why.clone()),
-            Phase::Running => {
-                let (state, mut reason) = self.protection.standing(shared, now, self.lease_until);
-                if let Some(remark) = &self.remark {
-                    reason.push_str("; ");
-                    reason.push_str(remark);
-                }
-                (state, reason)
-            }
+            Phase::Running => self.protection.standing(shared, now, self.lease_until),
         }
     }
 }

@@ -189,6 +189,14 @@ impl Follower {
             }
             // Cancelled, or overtaken by the primary.
             (Some(Attempt::Cancelling { .. }), Answer::Done { .. } | Answer::Refused(_)) => None,
+            (Some(Attempt::Granted { new, .. }), Answer::Done { lease }) => Some(granted(
+                new,
+                lease.map_or(Time::FOREVER, |lease| asked.after(lease)),
+            )),
+            (Some(Attempt::Granted { .. }), Answer::Refused(_)) => {
+                self.fence(shared, "another node has taken the right".to_owned());
+                None
+            }
             // Whether it was done is still open.
             (attempt, _) => attempt,
         };
@@ -231,7 +239,9 @@ impl Follower {
     fn step(&mut self, shared: &mut Shared, now: Time) -> Option<Granted> {
         let suspected = self.suspicion(shared, now).is_some();
         if suspected || self.attempt.is_some() {
-            if let Some(Attempt::Granted { .. }) = &self.attempt
+            // A right that has run out meanwhile may be another's by now.
+            if let Some(Attempt::Granted { lease_until, .. }) = &self.attempt
+                && now < *lease_until
                 && (now >= self.promised_until || self.resigned(shared))
                 && let Some(Attempt::Granted { new, lease_until }) = self.attempt.take()
             {
@@ -273,6 +283,9 @@ impl Follower {
                     new: before.with_standby(before.standby),
                     expected: Some(before),
                 }
+            }
+            Some(Attempt::Granted { new, lease_until }) if now >= *lease_until => {
+                Ask::Keep(new.clone())
             }
             _ => return None,
         };

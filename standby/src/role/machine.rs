@@ -110,8 +110,8 @@ pub enum Event {
     /// it will be let out any more.
     AppKilled(String),
     /// After [`Action::StopInput`]: everything that the application let out is committed and gone, and the
-    /// journal ends here.
-    Drained,
+    /// journal ends at this count of events.
+    Drained(u64),
     /// After [`Action::Promote`]: the application is live here.
     TookOver,
     /// It could not be made live.

@@ -255,6 +255,10 @@ impl Shared {
         }
     }
 
+    pub fn note(&mut self, text: &str) {
+        self.out.push(Action::Note(text.to_owned()));
+    }
+
     pub fn report(&mut self, side: Side, state: State, reason: String) {
         let standing = Standing {
             side,

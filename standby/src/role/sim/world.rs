@@ -291,8 +291,7 @@ impl World {
             if self.restart_at_us[index] <= self.now_us {
                 // As a service manager would: a standby where the other node is active.
                 let other = self.nodes[1 - index].as_ref();
-                let active =
-                    other.is_some_and(|node| node.epoch > 0 && node.ended.is_none());
+                let active = other.is_some_and(|node| node.epoch > 0 && node.ended.is_none());
                 let side = if active { Side::Standby } else { Side::Primary };
                 self.start(index, side);
             }
@@ -513,7 +512,8 @@ impl World {
         if node.draining && node.held.is_empty() {
             node.draining = false;
             node.live = false;
-            self.handle(index, Event::Drained);
+            let position = node.events;
+            self.handle(index, Event::Drained(position));
         }
         let Some(node) = &mut self.nodes[index] else {
             return;
