@@ -229,10 +229,12 @@ impl Active {
                     self.phase = Phase::Ended { told: true };
                 }
                 self.protection.on_recorded(&record, now);
+                let alone = record.standby.is_none();
                 shared.record = Some(record);
-                if let Phase::Resigned {
-                    for_good: false, ..
-                } = self.phase
+                if alone
+                    && let Phase::Resigned {
+                        for_good: false, ..
+                    } = self.phase
                 {
                     self.phase = Phase::Running;
                     shared.note("the standby did not take over: this node goes on alone");

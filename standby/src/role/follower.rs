@@ -7,6 +7,7 @@ use super::record::{Record, Session};
 use super::shared::{Body, Shared};
 use super::state::{Side, State};
 use crate::clock::Time;
+use std::time::Duration;
 
 /// A takeover under way.
 #[derive(Debug)]
@@ -18,7 +19,12 @@ enum Attempt {
     /// The change has to be made impossible: the primary is back.
     Cancelling { new: Record },
     /// The right is in hand. A promise may still be running.
-    Granted { new: Record, lease_until: Time },
+    Granted {
+        new: Record,
+        lease_until: Time,
+        /// [`Record::change`] of the record that it replaced, if this run saw that.
+        replaced: Option<u64>,
+    },
 }
 
 /// The right is in hand, and may be used.
@@ -145,9 +151,13 @@ impl Follower {
             .then_some("the primary's process has ended")
     }
 
-    fn resigned(&self, shared: &Shared) -> bool {
+    /// Whether the primary lets nothing out for as long as the record is the one that was replaced: to
+    /// take its resignation back, it has to change the record. No promise needs to run out then.
+    fn resigned(&self, shared: &Shared, replaced: Option<u64>) -> bool {
         shared.peer.as_ref().is_some_and(|peer| {
-            self.primary == Some(peer.session) && peer.flags.has(Flags::RESIGNED)
+            self.primary == Some(peer.session)
+                && peer.flags.has(Flags::RESIGNED)
+                && replaced == Some(peer.change)
         })
     }
 
@@ -169,6 +179,8 @@ impl Follower {
             return;
         };
         shared.answered(now, &answer);
+        let lasts =
+            |lease: Option<Duration>| lease.map_or(Time::FOREVER, |lease| asked.after(lease));
         let suspected = self.suspicion(shared, now).is_some() && !self.never();
         self.attempt = match (self.attempt.take(), answer) {
             (Some(Attempt::Looking), Answer::Current { record, .. }) if suspected => {
@@ -178,21 +190,19 @@ impl Follower {
             (
                 Some(Attempt::Taking { new, .. } | Attempt::Cancelling { new }),
                 Answer::Refused(Some(actual)),
-            ) if actual == new => Some(granted(new, Time::NEVER)),
-            (Some(Attempt::Taking { new, .. }), Answer::Done { lease }) => Some(granted(
-                new,
-                lease.map_or(Time::FOREVER, |lease| asked.after(lease)),
-            )),
+            ) if actual == new => Some(granted(new, Time::NEVER, None)),
+            (Some(Attempt::Taking { new, before }), Answer::Done { lease }) => {
+                Some(granted(new, lasts(lease), Some(before.change)))
+            }
             (Some(Attempt::Taking { .. }), Answer::Refused(_)) => {
                 self.refuse(shared, now, "the primary went on alone");
                 None
             }
             // Cancelled, or overtaken by the primary.
             (Some(Attempt::Cancelling { .. }), Answer::Done { .. } | Answer::Refused(_)) => None,
-            (Some(Attempt::Granted { new, .. }), Answer::Done { lease }) => Some(granted(
-                new,
-                lease.map_or(Time::FOREVER, |lease| asked.after(lease)),
-            )),
+            (Some(Attempt::Granted { new, replaced, .. }), Answer::Done { lease }) => {
+                Some(granted(new, lasts(lease), replaced))
+            }
             (Some(Attempt::Granted { .. }), Answer::Refused(_)) => {
                 self.fence(shared, "another node has taken the right".to_owned());
                 None
@@ -214,7 +224,7 @@ impl Follower {
         };
         let settings = &shared.settings;
         if record.run == settings.session {
-            return Some(granted(record, Time::NEVER));
+            return Some(granted(record, Time::NEVER, None));
         }
         let why = if Some(record.run) != self.primary {
             format!(
@@ -240,10 +250,16 @@ impl Follower {
         let suspected = self.suspicion(shared, now).is_some();
         if suspected || self.attempt.is_some() {
             // A right that has run out meanwhile may be another's by now.
-            if let Some(Attempt::Granted { lease_until, .. }) = &self.attempt
+            if let Some(Attempt::Granted {
+                lease_until,
+                replaced,
+                ..
+            }) = &self.attempt
                 && now < *lease_until
-                && (now >= self.promised_until || self.resigned(shared))
-                && let Some(Attempt::Granted { new, lease_until }) = self.attempt.take()
+                && (now >= self.promised_until || self.resigned(shared, *replaced))
+                && let Some(Attempt::Granted {
+                    new, lease_until, ..
+                }) = self.attempt.take()
             {
                 return Some(Granted {
                     record: new,
@@ -284,9 +300,9 @@ impl Follower {
                     expected: Some(before),
                 }
             }
-            Some(Attempt::Granted { new, lease_until }) if now >= *lease_until => {
-                Ask::Keep(new.clone())
-            }
+            Some(Attempt::Granted {
+                new, lease_until, ..
+            }) if now >= *lease_until => Ask::Keep(new.clone()),
             _ => return None,
         };
         self.pending = Some((shared.ask(ask), now));
@@ -395,6 +411,10 @@ impl Follower {
     }
 }
 
-fn granted(new: Record, lease_until: Time) -> Attempt {
-    Attempt::Granted { new, lease_until }
+fn granted(new: Record, lease_until: Time, replaced: Option<u64>) -> Attempt {
+    Attempt::Granted {
+        new,
+        lease_until,
+        replaced,
+    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Peer {
     pub promise_until: Time,
     /// When it last promised so; later, like [`Peer::heard`].
     pub promised: Time,
+    /// Its own time of the latest beat.
+    sent: Time,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +146,6 @@ impl Shared {
             let away = now.since(beat.echo);
             way.view.round_trip = Some(away.saturating_sub(Duration::from_nanos(beat.held_ns)));
         }
-        // What is older than what is known, of another way, changes only what is known of the way.
         let known = self.peer.as_ref().filter(|peer| peer.session == from);
         let before = known.map_or(Time::NEVER, |peer| peer.promise_until);
         let promised_before = known.map_or(now, |peer| peer.promised);
@@ -161,6 +162,16 @@ impl Shared {
         for lasting in [Flags::RENOUNCED, Flags::ENDED, Flags::DIVERGED] {
             flags = flags.and(lasting, known.is_some_and(|peer| peer.flags.has(lasting)));
         }
+        // One that was overtaken by a later one, on another way, says nothing of how things are now.
+        if let Some(peer) = &mut self.peer
+            && peer.session == from
+            && peer.sent > beat.sent
+        {
+            peer.heard = now;
+            peer.promise_until = promise_until;
+            peer.promised = promised;
+            return;
+        }
         self.peer = Some(Peer {
             session: from,
             node: beat.node.clone(),
@@ -173,6 +184,7 @@ impl Shared {
             heard: now,
             promise_until,
             promised,
+            sent: beat.sent,
         });
     }
 
