@@ -2,18 +2,23 @@
 
 mod active;
 pub mod beat;
+pub mod driver;
 mod follower;
 pub mod machine;
 mod protect;
 pub mod record;
+pub mod seal;
 mod shared;
 #[cfg(test)]
 mod sim;
 pub mod state;
+mod sys;
 pub mod timing;
+pub mod ways;
 pub mod witness;
 
 pub use beat::Beat;
+pub use driver::{Driver, DriverError, Engine, Handle, Parts, Peer};
 pub use machine::{Action, Answer, Ask, Event, Machine, PathId, Positions, Rights, Settings};
 pub use record::{Epoch, NodeId, Record, Session};
 pub use state::{Side, State};

@@ -1,14 +1,18 @@
 //! Heartbeats over UDP: authentic, and none counts twice.
 //!
-//! A tag proves that a holder of the key wrote it. A beat counts only if it names the receiver's own
+//! A tag proves that a holder of the key wrote it. Each run draws a secret of its own and tells it to the other
+//! over the link, which is encrypted and mutually authenticated; before the link was up once, there is nothing
+//! to be said on another way either. A beat counts only if it names the receiver's own
 //! run, which its writer can know only from that run itself: what was recorded earlier names another. Each
 //! beat has a number, and each number counts once, whatever way it comes.
 
 use super::beat::{self, BEAT_BYTES_MAX, BadBeat, Beat, Envelope};
 use super::record::Session;
 use crate::clock::Time;
+use ring::rand::{SecureRandom, SystemRandom};
 use ring::{hkdf, hmac};
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes of a tag.
@@ -21,7 +25,12 @@ const WINDOW: u64 = 1024;
 /// Runs of the other node that are remembered.
 const SESSIONS_MAX: usize = 64;
 
-/// The key, of the nodes' common secret.
+/// Bytes of a run's secret.
+pub const SECRET_BYTES: usize = 32;
+/// Secrets of the other node's runs that are kept: the present one and one before.
+const PEER_KEYS_MAX: usize = 2;
+
+/// A key that authenticates heartbeats.
 #[derive(Debug, Clone)]
 pub struct Key(hmac::Key);
 
@@ -51,6 +60,65 @@ impl Key {
         hmac::verify(&self.0, message, tag).ok()?;
         Some(message)
     }
+}
+
+/// Our own key, and the other node's.
+#[derive(Debug)]
+pub struct Keyring {
+    secret: [u8; SECRET_BYTES],
+    own: Key,
+    peers: Mutex<VecDeque<Key>>,
+}
+
+impl Keyring {
+    /// With a new secret; none if the system has no random numbers.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let mut secret = [0; SECRET_BYTES];
+        SystemRandom::new().fill(&mut secret).ok()?;
+        Some(Self {
+            own: Key::derive(&secret)?,
+            secret,
+            peers: Mutex::default(),
+        })
+    }
+
+    /// What the other node has to be told, over the link only.
+    #[must_use]
+    pub const fn secret(&self) -> &[u8; SECRET_BYTES] {
+        &self.secret
+    }
+
+    /// What the other node told.
+    pub fn learn(&self, secret: &[u8]) {
+        if let Some(key) = Key::derive(secret).filter(|_| secret.len() == SECRET_BYTES) {
+            let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            peers.push_front(key);
+            peers.truncate(PEER_KEYS_MAX);
+        }
+    }
+
+    /// Appends our tag.
+    #[must_use]
+    pub fn seal(&self, message: Vec<u8>) -> Vec<u8> {
+        self.own.seal(message)
+    }
+
+    /// The message, if the other node wrote it.
+    #[must_use]
+    pub fn open<'a>(&self, datagram: &'a [u8]) -> Option<&'a [u8]> {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.iter().find_map(|key| key.open(datagram))
+    }
+}
+
+/// A random number for a [`Session`]; none if the system has no random numbers.
+#[must_use]
+pub fn new_session() -> Option<Session> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    // 0 means "none".
+    Some(Session(u64::from_le_bytes(bytes).max(1)))
 }
 
 /// What a message is to us.
@@ -90,7 +158,8 @@ impl Seen {
     }
 
     fn get(&self, place: u64) -> bool {
-        self.word(place).is_some_and(|word| word >> (place % 64) & 1 == 1)
+        self.word(place)
+            .is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
     fn word(&self, place: u64) -> Option<u64> {
@@ -98,7 +167,10 @@ impl Seen {
     }
 
     fn set(&mut self, place: u64, on: bool) {
-        let Some(word) = usize::try_from(place / 64).ok().and_then(|index| self.bits.get_mut(index)) else {
+        let Some(word) = usize::try_from(place / 64)
+            .ok()
+            .and_then(|index| self.bits.get_mut(index))
+        else {
             return;
         };
         let bit = 1 << (place % 64);
@@ -142,7 +214,12 @@ impl Guard {
 
     /// Takes an authentic message. `patience`: how long a run that was heard is not replaced by one
     /// that only introduces itself.
-    pub fn unpack(&mut self, now: Time, patience: Duration, message: &[u8]) -> Result<Opened, BadBeat> {
+    pub fn unpack(
+        &mut self,
+        now: Time,
+        patience: Duration,
+        message: &[u8],
+    ) -> Result<Opened, BadBeat> {
         let (envelope, beat) = beat::decode(message)?;
         if envelope.from == self.own {
             return Ok(Opened::Stale);
@@ -224,15 +301,39 @@ mod tests {
     }
 
     #[test]
+    fn a_node_knows_only_the_keys_that_it_was_told() {
+        let (a, b) = (Keyring::new().unwrap(), Keyring::new().unwrap());
+        let sealed = a.seal(b"message".to_vec());
+        assert_eq!(b.open(&sealed), None, "not told yet");
+        b.learn(&a.secret()[1..]);
+        assert_eq!(b.open(&sealed), None, "no secret");
+        b.learn(a.secret());
+        assert_eq!(b.open(&sealed), Some(&b"message"[..]));
+        assert_eq!(a.open(&sealed), None, "our own, reflected");
+        for _ in 0..PEER_KEYS_MAX {
+            b.learn(Keyring::new().unwrap().secret());
+        }
+        assert_eq!(b.open(&sealed), None, "a run of long ago");
+    }
+
+    #[test]
     fn two_runs_meet_and_nothing_counts_twice() {
         let (mut a, mut b) = (Guard::new(Session(1)), Guard::new(Session(2)));
         let hello = a.pack(&beat());
         assert_eq!(b.unpack(Time(0), PATIENCE, &hello), Ok(Opened::Hello));
         let first = b.pack(&beat());
         assert!(live(a.unpack(Time(0), PATIENCE, &first)));
-        assert_eq!(a.unpack(Time(0), PATIENCE, &first), Ok(Opened::Stale), "replayed");
+        assert_eq!(
+            a.unpack(Time(0), PATIENCE, &first),
+            Ok(Opened::Stale),
+            "replayed"
+        );
         let answer = a.pack(&beat());
-        assert_eq!(a.unpack(Time(0), PATIENCE, &answer), Ok(Opened::Stale), "our own, reflected");
+        assert_eq!(
+            a.unpack(Time(0), PATIENCE, &answer),
+            Ok(Opened::Stale),
+            "our own, reflected"
+        );
         assert!(live(b.unpack(Time(0), PATIENCE, &answer)));
         // A new run of b: what was meant for the old one is nothing to it.
         let mut again = Guard::new(Session(3));
@@ -248,7 +349,11 @@ mod tests {
         assert!(live(b.unpack(Time(0), PATIENCE, &all[1500])));
         assert!(live(b.unpack(Time(0), PATIENCE, &all[1000])));
         assert_eq!(b.unpack(Time(0), PATIENCE, &all[1000]), Ok(Opened::Stale));
-        assert_eq!(b.unpack(Time(0), PATIENCE, &all[400]), Ok(Opened::Stale), "too late");
+        assert_eq!(
+            b.unpack(Time(0), PATIENCE, &all[400]),
+            Ok(Opened::Stale),
+            "too late"
+        );
         assert!(live(b.unpack(Time(0), PATIENCE, &all[2999])));
         assert_eq!(b.unpack(Time(0), PATIENCE, &all[1500]), Ok(Opened::Stale));
         assert!(live(b.unpack(Time(0), PATIENCE, &all[2998])));
@@ -266,6 +371,9 @@ mod tests {
         assert!(live(a.unpack(Time(1), PATIENCE, &answer)));
         assert_eq!(a.unpack(Time(2), PATIENCE, &old), Ok(Opened::Hello));
         let next = a.pack(&beat());
-        assert!(live(b.unpack(Time(2), PATIENCE, &next)), "it still speaks to b");
+        assert!(
+            live(b.unpack(Time(2), PATIENCE, &next)),
+            "it still speaks to b"
+        );
     }
 }

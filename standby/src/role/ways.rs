@@ -1,7 +1,7 @@
 //! The UDP ways for heartbeats: a socket each, and a thread that listens to it.
 
 use super::machine::PathId;
-use super::seal::{DATAGRAM_BYTES_MAX, Key};
+use super::seal::{DATAGRAM_BYTES_MAX, Keyring};
 use super::sys;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -32,7 +32,7 @@ impl std::fmt::Display for Way {
 #[derive(Debug)]
 pub(super) struct Ways {
     sockets: Vec<Arc<UdpSocket>>,
-    key: Key,
+    keys: Arc<Keyring>,
     stop: Arc<AtomicBool>,
     listeners: Vec<JoinHandle<()>>,
 }
@@ -41,35 +41,45 @@ impl Ways {
     /// Opens all. `heard` gets what is authentic, with its way, on another thread.
     pub fn open(
         ways: &[Way],
-        key: Key,
+        keys: Arc<Keyring>,
         heard: impl Fn(PathId, Vec<u8>) + Send + Clone + 'static,
     ) -> Result<Self, (Way, io::Error)> {
         let mut open = Self {
             sockets: Vec::new(),
-            key,
+            keys,
             stop: Arc::default(),
             listeners: Vec::new(),
         };
         for (index, way) in ways.iter().enumerate() {
-            let id = u8::try_from(index + 1).map_err(|_| (*way, io::Error::other("too many ways")))?;
+            let id =
+                u8::try_from(index + 1).map_err(|_| (*way, io::Error::other("too many ways")))?;
             open.add(*way, PathId(id), heard.clone())
                 .map_err(|error| (*way, error))?;
         }
         Ok(open)
     }
 
-    fn add(&mut self, way: Way, id: PathId, heard: impl Fn(PathId, Vec<u8>) + Send + 'static) -> io::Result<()> {
+    fn add(
+        &mut self,
+        way: Way,
+        id: PathId,
+        heard: impl Fn(PathId, Vec<u8>) + Send + 'static,
+    ) -> io::Result<()> {
         let socket = UdpSocket::bind(way.local)?;
         // Everything from elsewhere is the kernel's to refuse.
         socket.connect(way.peer)?;
         socket.set_read_timeout(Some(LOOK))?;
         let socket = Arc::new(socket);
-        let (listening, key, stop) = (Arc::clone(&socket), self.key.clone(), Arc::clone(&self.stop));
+        let (listening, keys, stop) = (
+            Arc::clone(&socket),
+            Arc::clone(&self.keys),
+            Arc::clone(&self.stop),
+        );
         let thread = std::thread::Builder::new()
             .name("ftrun-heartbeat".to_owned())
             .spawn(move || {
                 sys::hurry();
-                listen(&listening, &key, &stop, |message| heard(id, message));
+                listen(&listening, &keys, &stop, |message| heard(id, message));
             })?;
         self.sockets.push(socket);
         self.listeners.push(thread);
@@ -78,9 +88,11 @@ impl Ways {
 
     /// Sends on one. What cannot be sent is lost, as anything may be.
     pub fn send(&self, path: PathId, message: Vec<u8>) {
-        let socket = usize::from(path.0).checked_sub(1).and_then(|index| self.sockets.get(index));
+        let socket = usize::from(path.0)
+            .checked_sub(1)
+            .and_then(|index| self.sockets.get(index));
         if let Some(socket) = socket {
-            let _ = socket.send(&self.key.seal(message));
+            let _ = socket.send(&self.keys.seal(message));
         }
     }
 }
@@ -95,16 +107,25 @@ impl Drop for Ways {
     }
 }
 
-fn listen(socket: &UdpSocket, key: &Key, stop: &AtomicBool, heard: impl Fn(Vec<u8>)) {
+fn listen(socket: &UdpSocket, keys: &Keyring, stop: &AtomicBool, heard: impl Fn(Vec<u8>)) {
     let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
     while !stop.load(Ordering::Acquire) {
         match socket.recv(&mut buffer) {
             Ok(length) => {
-                if let Some(message) = buffer.get(..length).and_then(|datagram| key.open(datagram)) {
+                if let Some(message) = buffer
+                    .get(..length)
+                    .and_then(|datagram| keys.open(datagram))
+                {
                     heard(message.to_vec());
                 }
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock
+                        | io::ErrorKind::TimedOut
+                        | io::ErrorKind::Interrupted
+                ) => {}
             // Nobody listens over there, or the network is down: that may change.
             Err(_) => std::thread::sleep(LOOK / 10),
         }
