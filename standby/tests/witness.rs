@@ -1,0 +1,257 @@
+//! Witnesses: real etcd servers, healthy, frozen, restarted, without a leader; fencing commands.
+
+mod support;
+
+use nix::sys::signal::Signal;
+use standby::role::witness::Witness;
+use standby::role::witness::command::Fencing;
+use standby::role::{Answer, Ask, NodeId, Record, Session};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+use support::etcd::Cluster;
+
+fn record(owner: &str, run: u64) -> Record {
+    Record::taken(None, NodeId::new(owner).unwrap(), Session(run))
+}
+
+fn swap(expected: Option<&Record>, new: &Record) -> Ask {
+    Ask::Swap {
+        expected: expected.cloned(),
+        new: new.clone(),
+    }
+}
+
+fn done(answer: &Answer) -> bool {
+    matches!(answer, Answer::Done { lease: Some(lease) } if *lease <= Duration::from_secs(2) && *lease > Duration::from_secs(1))
+}
+
+const READ: Ask = Ask::Read { hint: None };
+
+#[test]
+fn etcd_swaps_only_what_is_expected_and_the_lease_runs_out() {
+    let cluster = Cluster::start(1);
+    let (mut a, mut b) = (cluster.witness(0, 2000), cluster.witness(0, 2000));
+    assert_eq!(
+        a.ask(&READ),
+        Answer::Current {
+            record: None,
+            alive: false
+        }
+    );
+    let first = record("a", 1);
+    assert!(done(&a.ask(&swap(None, &first))));
+    assert_eq!(
+        b.ask(&swap(None, &record("b", 2))),
+        Answer::Refused(Some(first.clone()))
+    );
+    assert_eq!(
+        b.ask(&READ),
+        Answer::Current {
+            record: Some(first.clone()),
+            alive: true
+        }
+    );
+    assert!(done(&a.ask(&Ask::Keep(first.clone()))));
+    let second = Record::taken(Some(&first), NodeId::new("b").unwrap(), Session(2));
+    assert!(done(&b.ask(&swap(Some(&first), &second))));
+    assert_eq!(
+        a.ask(&Ask::Keep(first.clone())),
+        Answer::Refused(Some(second.clone()))
+    );
+    assert_eq!(
+        a.ask(&swap(Some(&first), &first.with_standby(None))),
+        Answer::Refused(Some(second.clone()))
+    );
+    // Nobody prolongs b's lease.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match a.ask(&READ) {
+            Answer::Current {
+                record: Some(found),
+                alive,
+            } if found == second => {
+                if !alive {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(Instant::now() < deadline, "the lease never ends");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_frozen_etcd_costs_no_more_than_the_limit() {
+    let cluster = Cluster::start(1);
+    let mut a = cluster.witness(0, 2000);
+    let first = record("a", 1);
+    assert!(done(&a.ask(&swap(None, &first))));
+    cluster.signal(0, Signal::SIGSTOP);
+    let began = Instant::now();
+    assert!(matches!(a.ask(&READ), Answer::Unreachable(_)));
+    let changed = first.with_standby(Some(Session(9)));
+    assert!(
+        matches!(a.ask(&swap(Some(&first), &changed)), Answer::Unknown(_)),
+        "it may yet be done"
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(2 * 1000 + 500),
+        "{:?}",
+        began.elapsed()
+    );
+    cluster.signal(0, Signal::SIGCONT);
+    // Whichever it was, the next change settles it.
+    let again = first.with_standby(None);
+    match a.ask(&swap(Some(&first), &again)) {
+        Answer::Done { .. } => {}
+        Answer::Refused(Some(actual)) => assert_eq!(actual, changed),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_restarted_etcd_remembers() {
+    let mut cluster = Cluster::start(1);
+    let mut a = cluster.witness(0, 2000);
+    let first = record("a", 1);
+    assert!(done(&a.ask(&swap(None, &first))));
+    cluster.kill(0);
+    assert!(matches!(a.ask(&READ), Answer::Unreachable(_)));
+    cluster.run(0);
+    cluster.wait(0);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !done(&a.ask(&Ask::Keep(first.clone()))) {
+        assert!(Instant::now() < deadline, "{:?}", a.ask(&READ));
+    }
+    assert_eq!(
+        a.ask(&READ),
+        Answer::Current {
+            record: Some(first),
+            alive: true
+        }
+    );
+}
+
+#[test]
+fn a_cluster_that_loses_its_leader_goes_on_and_one_without_a_majority_does_not() {
+    let cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    let mut a = cluster.witness(leader, 2000);
+    let first = record("a", 1);
+    assert!(done(&a.ask(&swap(None, &first))));
+    cluster.signal(leader, Signal::SIGSTOP);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut current = first.clone();
+    loop {
+        let next = current.with_standby(Some(Session(2)));
+        match a.ask(&swap(Some(&current), &next)) {
+            Answer::Done { .. } => break,
+            Answer::Refused(Some(actual)) if actual == next => break,
+            Answer::Refused(Some(actual)) => current = actual,
+            Answer::Unknown(_) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(Instant::now() < deadline, "no new leader");
+    }
+    cluster.signal((leader + 1) % 3, Signal::SIGSTOP);
+    assert!(
+        matches!(a.ask(&READ), Answer::Unreachable(_)),
+        "one of three must not answer"
+    );
+    for index in [leader, (leader + 1) % 3] {
+        cluster.signal(index, Signal::SIGCONT);
+    }
+}
+
+#[test]
+fn what_is_no_record_is_an_error_and_no_record() {
+    let cluster = Cluster::start(1);
+    let mut a = cluster.witness(0, 2000);
+    let put = std::process::Command::new("etcdctl")
+        .env("ETCDCTL_API", "3")
+        .args([
+            "--endpoints",
+            &cluster.url(0),
+            "put",
+            "/ftrun/test/record",
+            "nonsense",
+        ])
+        .output()
+        .unwrap();
+    assert!(put.status.success());
+    match a.ask(&READ) {
+        Answer::Unreachable(trouble) => assert!(trouble.contains("no record"), "{trouble}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fencing(script: &str, limit: Duration) -> (Fencing, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fence");
+    std::fs::write(
+        &path,
+        format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let fencing = Fencing::new(path, NodeId::new("b").unwrap(), None, limit);
+    (fencing, dir)
+}
+
+fn takeover() -> Ask {
+    let before = record("a", 1).with_standby(Some(Session(2)));
+    let new = Record::taken(Some(&before), NodeId::new("b").unwrap(), Session(2));
+    swap(Some(&before), &new)
+}
+
+#[test]
+fn a_fencing_command_is_told_whom_and_why() {
+    let (mut fencing, dir) = fencing(
+        "echo \"$1 $2 $FTRUN_NODE $FTRUN_EPOCH $FTRUN_REASON\" > told",
+        Duration::from_secs(10),
+    );
+    assert_eq!(fencing.ask(&takeover()), Answer::Done { lease: None });
+    let told = std::fs::read_to_string(dir.path().join("told")).unwrap();
+    assert_eq!(told, "fence a b 2 takeover\n");
+    // Nobody needs to be off for these.
+    let mine = record("b", 2);
+    for ask in [
+        swap(None, &mine),
+        swap(Some(&mine), &mine.with_standby(Some(Session(3)))),
+        Ask::Keep(mine.clone()),
+    ] {
+        std::fs::remove_file(dir.path().join("told")).ok();
+        assert_eq!(fencing.ask(&ask), Answer::Done { lease: None });
+        assert!(!dir.path().join("told").exists());
+    }
+}
+
+#[test]
+fn a_fencing_command_that_fails_hangs_or_is_killed_grants_nothing() {
+    for (script, expected) in [
+        ("exit 1", "exit code 1"),
+        ("exit 17", "exit code 17"),
+        ("kill -9 $$", "exit code 137"),
+        ("sleep 1000", "longer than 300 ms"),
+        ("sleep 1000 & sleep 1000", "longer than 300 ms"),
+        ("kill -9 $PPID; exit 0", "killed"),
+    ] {
+        let (mut fencing, _dir) = fencing(script, Duration::from_millis(300));
+        let began = Instant::now();
+        match fencing.ask(&takeover()) {
+            Answer::Unreachable(trouble) => {
+                assert!(trouble.contains(expected), "{script}: {trouble}")
+            }
+            other => panic!("{script}: {other:?}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{script}");
+    }
+    let mut missing = Fencing::new(
+        "/nonexistent/fence".into(),
+        NodeId::new("b").unwrap(),
+        None,
+        Duration::from_secs(5),
+    );
+    assert!(matches!(missing.ask(&takeover()), Answer::Unreachable(_)));
+}
