@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the demo, the tests and the benches run, on Debian 12. Does nothing, and asks the
+# Installs what the build, the demo, the tests and the benches need, on Debian 12. Does nothing, and asks the
 # network nothing, when everything is there. Starts no service.
 set -euo pipefail
 
@@ -13,6 +13,10 @@ needed=(
     ab:apache2-utils wrk:wrk musl-gcc:musl-tools ip:iproute2 unshare:util-linux
     setpriv:util-linux script:bsdutils mount:mount find:findutils grep:grep tar:tar
     file:file cmp:diffutils
+    # The build: the etcd client is generated from its protocol files.
+    protoc:protobuf-compiler /usr/include/google/protobuf/descriptor.proto:libprotobuf-dev
+    # The witness of the tests.
+    etcd:etcd-server etcdctl:etcd-client
 )
 
 # Daemons live in sbin, which an ordinary user's PATH may lack.

@@ -63,6 +63,10 @@ pub enum Command {
     Strace(crate::strace::StraceArgs),
     /// Count a recording's events and bytes: by kind, thread, syscall and second
     Stat(StatArgs),
+    /// Tell how protected applications are: who is active, whether a standby could take over
+    Status(crate::status::StatusArgs),
+    /// Have the standby take over now, without a loss
+    Switchover(crate::switchover::SwitchoverArgs),
     /// Tell what this machine can do, and what to change
     Doctor(DoctorArgs),
     /// Print a shell's completion script

@@ -14,6 +14,7 @@ mod ls;
 mod man;
 mod messages;
 mod meta;
+mod nodes;
 mod order;
 mod output;
 mod processes;
@@ -25,8 +26,10 @@ mod replay;
 mod rm;
 mod scan;
 mod stat;
+mod status;
 mod strace;
 mod summary;
+mod switchover;
 mod sys;
 mod verify;
 
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Strace(args) => strace::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Switchover(args) => switchover::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

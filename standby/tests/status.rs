@@ -1,4 +1,5 @@
 //! What a node tells: over the socket, whatever is sent to it, and to Prometheus.
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 mod support;
 

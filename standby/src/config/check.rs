@@ -92,6 +92,22 @@ pub enum WitnessChoice {
     Etcd(Vec<String>),
 }
 
+/// For etcd over https, PEM as it was read.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct WitnessTls {
+    /// The authority's certificates.
+    pub ca: Option<Vec<u8>>,
+    /// Our certificate and its key.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for WitnessTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A key does not belong into messages.
+        f.debug_struct("WitnessTls").finish_non_exhaustive()
+    }
+}
+
 /// Form of ftrun's own messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
@@ -117,7 +133,7 @@ pub struct Node {
     /// Who has the last word.
     pub witness: WitnessChoice,
     /// For etcd: its authority's certificates, and our certificate and key, as they were read.
-    pub witness_tls: (Option<Vec<u8>>, Option<(Vec<u8>, Vec<u8>)>),
+    pub witness_tls: WitnessTls,
     /// How long a fencing command may take.
     pub fence_limit: Duration,
     /// Ways for heartbeats besides the link.
@@ -408,8 +424,8 @@ impl Node {
                     service: self.service.to_string(),
                     lease: self.timing.lease,
                     limit: ask_limit(self.timing.detect),
-                    ca: self.witness_tls.0.clone(),
-                    identity: self.witness_tls.1.clone(),
+                    ca: self.witness_tls.ca.clone(),
+                    identity: self.witness_tls.identity.clone(),
                 })
                 .map_err(ConfigError::Witness)?,
             ),
@@ -417,9 +433,7 @@ impl Node {
     }
 }
 
-type Tls = (Option<Vec<u8>>, Option<(Vec<u8>, Vec<u8>)>);
-
-fn tls(options: &NodeOptions, witness: &WitnessChoice) -> Result<Tls, ConfigError> {
+fn tls(options: &NodeOptions, witness: &WitnessChoice) -> Result<WitnessTls, ConfigError> {
     let any = options.witness_ca.is_some()
         || options.witness_cert.is_some()
         || options.witness_key.is_some();
@@ -460,5 +474,5 @@ fn tls(options: &NodeOptions, witness: &WitnessChoice) -> Result<Tls, ConfigErro
             });
         }
     };
-    Ok((ca, identity))
+    Ok(WitnessTls { ca, identity })
 }

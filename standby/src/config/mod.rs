@@ -7,6 +7,7 @@ mod parse;
 
 pub use check::{
     ConfigError, Log, Node, OnLag, Primary, Standby, StorageRule, VipAddress, WitnessChoice,
+    WitnessTls,
 };
 pub use options::{NodeOptions, PrimaryOptions, StandbyOptions};
 pub use parse::{Storage, StoragePolicy};

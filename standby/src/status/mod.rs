@@ -3,6 +3,7 @@
 
 pub mod http;
 mod lag;
+pub mod log;
 mod meters;
 mod report;
 mod snapshot;

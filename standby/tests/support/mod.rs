@@ -1,5 +1,6 @@
 //! Two nodes in one process, with a link that can be cut, and engines that only note what they are told.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 pub mod etcd;
 
