@@ -1,4 +1,5 @@
 //! Witnesses: real etcd servers, healthy, frozen, restarted, without a leader; fencing commands.
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 mod support;
 
