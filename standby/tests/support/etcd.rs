@@ -1,6 +1,7 @@
 //! Real etcd servers, on ports of the loopback interface, gone with the test.
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use standby::role::witness::etcd::{Etcd, EtcdConfig};
 use std::net::{TcpListener, TcpStream};
@@ -100,7 +101,13 @@ impl Cluster {
 
     pub fn signal(&self, index: usize, signal: Signal) {
         let child = self.members[index].child.as_ref().unwrap();
-        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        kill(pid, signal).unwrap();
+        if signal == Signal::SIGSTOP {
+            // All its threads, that is: until then it may still answer.
+            let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+            assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
+        }
     }
 
     pub fn kill(&mut self, index: usize) {
