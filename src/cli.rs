@@ -47,6 +47,9 @@ pub enum Command {
     Record(RecordArgs),
     /// Reproduce a recording, with no effect on anything outside
     Replay(ReplayArgs),
+    /// Follow a recording with a live copy of the program, and go on with it when it breaks off
+    #[command(hide = true)]
+    Follow(FollowArgs),
     /// Check a recording: structure, checksums, kept files
     Verify(VerifyArgs),
     /// List recordings
@@ -125,6 +128,16 @@ pub struct ReplayArgs {
     /// Do not show what the application wrote
     #[arg(long, short)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub recording: RecordingArg,
+}
+
+/// Options of `follow`.
+#[derive(Debug, Args)]
+pub struct FollowArgs {
+    /// A network of its own, with nothing but a loopback device
+    #[arg(long)]
+    pub private_network: bool,
     #[command(flatten)]
     pub recording: RecordingArg,
 }

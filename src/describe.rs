@@ -317,6 +317,7 @@ fn describe_effect(effect: &Effect<'_>) -> String {
         Effect::Forget { id } => format!("object {} gone", id.0),
         Effect::Fill { id, content } => format!("object {} filled from file {}", id.0, content.0),
         Effect::Stream { fd, stream } => format!("descriptor {fd} is stream {stream}"),
+        Effect::Connection { fd, conn } => format!("descriptor {fd} is connection {conn}"),
     }
 }
 

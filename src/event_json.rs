@@ -205,6 +205,9 @@ fn effect(effect: &Effect<'_>) -> serde_json::Value {
         Effect::Stream { fd, stream } => {
             json!({ "effect": "stream", "descriptor": fd, "stream": stream })
         }
+        Effect::Connection { fd, conn } => {
+            json!({ "effect": "connection", "descriptor": fd, "connection": conn })
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 #[cfg(test)]
 mod every_event;
 mod failure;
+mod follow;
 mod info;
 mod ls;
 mod man;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let done = match cli.command() {
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Follow(args) => follow::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Rm(args) => rm::run(&args),

@@ -156,9 +156,11 @@ impl Order {
                 self.objects.remove(id);
                 Ok(())
             }
-            Effect::Regs(_) | Effect::Write(_) | Effect::Echo { .. } | Effect::Stream { .. } => {
-                Ok(())
-            }
+            Effect::Regs(_)
+            | Effect::Write(_)
+            | Effect::Echo { .. }
+            | Effect::Stream { .. }
+            | Effect::Connection { .. } => Ok(()),
         }
     }
 

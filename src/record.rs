@@ -89,7 +89,8 @@ fn finished(meta: &mut Meta, outcome: &Outcome) {
     }
 }
 
-fn notice(notice: Notice) {
+/// Tells people what the recorder noticed.
+pub fn notice(notice: Notice) {
     match notice {
         Notice::Computing(tid) => messages::say(&format!(
             "thread {tid} has been computing for seconds without a system call while others, or a signal, wait for it; \
@@ -99,7 +100,7 @@ fn notice(notice: Notice) {
 }
 
 /// Ends as a process with this wait status did: with its exit code, or of its signal.
-fn end_like(status: i32) -> ExitCode {
+pub fn end_like(status: i32) -> ExitCode {
     if libc::WIFSIGNALED(status) {
         tracer::die_of(libc::WTERMSIG(status));
     }

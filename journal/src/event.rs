@@ -336,6 +336,13 @@ pub enum Effect<'a> {
         /// 1 or 2.
         stream: u8,
     },
+    /// A descriptor of the current process is an end of a TCP connection.
+    Connection {
+        /// The descriptor.
+        fd: i32,
+        /// The connection, by the number that the gate gave it.
+        conn: u32,
+    },
 }
 
 /// A new thread or process.

@@ -37,7 +37,11 @@ fn read_all(reader: &mut Reader) -> i32 {
 
 fn spoil(dir: &Path) {
     let mut last = 0;
-    while dir.join("journal").join(journal::segment_name(last + 1)).exists() {
+    while dir
+        .join("journal")
+        .join(journal::segment_name(last + 1))
+        .exists()
+    {
         last += 1;
     }
     OpenOptions::new()

@@ -28,6 +28,8 @@ pub const PAGE_DATA_LEN: usize = 0x600;
 pub const AGENT_DATA: u64 = PAGE + PAGE_LEN;
 /// Bytes of it.
 pub const AGENT_DATA_LEN: u64 = 0x1000;
+/// Room behind the agent's own data that the kernel can write to for a remote syscall.
+pub const KERNEL_ROOM: u64 = AGENT_DATA + 0xfc0;
 /// Bytes of all that is claimed.
 pub const CLAIMED_LEN: u64 = PAGE_LEN + AGENT_DATA_LEN;
 

@@ -5,17 +5,21 @@
 
 mod agent;
 mod backtrace;
+mod claim;
 mod insn;
 mod launch;
 mod layout;
 pub mod machine;
 mod maps;
+mod mm;
 pub mod model;
 pub mod namespaces;
+pub mod network;
 pub mod record;
 mod remote;
 pub mod replay;
 mod sites;
+pub mod standby;
 pub mod strace;
 mod sys;
 mod vdso;

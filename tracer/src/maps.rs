@@ -47,6 +47,17 @@ pub fn read(pid: Pid) -> io::Result<Vec<Area>> {
         .collect()
 }
 
+/// The numbers of the descriptors of a process.
+#[must_use]
+pub fn descriptors(pid: Pid) -> Vec<i32> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
 fn parse(line: &[u8]) -> Option<Area> {
     // The path may contain anything, spaces included: split off five fields only.
     let mut rest = line;

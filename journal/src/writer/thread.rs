@@ -2,9 +2,9 @@
 
 use super::queue::{Batch, Queue};
 use super::{Summary, WriteError, WriterOptions};
-use crate::{End, Storage};
 use crate::compress::Adaptive;
 use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead, encode_segment_head};
+use crate::{End, Storage};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;

@@ -128,6 +128,7 @@ pub fn effects() -> Vec<Effect<'static>> {
             content: FileId(2),
         },
         Effect::Stream { fd: 9, stream: 2 },
+        Effect::Connection { fd: 7, conn: 3 },
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
     effects

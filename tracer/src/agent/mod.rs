@@ -17,7 +17,9 @@ const READS_MAX: u32 = 248;
 /// Bytes of the data page that are in use.
 pub const PAGE_BYTES: usize = WORDS + READS_MAX as usize * WORDS_BYTES;
 
-const _: () = assert!(PAGE_BYTES <= 4096 && AGENT_SEEN - AGENT == 0x600);
+const _: () = assert!(
+    AGENT_DATA + PAGE_BYTES as u64 <= crate::layout::KERNEL_ROOM && AGENT_SEEN - AGENT == 0x600
+);
 
 /// The two words of an answer.
 pub type Words = [i64; 2];

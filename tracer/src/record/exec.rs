@@ -1,12 +1,9 @@
 //! `execve` while recording: the new address space is prepared and described whole.
 
-use super::error::{RecordError, Step};
+use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::task::State;
-use crate::agent;
-use crate::layout::{
-    AGENT, AGENT_DATA, AGENT_DATA_LEN, CLAIMED_LEN, PAGE, PAGE_SYSCALL, SYSCALL_INT3, touches_page,
-};
+use crate::claim::{self, ClaimError};
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
@@ -101,8 +98,7 @@ impl Session {
         Ok((stopped, effects))
     }
 
-    /// Replaces the vDSO's functions, and maps the page that `ftrun` claims. The vDSO's
-    /// own page lends the first remote syscall its place.
+    /// Replaces the vDSO's functions, and maps the pages that `ftrun` claims.
     fn claim_page(
         &mut self,
         tid: Pid,
@@ -113,17 +109,6 @@ impl Session {
         let memory = Remote(tid);
         let mut met = remote::Met::new();
         let failed = |what: &'static str| RecordError::os(what);
-        // Programs at fixed addresses may lie there already.
-        if areas
-            .iter()
-            .any(|area| touches_page(area.start, area.len()))
-        {
-            return Err(RecordError::Unsupported {
-                tid: tid.0,
-                what: "a program that occupies the page at 0x70000000".to_owned(),
-            }
-            .into());
-        }
         if let Some(area) = areas.iter().find(|area| area.name == b"[vdso]") {
             let mut image = vec![0; usize::try_from(area.len()).unwrap_or(0)];
             memory
@@ -139,52 +124,14 @@ impl Session {
                     .map_err(failed("patching the vDSO"))?;
             }
         }
-        // The program's first instructions lend the first remote syscall their place.
-        let site = regs.rip;
-        let mut original = [0; SYSCALL_INT3.len()];
-        memory
-            .read_exact(site, &mut original)
-            .map_err(failed("reading the program's entry"))?;
-        memory
-            .write(site, &SYSCALL_INT3)
-            .map_err(failed("writing the program's entry"))?;
-        let args = [
-            PAGE,
-            CLAIMED_LEN,
-            (libc::PROT_READ | libc::PROT_EXEC).cast_unsigned().into(),
-            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE)
-                .cast_unsigned()
-                .into(),
-            u64::MAX,
-            0,
-        ];
-        let (stopped, result) =
-            remote::call_at(stopped, regs, site, libc::SYS_mmap, args, &mut met)?;
-        memory
-            .write(site, &original)
-            .map_err(failed("restoring the program's entry"))?;
-        if result.cast_unsigned() != PAGE {
-            return Err(RecordError::Unsupported {
-                tid: tid.0,
-                what: format!("mapping the page at {PAGE:#x} (result {result})"),
-            }
-            .into());
-        }
-        memory
-            .write(PAGE_SYSCALL, &SYSCALL_INT3)
-            .and_then(|()| memory.write(AGENT, agent::code()))
-            .map_err(failed("filling the claimed page"))?;
-        let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
-        let args = [AGENT_DATA, AGENT_DATA_LEN, prot, 0, 0, 0];
-        let nr = libc::SYS_mprotect;
-        let (stopped, result) = remote::call_at(stopped, regs, PAGE_SYSCALL, nr, args, &mut met)?;
-        if result != 0 {
-            return Err(RecordError::Unsupported {
-                tid: tid.0,
-                what: format!("protecting the page at {PAGE:#x} (result {result})"),
-            }
-            .into());
-        }
+        let stopped =
+            claim::claim(tid, stopped, regs, areas, &mut met).map_err(|error| match error {
+                ClaimError::Remote(error) => error.into(),
+                error => Stumble::Fatal(RecordError::Unsupported {
+                    tid: tid.0,
+                    what: error.to_string(),
+                }),
+            })?;
         if let Some(task) = self.tasks.get_mut(&tid) {
             // They come at the program's first syscall.
             task.stash.extend(met);

@@ -46,6 +46,16 @@ impl Output {
         }
     }
 
+    /// Goes on with a journal that was cut; kept files have numbers from `next_file` on.
+    pub fn resumed(writer: Writer, on_error: OnJournalError, next_file: u32) -> Self {
+        Self {
+            // No thread: the first event names its own.
+            current: Some(Tid(0)),
+            next_file,
+            ..Self::new(writer, on_error)
+        }
+    }
+
     /// Whether nothing is recorded any more.
     pub const fn is_lost(&self) -> bool {
         self.writer.is_none()

@@ -96,6 +96,59 @@ impl Memories {
         }
     }
 
+    /// Goes on where a replay has arrived.
+    pub fn go_on(&mut self, next_object: u32, segments: &HashMap<u64, ObjectId>) {
+        self.next_object = next_object;
+        self.segments.clone_from(segments);
+    }
+
+    /// Learns what is mapped, and patched, in an address space.
+    pub fn adopt_space(
+        &mut self,
+        space: SpaceId,
+        tid: Pid,
+        objects: &HashMap<FileKey, ObjectId>,
+    ) -> Result<(), RecordError> {
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        for area in areas.iter().filter(|area| area.inode != 0) {
+            let Some(file) = open_area(tid, area) else {
+                continue;
+            };
+            let meta = file
+                .metadata()
+                .map_err(RecordError::os("looking at a mapped file"))?;
+            let key = (meta.dev(), meta.ino());
+            if area.shared
+                && let Some(id) = objects.get(&key)
+            {
+                let size = meta.len();
+                let id = *id;
+                let object = Object { id, file, size };
+                self.objects.entry(key).or_insert(object);
+                continue;
+            }
+            self.descriptors.mapped_private(&meta);
+            if area.prot & libc::PROT_EXEC.cast_unsigned() != 0 {
+                self.find_patched(space, tid, area, &file);
+            }
+        }
+        Ok(())
+    }
+
+    fn find_patched(&mut self, space: SpaceId, tid: Pid, area: &Area, file: &File) {
+        let sites = sites::find(file);
+        let inside = sites
+            .iter()
+            .filter(|(at, _)| *at >= area.offset && *at - area.offset < area.len());
+        for (at, code) in inside {
+            let addr = area.start + (at - area.offset);
+            let mut found = vec![0; code.len()];
+            if Remote(tid).read_some(addr, &mut found) == code.len() && found == *code {
+                self.patched.entry(space).or_default().insert(addr);
+            }
+        }
+    }
+
     /// Whether an instruction at `addr` was patched to trap.
     pub fn is_patched(&self, space: SpaceId, addr: u64) -> bool {
         self.patched

@@ -1,6 +1,7 @@
 //! Recording: runs a program, serialised onto one logical CPU, and journals everything
 //! nondeterministic that reaches it.
 
+mod adopt;
 mod agents;
 mod apart;
 mod changes;
@@ -23,11 +24,12 @@ mod traps;
 mod vsyscall;
 mod watch;
 
+pub(crate) use adopt::go_on;
 pub use error::RecordError;
 pub use journal_out::OnJournalError;
 pub use memory::OutsideMemory;
 pub use supervise::Notice;
-pub use syscalls::{is_error, is_restart, may_be_partial, number};
+pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
 
 use crate::namespaces::{self, Namespaces, Plan};
 use crate::sys::host::{self, CpuSet};

@@ -143,6 +143,7 @@ impl Session {
             emitted: false,
             doubt,
             regs,
+            ahead: 0,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -202,6 +203,7 @@ impl Session {
             emitted: true,
             doubt: None,
             regs: *regs,
+            ahead: 0,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -311,6 +313,10 @@ impl Session {
         let Some(in_call) = self.tasks.get_mut(&tid).and_then(|task| task.call.take()) else {
             return Ok(());
         };
+        if in_call.ahead > 0 {
+            regs.rax = with_what_was_done(in_call.ahead, regs.rax.cast_signed()).cast_unsigned();
+            stopped.set_regs(&regs)?;
+        }
         let result = regs.rax.cast_signed();
         if let Some(task) = self.tasks.get_mut(&tid) {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
@@ -416,7 +422,7 @@ impl Session {
 
     /// What a syscall's semantics ask for before the kernel performs it. A value answers
     /// the syscall in the kernel's stead.
-    fn before(
+    pub(super) fn before(
         &mut self,
         tid: Pid,
         stopped: &Stopped,
@@ -699,6 +705,16 @@ impl Session {
             }));
             left -= len;
         }
+    }
+}
+
+/// The result of a syscall of which a part was done before a takeover. An error that comes after
+/// a part is told the next time.
+const fn with_what_was_done(ahead: i64, result: i64) -> i64 {
+    if is_error(result) {
+        ahead
+    } else {
+        ahead + result
     }
 }
 

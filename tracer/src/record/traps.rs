@@ -59,6 +59,21 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// With these actions, by signal.
+    #[must_use]
+    pub fn with_actions(given: &[(i32, Action)]) -> Self {
+        let mut actions = Actions::default();
+        for (signal, action) in given {
+            if let Some(slot) = actions.of(*signal) {
+                *slot = (word(action, 0) != 0).then_some(*action);
+            }
+        }
+        Self {
+            mask: 0,
+            actions: Rc::new(RefCell::new(actions)),
+        }
+    }
+
     /// Whether a signal is blocked.
     #[must_use]
     pub const fn blocks(&self, signal: i32) -> bool {
@@ -88,7 +103,7 @@ impl Signals {
 
 impl Task {
     /// Looks at the blocked signals: they may have changed.
-    fn learn_mask(&mut self, stopped: &Stopped) -> Result<(), Gone> {
+    pub fn learn_mask(&mut self, stopped: &Stopped) -> Result<(), Gone> {
         self.signals.mask = stopped.signal_mask()?;
         Ok(())
     }

@@ -56,6 +56,25 @@ pub enum ReplayError {
         /// What is wrong with it.
         what: String,
     },
+    /// A file is not what it was where the application was recorded.
+    #[error("{path} differs from the recorded one (event {})", event.0)]
+    OtherFile {
+        /// The event that maps it.
+        event: EventIndex,
+        /// The file.
+        path: String,
+    },
+    /// The state that a syscall leaves behind cannot be kept for a takeover.
+    #[error("{what} cannot be protected by a standby (event {})", event.0)]
+    NotShadowed {
+        /// The event.
+        event: EventIndex,
+        /// What was done.
+        what: String,
+    },
+    /// The namespaces do not do what is asked of them.
+    #[error(transparent)]
+    Namespaces(#[from] crate::namespaces::NamespaceError),
     /// A syscall that replay needs failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),

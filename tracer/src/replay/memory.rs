@@ -42,11 +42,32 @@ impl Session {
         let mut outside = remote::Met::new();
         let (stopped, result) = remote::must(stopped, &base, what, nr, args, &mut outside)?;
         self.task(tid)?.stopped = Some(stopped);
+        for info in outside {
+            self.note_outside(tid, info)?;
+        }
         Ok(result)
     }
 
+    /// Performs a remote syscall and returns its result, be it an error.
+    pub(super) fn remote_result(
+        &mut self,
+        tid: Tid,
+        nr: i64,
+        args: [u64; 6],
+    ) -> Result<i64, ReplayError> {
+        let stopped = self.take_stop(tid)?;
+        let base = self.task(tid)?.regs;
+        let mut outside = remote::Met::new();
+        let (stopped, found) = remote::call(stopped, &base, nr, args, &mut outside)?;
+        self.task(tid)?.stopped = Some(stopped);
+        for info in outside {
+            self.note_outside(tid, info)?;
+        }
+        Ok(found)
+    }
+
     /// Performs a remote syscall that must give what it gave then, be it an error.
-    fn remote_as_then(
+    pub(super) fn remote_as_then(
         &mut self,
         tid: Tid,
         what: &'static str,
@@ -54,11 +75,7 @@ impl Session {
         args: [u64; 6],
         result: i64,
     ) -> Result<(), ReplayError> {
-        let stopped = self.take_stop(tid)?;
-        let base = self.task(tid)?.regs;
-        let mut outside = remote::Met::new();
-        let (stopped, found) = remote::call(stopped, &base, nr, args, &mut outside)?;
-        self.task(tid)?.stopped = Some(stopped);
+        let found = self.remote_result(tid, nr, args)?;
         if found == result {
             Ok(())
         } else {
@@ -87,6 +104,12 @@ impl Session {
         effect: &Effect<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
+        if let Effect::Object { id, .. } = effect {
+            self.next_object = self.next_object.max(id.0 + 1);
+        }
+        if self.effect_is_real(tid, effect)? {
+            return Ok(());
+        }
         match effect {
             Effect::Map(mapping) => self.map(tid, mapping),
             Effect::Write(write) => self.write(write.tid, write.addr, &write.data),
@@ -118,7 +141,10 @@ impl Session {
                 Ok(())
             }
             // The last are for others to apply.
-            Effect::Exec(_) | Effect::Regs(_) | Effect::Stream { .. } => Ok(()),
+            Effect::Exec(_)
+            | Effect::Regs(_)
+            | Effect::Stream { .. }
+            | Effect::Connection { .. } => Ok(()),
         }
     }
 
@@ -201,6 +227,7 @@ impl Session {
 
     fn set_break(&mut self, tid: Tid, result: u64) -> Result<(), ReplayError> {
         let space = std::rc::Rc::clone(&self.task(tid)?.space);
+        space.borrow_mut().first_brk.get_or_insert(result);
         let before = space.borrow_mut().brk.replace(result);
         let Some(before) = before else { return Ok(()) };
         let (from, to) = (page_up(before), page_up(result));

@@ -7,6 +7,7 @@ mod fds;
 mod memory;
 mod observed;
 mod session;
+pub mod shadow;
 mod signals;
 mod stub;
 mod syscalls;
@@ -18,7 +19,7 @@ pub use error::{Divergence, ReplayError};
 use crate::machine;
 use crate::sys::{host, tsc};
 use journal::{EventIndex, Reader, Tail};
-use session::Session;
+pub(crate) use session::Session;
 use std::path::Path;
 
 /// Who watches a replay.
@@ -61,22 +62,7 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = Session::new(dir)?;
     let mut events = 0;
-    let result = loop {
-        if events % PROGRESS_EVENTS == 0 {
-            let (read, total) = reader.progress();
-            sink.progress(EventIndex(events), read, total);
-        }
-        match reader.next() {
-            Ok(Some((index, event))) => {
-                events = index.0 + 1;
-                if let Err(error) = session.apply(index, &event, sink) {
-                    break Err(error);
-                }
-            }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error.into()),
-        }
-    };
+    let result = play(&mut session, &mut reader, sink, &mut events);
     let digest = session.observed.digest();
     let status = session.end();
     result?;
@@ -90,8 +76,28 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
     })
 }
 
+/// Reproduces events up to where the journal ends.
+pub(crate) fn play(
+    session: &mut Session,
+    reader: &mut Reader,
+    sink: &mut dyn Sink,
+    events: &mut u64,
+) -> Result<(), ReplayError> {
+    loop {
+        if events.is_multiple_of(PROGRESS_EVENTS) {
+            let (read, total) = reader.progress();
+            sink.progress(EventIndex(*events), read, total);
+        }
+        let Some((index, event)) = reader.next()? else {
+            return Ok(());
+        };
+        *events = index.0 + 1;
+        session.apply(index, &event, sink)?;
+    }
+}
+
 /// The CPU that the recording ran on, if it is here, because CPUID tells its number.
-fn choose_cpu(recorded: Option<u32>) -> Result<usize, ReplayError> {
+pub(crate) fn choose_cpu(recorded: Option<u32>) -> Result<usize, ReplayError> {
     let here = host::affinity()
         .map_err(ReplayError::os("reading the CPU affinity"))?
         .cpus();

@@ -3,6 +3,7 @@
 use super::error::{Divergence, ReplayError};
 use super::fds::Descriptors;
 use super::observed::Observed;
+use super::shadow::Shadow;
 use super::stub;
 use super::task::{Space, Task};
 use super::{Sink, check};
@@ -39,6 +40,8 @@ pub struct Session {
     pub(super) store: FileStore,
     pub(super) files: HashMap<FileId, Kept>,
     pub(super) objects: HashMap<ObjectId, File>,
+    /// Shared objects have numbers below this.
+    pub(super) next_object: u32,
     /// How many kept files are open.
     pub(super) open_files: usize,
     stub: File,
@@ -48,13 +51,15 @@ pub struct Session {
     pub(super) attached_len: u64,
     /// What the replayed program did so far.
     pub(super) observed: Observed,
-    first: Tid,
+    /// Kernel objects are kept real, too.
+    pub(super) shadow: Option<Box<Shadow>>,
+    pub(super) first: Tid,
     status: Option<i32>,
 }
 
 impl Session {
     /// Nothing replayed yet.
-    pub(super) fn new(dir: &Path) -> Result<Self, ReplayError> {
+    pub(crate) fn new(dir: &Path) -> Result<Self, ReplayError> {
         let mut stub_file =
             host::memory_file(c"ftrun-stub").map_err(ReplayError::os("making a file in memory"))?;
         stub_file
@@ -66,15 +71,27 @@ impl Session {
             store: FileStore::open(dir)?,
             files: HashMap::new(),
             objects: HashMap::new(),
+            next_object: 0,
             open_files: 0,
             stub: stub_file,
             current: Tid(0),
             index: EventIndex(0),
             attached_len: 0,
             observed: Observed::default(),
+            shadow: None,
             first: Tid(0),
             status: None,
         })
+    }
+
+    /// Keeps kernel objects real from now on.
+    pub(crate) fn follow_with(&mut self, shadow: Shadow) {
+        self.shadow = Some(Box::new(shadow));
+    }
+
+    /// A digest of what the replayed program did.
+    pub(crate) fn observed_digest(&self) -> u128 {
+        self.observed.digest()
     }
 
     /// Reproduces one event.
@@ -129,12 +146,20 @@ impl Session {
     }
 
     fn start(&mut self, start: &Start<'_>) -> Result<(), ReplayError> {
+        if self.shadow.is_some() {
+            return self.start_live(start);
+        }
         let path = PathBuf::from(self.stub_path());
         let no_env: [&[u8]; 0] = [];
         let mut program = fork::Program::new(&path, [b"ftrun".as_slice()], no_env)
             .map_err(ReplayError::os("preparing the replay"))?;
         program.own_session = true;
         let real = fork::spawn(&program, None).map_err(ReplayError::os("starting the replay"))?;
+        self.first_task(start, real)
+    }
+
+    /// The first process was started and is about to stop at its `execve`.
+    pub(super) fn first_task(&mut self, start: &Start<'_>, real: Pid) -> Result<(), ReplayError> {
         self.set_stack_limit(real, start.stack_limit)?;
         self.first = start.tid;
         self.current = start.tid;
@@ -221,6 +246,7 @@ impl Session {
             if check::is_from_outside(signal, &info) {
                 // Signals come from the journal; what the world sends meanwhile is not
                 // part of this execution.
+                self.note_outside(tid, info)?;
                 stopped.resume(Resume::Cont, 0)?;
                 continue;
             }
@@ -279,7 +305,7 @@ impl Session {
     }
 
     /// Ends what is left of the replayed processes; the wait status of the first one.
-    pub(super) fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         for task in self.tasks.values() {
             // Already dead is as good.
             let _ = host::signal_process(task.real, libc::SIGKILL);

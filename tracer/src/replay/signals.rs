@@ -17,6 +17,12 @@ impl Session {
     /// A signal reaches the current thread.
     pub(super) fn signal(&mut self, signal: &Signal<'_>) -> Result<(), ReplayError> {
         let number = signal.number();
+        let process = self.task(self.current)?.tgid;
+        if let Some(shadow) = &mut self.shadow
+            && !matches!(signal.at, Delivery::Fault { .. })
+        {
+            shadow.delivered(process, number);
+        }
         match signal.at {
             Delivery::Here => {}
             Delivery::Fault { ip, signature } => self.fault(signal, number, ip, signature)?,
@@ -31,6 +37,7 @@ impl Session {
             return Ok(());
         };
         let tid = self.current;
+        self.block_for_handler(tid, number)?;
         self.write(tid, frame.addr, &frame.data)?;
         let task = self.task(tid)?;
         task.restart = None;

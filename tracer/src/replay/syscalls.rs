@@ -115,6 +115,10 @@ impl Session {
             return self.inject(tid, &in_call, leave.result);
         };
         let mut result_regs = None;
+        self.finish_performing(tid, leave.result)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.call = Some(*call);
+        }
         if call.def.handler == Handler::Sigreturn {
             self.really_return(tid)?;
         }
@@ -127,6 +131,11 @@ impl Session {
         }
         if !is_error(leave.result) || may_be_partial(call, leave.result) {
             self.perform(tid, call, leave.result)?;
+        }
+        if is_error(leave.result) {
+            self.follow_failed(tid, call, leave)?;
+        } else if call.def.handler != Handler::Sigreturn {
+            self.follow(tid, call, leave)?;
         }
         for out in &leave.outs {
             self.write(tid, out.addr, &out.data)?;

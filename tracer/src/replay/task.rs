@@ -15,6 +15,8 @@ use std::rc::Rc;
 pub struct Space {
     /// The program break, once the application asked for it.
     pub brk: Option<u64>,
+    /// Where it was then.
+    pub first_brk: Option<u64>,
     /// Lengths of attached System V segments, by address.
     pub attached: HashMap<u64, u64>,
 }

@@ -30,6 +30,9 @@ const ARGV: u64 = PAGE_DATA + 0x400;
 impl Session {
     /// The current thread, inside a syscall, creates another one.
     pub(super) fn spawn(&mut self, spawn: &Spawn<'_>) -> Result<(), ReplayError> {
+        if self.shadow.is_some() {
+            return self.spawn_live(spawn);
+        }
         let tid = self.current;
         let thread = spawn.flags & THREAD != 0;
         let flags = if thread {
@@ -104,6 +107,9 @@ impl Session {
 
     /// The current thread's process starts a new program.
     pub(super) fn exec(&mut self, exec: &Exec<'_>) -> Result<(), ReplayError> {
+        if self.shadow.is_some() {
+            return self.exec_live(exec);
+        }
         let tid = self.current;
         let missing = self.inconsistent("an execve of an unknown thread");
         let Some(mut task) = self.tasks.remove(&exec.former) else {
@@ -214,6 +220,9 @@ impl Session {
 
     /// The current thread ends.
     pub(super) fn thread_end(&mut self, end: &ThreadEnd<'_>) -> Result<(), ReplayError> {
+        if self.shadow.is_some() {
+            return self.end_live(end);
+        }
         let tid = self.current;
         for write in &end.writes {
             self.write(write.tid, write.addr, &write.data)?;

@@ -156,6 +156,22 @@ pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(found as i32) })
 }
 
+/// Head of a thread's list of robust futexes.
+#[must_use]
+pub fn robust_list(thread: Pid) -> Option<u64> {
+    let (mut head, mut len) = (0u64, 0u64);
+    // SAFETY: the kernel stores two words at the given addresses.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_get_robust_list,
+            thread.0,
+            &raw mut head,
+            &raw mut len,
+        )
+    };
+    (done == 0).then_some(head)
+}
+
 /// Device and inode of an open descriptor of this process.
 #[must_use]
 pub fn identity(fd: i32) -> Option<(u64, u64)> {

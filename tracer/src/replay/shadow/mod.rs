@@ -4,6 +4,7 @@
 //! What a syscall does to such objects is data: [`table`]. Bytes inside pipes and connections are
 //! kept beside them ([`streams`], [`crate::network::Network`]) until then.
 
+mod begin;
 mod deaths;
 mod exec;
 mod going_live;
@@ -15,34 +16,29 @@ mod syscalls;
 mod table;
 mod transfers;
 
-pub use going_live::TakeOver;
+pub use going_live::{Stand, TakeOver, Thread};
 
+use crate::model::capture::Call;
+use crate::namespaces::Namespaces;
 use crate::network::{Conn, Network};
 use crate::sys::wait::Pid;
 use journal::{ObjectId, Tid};
 use kinds::Kind;
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::sync::Arc;
 use streams::Streams;
 
-/// Decides which id the next thread made in the namespace gets.
-pub trait Ids {
-    /// The thread made next gets id `last + 1`.
-    fn set_last(&mut self, last: i32) -> io::Result<()>;
-}
-
 /// What a shadow keeps beside the replay itself.
 pub struct Shadow {
-    ids: Box<dyn Ids>,
+    namespaces: Namespaces,
     network: Option<Arc<dyn Network>>,
     streams: Streams,
     /// Descriptors looked up: of a process, by number.
     kinds: HashMap<Tid, HashMap<i32, Kind>>,
     /// Connections by the inode of their socket.
     conns: HashMap<u64, Conn>,
-    /// Arguments of the syscall whose effects are being applied.
-    pub(super) args: Option<[u64; 6]>,
+    /// The syscall whose effects are being applied.
+    pub(super) call: Option<Call>,
     /// Signals that the kernel sent here, and that the journal has not delivered yet.
     sent: HashMap<Tid, Vec<[u8; 128]>>,
     /// Processes whose threads are all ending, or are being replaced.
@@ -60,14 +56,14 @@ pub struct Shadow {
 impl Shadow {
     /// Nothing followed yet.
     #[must_use]
-    pub fn new(ids: Box<dyn Ids>, network: Option<Arc<dyn Network>>) -> Self {
+    pub fn new(namespaces: Namespaces, network: Option<Arc<dyn Network>>) -> Self {
         Self {
-            ids,
+            namespaces,
             network,
             streams: Streams::default(),
             kinds: HashMap::new(),
             conns: HashMap::new(),
-            args: None,
+            call: None,
             sent: HashMap::new(),
             dying: HashSet::new(),
             performing: HashSet::new(),
@@ -99,9 +95,7 @@ impl Shadow {
     /// What a descriptor leads to.
     fn kind(&mut self, process: Tid, real: Pid, fd: i32) -> Kind {
         let known = self.kinds.entry(process).or_default();
-        *known
-            .entry(fd)
-            .or_insert_with(|| kinds::look_up(real, fd))
+        *known.entry(fd).or_insert_with(|| kinds::look_up(real, fd))
     }
 
     /// Descriptors of a process may lead elsewhere now.

@@ -98,7 +98,10 @@ mod tests {
     fn pairs_and_counters() {
         let mut streams = Streams::default();
         streams.pair(1, 2);
-        assert_eq!((streams.other_end(1), streams.other_end(2)), (Some(2), Some(1)));
+        assert_eq!(
+            (streams.other_end(1), streams.other_end(2)),
+            (Some(2), Some(1))
+        );
         streams.count(9, 5);
         streams.count(9, -3);
         assert_eq!((streams.change(9), streams.change(8)), (2, 0));

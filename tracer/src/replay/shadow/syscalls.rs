@@ -9,7 +9,6 @@ use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::wait::Pid;
 use journal::{Effect, Leave, Tid};
-use std::net::Shutdown;
 
 /// Bytes of the `siginfo_t` before `si_pid`.
 const SI_PID: usize = 12;
@@ -33,6 +32,8 @@ impl Session {
             Policy::Skip => Ok(()),
             Policy::Same => self.same(tid, call, Some(result)),
             Policy::Alike => self.same(tid, call, None),
+            Policy::Seek if self.kind(tid, call.int(0))? != Kind::File => Ok(()),
+            Policy::Seek => self.same(tid, call, Some(result)),
             Policy::Take => self.take(tid, call, leave),
             Policy::Put => self.put(tid, call, result),
             Policy::Copy { to, from, offset } => self.copy(tid, call, result, (to, from, offset)),
@@ -129,8 +130,6 @@ impl Session {
             Kind::Socket(socket) if socket.is_inet_stream() => self.note_connection(tid, fd, leave),
             // Whoever it leads to may not be here.
             Kind::Socket(socket) if socket.family == libc::AF_UNIX => {
-                let (_, real) = self.process(tid)?;
-                let _ = real;
                 self.remote_any(tid, libc::SYS_connect, call.args)
             }
             _ => self.same(tid, call, Some(leave.result)),
@@ -147,12 +146,7 @@ impl Session {
         self.remote_result(tid, nr, args).map(|_| ())
     }
 
-    fn note_connection(
-        &mut self,
-        tid: Tid,
-        fd: i32,
-        leave: &Leave<'_>,
-    ) -> Result<(), ReplayError> {
+    fn note_connection(&mut self, tid: Tid, fd: i32, leave: &Leave<'_>) -> Result<(), ReplayError> {
         let found = leave.effects.iter().find_map(|effect| match effect {
             Effect::Connection { fd: of, conn } if *of == fd => Some(Conn(*conn)),
             _ => None,
@@ -203,7 +197,9 @@ impl Session {
         let info = leave.outs.iter().find(|out| out.addr == call.args[2]);
         let pid = info
             .and_then(|out| out.data.get(SI_PID..SI_PID + 4))
-            .map_or(0, |word| i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            .map_or(0, |word| {
+                i32::from_le_bytes([word[0], word[1], word[2], word[3]])
+            });
         let code = info
             .and_then(|out| out.data.get(8).copied())
             .map_or(0, i32::from);
@@ -244,12 +240,13 @@ impl Session {
                     .find(|out| out.addr == call.args[3])
                     .and_then(|out| out.data.as_chunks::<4>().0.first_chunk::<2>().copied());
                 if let Some(ends) = ends {
-                    let [one, other] = ends.map(|end| {
-                        match shadow.kind(process, real, i32::from_le_bytes(end)) {
-                            Kind::Socket(socket) => socket.inode,
-                            _ => 0,
-                        }
-                    });
+                    let [one, other] =
+                        ends.map(
+                            |end| match shadow.kind(process, real, i32::from_le_bytes(end)) {
+                                Kind::Socket(socket) => socket.inode,
+                                _ => 0,
+                            },
+                        );
                     shadow.streams.pair(one, other);
                 }
             }
@@ -260,16 +257,5 @@ impl Session {
             }
         }
         Ok(())
-    }
-}
-
-/// Which sides `shutdown` ends.
-#[must_use]
-pub fn sides(how: i32) -> Option<Shutdown> {
-    match how {
-        libc::SHUT_RD => Some(Shutdown::Read),
-        libc::SHUT_WR => Some(Shutdown::Write),
-        libc::SHUT_RDWR => Some(Shutdown::Both),
-        _ => None,
     }
 }

@@ -12,6 +12,8 @@ pub enum Shadow {
     Same,
     /// The same, but the result is not compared: it tells of the machine, not of the process.
     Alike,
+    /// The position of a descriptor was moved, if it has one here: argument 0.
+    Seek,
     /// Bytes were taken from a descriptor: argument 0.
     Take,
     /// Bytes were put into a descriptor: argument 0.
@@ -82,13 +84,13 @@ const F_SETOWN_EX: i32 = 15;
 /// `ioctl` requests that change a descriptor or a file (include/uapi/asm-generic/ioctls.h,
 /// include/uapi/linux/fs.h). `int`, as the kernel takes them.
 const IOCTL: &[i32] = &[
-    0x5421,                         // FIONBIO
-    0x5451,                         // FIOCLEX
-    0x5450,                         // FIONCLEX
-    0x5452,                         // FIOASYNC
-    0x4004_9409,                    // FICLONE
-    0x4020_940d,                    // FICLONERANGE
-    0x4008_6602,                    // FS_IOC_SETFLAGS
+    0x5421,      // FIONBIO
+    0x5451,      // FIOCLEX
+    0x5450,      // FIONCLEX
+    0x5452,      // FIOASYNC
+    0x4004_9409, // FICLONE
+    0x4020_940d, // FICLONERANGE
+    0x4008_6602, // FS_IOC_SETFLAGS
 ];
 
 const PRCTL: &[i32] = &[
@@ -121,7 +123,7 @@ const TABLE: &[Entry] = &[
     same("flock"),
     same("pipe"),
     same("pipe2"),
-    same("lseek"),
+    entry("lseek", Shadow::Seek),
     same("memfd_create"),
     same("eventfd"),
     same("eventfd2"),
@@ -161,9 +163,30 @@ const TABLE: &[Entry] = &[
     same("pwrite64"),
     same("pwritev"),
     same("pwritev2"),
-    entry("sendfile", Shadow::Copy { to: 0, from: 1, offset: 2 }),
-    entry("splice", Shadow::Copy { to: 2, from: 0, offset: 1 }),
-    entry("copy_file_range", Shadow::Copy { to: 2, from: 0, offset: 1 }),
+    entry(
+        "sendfile",
+        Shadow::Copy {
+            to: 0,
+            from: 1,
+            offset: 2,
+        },
+    ),
+    entry(
+        "splice",
+        Shadow::Copy {
+            to: 2,
+            from: 0,
+            offset: 1,
+        },
+    ),
+    entry(
+        "copy_file_range",
+        Shadow::Copy {
+            to: 2,
+            from: 0,
+            offset: 1,
+        },
+    ),
     entry("tee", Shadow::Refuse),
     entry("vmsplice", Shadow::Refuse),
     // Files.

@@ -120,8 +120,7 @@ impl Session {
         let (Kind::Socket(socket), Some(shadow)) = (kind, &self.shadow) else {
             return false;
         };
-        shadow.conns.contains_key(&socket.inode)
-            || shadow.streams.other_end(socket.inode).is_some()
+        shadow.conns.contains_key(&socket.inode) || shadow.streams.other_end(socket.inode).is_some()
     }
 
     /// Keeps bytes beside the kernel's object, or writes them to a file.

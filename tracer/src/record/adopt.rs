@@ -1,0 +1,215 @@
+//! Going on with a recording where a shadow has arrived: its threads, as they stand, become those of
+//! a session, and the journal that it has replayed goes on.
+
+use super::journal_out::Output;
+use super::memory::Memories;
+use super::session::Session;
+use super::task::{InCall, SpaceId, State, Task};
+use super::traps::Signals;
+use super::{Notice, Options, Outcome, RecordError, Stumble, finish, supervise};
+use crate::agent;
+use crate::maps;
+use crate::model::capture::Call;
+use crate::replay::shadow::{Stand, TakeOver, Thread};
+use crate::sys::host;
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::tick::Tick;
+use crate::sys::tsc;
+use crate::sys::wait::Pid;
+use journal::{Args, End, Enter, Event, FileStore, Leave, Tid, Writer, WriterOptions};
+use pmu::Regs;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+/// Records what a shadow has become, until its last process has ended.
+pub(crate) fn go_on(
+    options: Options,
+    taken: TakeOver,
+    end: &End,
+    notice: Arc<dyn Fn(Notice) + Send + Sync>,
+) -> Result<Outcome, RecordError> {
+    let store = FileStore::open(&options.dir).map_err(|error| RecordError::Keep {
+        path: options.dir.display().to_string(),
+        error: error.to_string(),
+    })?;
+    let writer = Writer::resume(&options.dir, end, WriterOptions::default())?;
+    let out = Output::resumed(writer, options.on_journal_error, taken.next_ids.0);
+    let mut memories = Memories::new(store, options.outside_memory);
+    memories.go_on(taken.next_ids.1, &taken.segments);
+    let supervision = supervise::Supervision::begin(notice);
+    let first = taken
+        .threads
+        .iter()
+        .find(|thread| thread.id == taken.first)
+        .map_or(Pid(0), |thread| thread.real);
+    supervision.forward_to(first);
+    let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
+    let names = (first, taken.first);
+    let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
+    session.tasks.clear();
+    session.isolated = true;
+    session.clocks = taken.namespaces.clocks();
+    session.cpu = host::affinity()
+        .ok()
+        .and_then(|set| set.cpus().first().copied())
+        .unwrap_or(0);
+    let _restricted =
+        tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
+    let objects = taken.objects;
+    let adopted = session
+        .adopt(taken.threads, &objects)
+        .map_err(|stumble| match stumble {
+            Stumble::Fatal(error) => error,
+            Stumble::Gone => RecordError::Os {
+                what: "taking over a thread".to_owned(),
+                error: std::io::ErrorKind::NotFound.into(),
+            },
+        });
+    let ran = adopted.and_then(|()| session.run());
+    let outcome = finish(session, ran);
+    taken.namespaces.end();
+    outcome
+}
+
+impl Session {
+    fn adopt(
+        &mut self,
+        threads: Vec<Thread>,
+        objects: &HashMap<(u64, u64), journal::ObjectId>,
+    ) -> super::error::Step {
+        let leaders: HashMap<Tid, Pid> = threads
+            .iter()
+            .filter(|thread| thread.id == thread.process)
+            .map(|thread| (thread.id, thread.real))
+            .collect();
+        let actions: HashMap<Tid, Signals> = threads
+            .iter()
+            .filter(|thread| thread.id == thread.process)
+            .map(|thread| (thread.id, Signals::with_actions(&thread.actions)))
+            .collect();
+        let mut queued = Vec::new();
+        for thread in threads {
+            let space = SpaceId(thread.space + 1);
+            self.next_space = self.next_space.max(thread.space + 1);
+            let real = thread.real;
+            if let Entry::Vacant(vacant) = self.agents.entry(space) {
+                let agent = agent::Recording::begin(Remote(real), true)
+                    .map_err(RecordError::os("preparing the agent's page"))?;
+                vacant.insert(agent);
+                self.memories.adopt_space(space, real, objects)?;
+            }
+            let mut task = Task::new(real, thread.id, space, State::Running);
+            task.process = thread.process;
+            task.tgid = leaders.get(&thread.process).copied().unwrap_or(real);
+            task.interrupted = thread.interrupted;
+            task.clear_tid = thread.clear_tid;
+            task.robust_list = host::robust_list(real).unwrap_or(0);
+            if let Some(signals) = actions.get(&thread.process) {
+                task.signals = signals.clone();
+            }
+            if thread.id == thread.process {
+                for fd in maps::descriptors(real) {
+                    let _ = self.memories.descriptors.opened_for_writing(real, fd);
+                }
+            }
+            self.tasks.insert(real, task);
+            queued.extend(thread.signals.iter().map(|info| (real, signal_of(info))));
+            self.place(real, thread.stand)?;
+        }
+        for (process, signal) in queued {
+            // If it is gone, its end will be reported.
+            let _ = host::signal_process(process, signal);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, tid: Pid, stand: Stand) -> super::error::Step {
+        match stand {
+            Stand::Free(stopped, regs) => self.free(tid, stopped, regs),
+            Stand::Stopped(stopped, status) => {
+                self.learn_mask_of(tid, &stopped)?;
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.state = State::Reported(stopped, status);
+                }
+                self.ready.push_back(tid);
+                Ok(())
+            }
+            Stand::Answered(stopped, regs, result) => {
+                let leave = Leave {
+                    result,
+                    outs: Vec::new(),
+                    effects: Vec::new(),
+                };
+                self.emit(tid, &Event::Leave(leave))?;
+                self.free(tid, stopped, regs)
+            }
+            Stand::Entered(stopped, call, regs) => {
+                self.learn_mask_of(tid, &stopped)?;
+                if self.before(tid, &stopped, &call, &regs)?.is_some() {
+                    return Err(RecordError::Unsupported {
+                        tid: tid.0,
+                        what: format!("a takeover in {}", call.def.name),
+                    }
+                    .into());
+                }
+                self.inside(tid, call, regs)?;
+                stopped.resume(Resume::Syscall, 0)?;
+                Ok(())
+            }
+            Stand::Inside(call, regs) => self.inside(tid, call, regs),
+        }
+    }
+
+    fn free(&mut self, tid: Pid, stopped: Stopped, regs: Regs) -> super::error::Step {
+        self.learn_mask_of(tid, &stopped)?;
+        self.at_sync_point(tid, regs);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.state = State::Runnable(stopped);
+        }
+        self.ready.push_back(tid);
+        Ok(())
+    }
+
+    /// The thread is in a syscall whose entry is in the journal.
+    fn inside(&mut self, tid: Pid, call: Call, regs: Regs) -> super::error::Step {
+        let (entry, ins) = call
+            .enter(&Remote(tid))
+            .map_err(|error| super::doubt::unsupported(tid, &error))?;
+        let given = regs.args();
+        #[allow(clippy::cast_possible_wrap, reason = "a length below 2 GiB")]
+        let ahead = call.args[2].abs_diff(given[2]) as i64;
+        let enter = Enter {
+            nr: call.def.nr,
+            args: Args::new(given, call.def.args.len()),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins,
+        };
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.call = Some(InCall {
+                call,
+                entry,
+                enter,
+                emitted: true,
+                doubt: None,
+                regs,
+                ahead,
+            });
+            task.state = State::Waiting;
+        }
+        Ok(())
+    }
+
+    fn learn_mask_of(&mut self, tid: Pid, stopped: &Stopped) -> super::error::Step {
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.learn_mask(stopped)?;
+        }
+        Ok(())
+    }
+}
+
+fn signal_of(info: &[u8; 128]) -> i32 {
+    i32::from_le_bytes([info[0], info[1], info[2], info[3]])
+}

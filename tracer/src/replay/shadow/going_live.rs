@@ -1,0 +1,451 @@
+//! The end of the log: what the shadow keeps beside the kernel's objects goes into them, and every
+//! thread is brought to where a recording can go on.
+
+use super::kinds::Kind;
+use super::streams::Channel;
+use crate::agent;
+use crate::model::capture::Call;
+use crate::namespaces::Namespaces;
+use crate::network::Conn;
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::sys::host;
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::{Pid, Status};
+use journal::{ObjectId, Tid};
+use pmu::Regs;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+
+/// Bytes of a `syscall` instruction.
+const SYSCALL_BYTES: u64 = 2;
+const PRIVATE_AND_CLOCK: i32 = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+
+/// Where a thread stands.
+#[derive(Debug)]
+pub enum Stand {
+    /// At a sync point, with these registers; it may be resumed.
+    Free(Stopped, Regs),
+    /// At a stop that the journal does not have yet.
+    Stopped(Stopped, Status),
+    /// At the entry of a syscall, which the journal has.
+    Entered(Stopped, Call, Regs),
+    /// In a syscall that the kernel performs, whose entry the journal has.
+    Inside(Call, Regs),
+    /// At a sync point: the syscall that the journal has it enter is to give this result.
+    Answered(Stopped, Regs, i64),
+}
+
+/// A thread to go on with.
+#[derive(Debug)]
+pub struct Thread {
+    /// The recorded id.
+    pub id: Tid,
+    /// Its process.
+    pub process: Tid,
+    /// The id here.
+    pub real: Pid,
+    /// Which threads have its address space: those with the same number.
+    pub space: u32,
+    /// Where it stands.
+    pub stand: Stand,
+    /// The syscall that a restart would continue.
+    pub interrupted: Option<(u32, [u64; 6])>,
+    /// The address that is cleared at its end.
+    pub clear_tid: u64,
+    /// The actions of the signals that traps raise, by signal; of a first thread.
+    pub actions: Vec<(i32, [u8; 32])>,
+    /// Signals to be delivered.
+    pub signals: Vec<[u8; 128]>,
+}
+
+/// What the kernel told of a thread.
+#[derive(Debug, Default)]
+struct Known {
+    clear_tid: u64,
+    actions: Vec<(i32, [u8; 32])>,
+}
+
+/// A replay, ready to become a recording.
+pub struct TakeOver {
+    /// All threads.
+    pub threads: Vec<Thread>,
+    /// The first process.
+    pub first: Tid,
+    /// Files that are mapped shared, by device and inode.
+    pub objects: HashMap<(u64, u64), ObjectId>,
+    /// System V segments, by id.
+    pub segments: HashMap<u64, ObjectId>,
+    /// Kept files and objects have numbers below these.
+    pub next_ids: (u32, u32),
+    /// The namespaces that they are in.
+    pub namespaces: Namespaces,
+}
+
+impl Session {
+    /// Brings a shadow to where a recording can go on.
+    pub(crate) fn go_live(mut self) -> Result<TakeOver, ReplayError> {
+        let tids: Vec<Tid> = self.tasks.keys().copied().collect();
+        let mut stops = HashMap::new();
+        for &tid in &tids {
+            // Clock reads that the journal has: the thread gets them before it asks for more.
+            if !self.task(tid)?.clocks.is_empty() {
+                self.current = tid;
+                let status = self.run(tid)?;
+                stops.insert(tid, status);
+            }
+        }
+        self.fill_objects(&tids)?;
+        let ahead = self.rebuild_connections(&tids)?;
+        let mut spaces: Vec<*const ()> = Vec::new();
+        let mut threads = Vec::new();
+        for &tid in &tids {
+            let space = std::rc::Rc::as_ptr(&self.task(tid)?.space).cast::<()>();
+            let known = spaces.iter().position(|other| *other == space);
+            let number = known.unwrap_or(spaces.len());
+            let free = self.task(tid)?.stopped.is_some();
+            let status = stops.remove(&tid);
+            if known.is_none() {
+                spaces.push(space);
+                if free && status.is_none() {
+                    self.restore_break(tid)?;
+                }
+            }
+            let mut known = Known::default();
+            if free && status.is_none() {
+                known.clear_tid = self.cleared_address(tid)?;
+                if tid == self.task(tid)?.tgid {
+                    known.actions = self.forced_actions(tid)?;
+                }
+            }
+            threads.push(self.live_thread(tid, number, status, known, &ahead)?);
+        }
+        let next_ids = (
+            self.files.keys().map(|id| id.0 + 1).max().unwrap_or(0),
+            self.next_object,
+        );
+        let first = self.first;
+        let Some(shadow) = self.shadow.take() else {
+            return Err(self.inconsistent("a takeover without a shadow"));
+        };
+        if let Some(network) = &shadow.network {
+            network
+                .open()
+                .map_err(ReplayError::os("opening the network"))?;
+        }
+        let objects = shadow
+            .objects
+            .iter()
+            .map(|(id, place)| (*place, *id))
+            .collect();
+        // What is left of the replay must not end the processes.
+        self.tasks.clear();
+        Ok(TakeOver {
+            threads,
+            first,
+            objects,
+            segments: shadow.segments,
+            next_ids,
+            namespaces: shadow.namespaces,
+        })
+    }
+
+    fn live_thread(
+        &mut self,
+        tid: Tid,
+        space: usize,
+        status: Option<Status>,
+        known: Known,
+        ahead: &HashMap<u64, u64>,
+    ) -> Result<Thread, ReplayError> {
+        let stand = self.stand(tid, status, ahead)?;
+        let task = self.task(tid)?;
+        let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
+        agent::Recording::begin(Remote(real), true)
+            .map_err(ReplayError::os("preparing the agent's page"))?;
+        let leader = tid == process;
+        let signals = self
+            .shadow
+            .as_mut()
+            .filter(|_| leader)
+            .and_then(|shadow| shadow.sent.remove(&process))
+            .unwrap_or_default();
+        Ok(Thread {
+            id: tid,
+            process,
+            real,
+            space: u32::try_from(space).unwrap_or(u32::MAX),
+            stand,
+            interrupted,
+            clear_tid: known.clear_tid,
+            actions: known.actions,
+            signals,
+        })
+    }
+
+    fn stand(
+        &mut self,
+        tid: Tid,
+        status: Option<Status>,
+        ahead: &HashMap<u64, u64>,
+    ) -> Result<Stand, ReplayError> {
+        let task = self.task(tid)?;
+        if let Some(in_call) = task.call.take() {
+            let Some(call) = in_call.call else {
+                return Err(self.inconsistent("an unknown syscall that was never left"));
+            };
+            let task = self.task(tid)?;
+            let Some(stopped) = task.stopped.take() else {
+                return Ok(Stand::Inside(call, in_call.regs));
+            };
+            if waits_on_futex(&call) {
+                // Who was to wake it may have done so already. That a wait may end for no
+                // reason is part of its description (futex(2)).
+                let mut regs = in_call.regs;
+                regs.rax = 0;
+                regs.orig_rax = u64::MAX;
+                stopped.set_regs(&regs)?;
+                return Ok(Stand::Answered(stopped, regs, 0));
+            }
+            let mut regs = in_call.regs;
+            let mut call = call;
+            self.skip_what_was_sent(tid, &mut call, &mut regs, ahead)?;
+            regs.rax = call.def.nr.into();
+            regs.orig_rax = u64::MAX;
+            regs.rip -= SYSCALL_BYTES;
+            stopped.set_regs(&regs)?;
+            stopped.resume(Resume::Cont, 0)?;
+            match self.await_own_stop(tid, Resume::Cont)? {
+                Status::Event(libc::PTRACE_EVENT_SECCOMP) => {}
+                status => {
+                    let found = self.describe_stop(tid, status);
+                    return Err(self.diverged("a syscall that is made again", found));
+                }
+            }
+            let stopped = self.take_stop(tid)?;
+            return Ok(Stand::Entered(stopped, call, in_call.regs));
+        }
+        let stopped = self.take_stop(tid)?;
+        if let Some(status) = status {
+            return Ok(Stand::Stopped(stopped, status));
+        }
+        let task = self.task(tid)?;
+        if let Some(restart) = &mut task.restart
+            && let Some((nr, _)) = task.interrupted
+        {
+            // The kernel here has nothing to continue: the syscall begins anew.
+            restart.nr = nr.into();
+            restart.code = crate::record::RESTART_LAST;
+        }
+        crate::replay::check::settle_restart(task);
+        let regs = task.regs;
+        stopped.set_regs(&regs)?;
+        Ok(Stand::Free(stopped, regs))
+    }
+
+    /// Of what a thread is about to send the other side may have the beginning already.
+    fn skip_what_was_sent(
+        &mut self,
+        tid: Tid,
+        call: &mut Call,
+        regs: &mut Regs,
+        ahead: &HashMap<u64, u64>,
+    ) -> Result<(), ReplayError> {
+        let Kind::Socket(socket) = self.kind(tid, call.int(0))? else {
+            return Ok(());
+        };
+        let sent = ahead.get(&socket.inode).copied().unwrap_or(0);
+        if sent == 0 {
+            return Ok(());
+        }
+        if !matches!(call.def.name, "write" | "sendto") || call.args[2] <= sent {
+            return Err(ReplayError::NotShadowed {
+                event: self.index,
+                what: format!("a takeover in the middle of {}", call.def.name),
+            });
+        }
+        call.args[1] += sent;
+        call.args[2] -= sent;
+        regs.set_arg(1, call.args[1]);
+        regs.set_arg(2, call.args[2]);
+        Ok(())
+    }
+
+    /// The kernel knows the program break of the program as it was started here.
+    fn restore_break(&mut self, tid: Tid) -> Result<(), ReplayError> {
+        let space = std::rc::Rc::clone(&self.task(tid)?.space);
+        let (first, now) = {
+            let space = space.borrow();
+            (space.first_brk, space.brk)
+        };
+        let (Some(first), Some(now)) = (first, now) else {
+            return Ok(());
+        };
+        let real = self.task(tid)?.real;
+        let map = crate::mm::with_break(real, first, now)
+            .map_err(ReplayError::os("reading a process's layout"))?;
+        let room = crate::layout::PAGE_DATA;
+        Remote(real)
+            .write(room, &map)
+            .map_err(ReplayError::os("placing a process's layout"))?;
+        let args = [
+            libc::PR_SET_MM.unsigned_abs().into(),
+            libc::PR_SET_MM_MAP.unsigned_abs().into(),
+            room,
+            map.len() as u64,
+            0,
+            0,
+        ];
+        self.remote(tid, "setting the program break", libc::SYS_prctl, args)?;
+        Ok(())
+    }
+
+    fn cleared_address(&mut self, tid: Tid) -> Result<u64, ReplayError> {
+        let room = crate::layout::KERNEL_ROOM;
+        let option = libc::PR_GET_TID_ADDRESS.unsigned_abs().into();
+        self.remote(tid, "prctl", libc::SYS_prctl, [option, room, 0, 0, 0, 0])?;
+        let real = self.task(tid)?.real;
+        Remote(real)
+            .read_u64(room)
+            .map_err(ReplayError::os("reading an address"))
+    }
+
+    fn forced_actions(&mut self, tid: Tid) -> Result<Vec<(i32, [u8; 32])>, ReplayError> {
+        let room = crate::layout::KERNEL_ROOM;
+        let mut actions = Vec::new();
+        for signal in [libc::SIGSEGV, libc::SIGILL, libc::SIGTRAP] {
+            let args = [signal.unsigned_abs().into(), 0, room, 8, 0, 0];
+            self.remote(tid, "rt_sigaction", libc::SYS_rt_sigaction, args)?;
+            let (_, real) = self.process(tid)?;
+            let mut action = [0; 32];
+            Remote(real)
+                .read_exact(room, &mut action)
+                .map_err(ReplayError::os("reading a signal's action"))?;
+            actions.push((signal, action));
+        }
+        Ok(actions)
+    }
+
+    /// Puts into pipes, socket pairs and counters what lies in them.
+    fn fill_objects(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
+        let mut done = HashSet::new();
+        for (process, real, fd) in self.descriptors(tids)? {
+            let Some(shadow) = &mut self.shadow else {
+                break;
+            };
+            let failed = || ReplayError::os("filling a pipe");
+            match super::kinds::look_up(real, fd) {
+                Kind::Pipe(inode) => {
+                    let bytes = shadow.streams.content(Channel::Pipe(inode));
+                    if !bytes.is_empty() && done.insert(Channel::Pipe(inode)) {
+                        let path = format!("/proc/{real}/fd/{fd}");
+                        // Opened for both, it takes what it can without a reader.
+                        let mut pipe = File::options()
+                            .read(true)
+                            .write(true)
+                            .open(path)
+                            .map_err(failed())?;
+                        pipe.write_all(&bytes).map_err(failed())?;
+                    }
+                }
+                Kind::Socket(socket) => {
+                    let Some(other) = shadow.streams.other_end(socket.inode) else {
+                        continue;
+                    };
+                    let channel = Channel::Pair(other);
+                    let bytes = shadow.streams.content(channel);
+                    if !bytes.is_empty() && done.insert(channel) {
+                        let mut end = host::duplicate_of(real, fd).map_err(failed())?;
+                        end.write_all(&bytes).map_err(failed())?;
+                    }
+                }
+                Kind::Event(event) => {
+                    let change = shadow.streams.change(event);
+                    if change != 0 && done.insert(Channel::Pipe(u64::MAX - event)) {
+                        let counter = host::duplicate_of(real, fd).map_err(failed())?;
+                        set_counter(&counter, change).map_err(failed())?;
+                    }
+                }
+                _ => {}
+            }
+            let _ = process;
+        }
+        Ok(())
+    }
+
+    /// Every descriptor of every process.
+    fn descriptors(&mut self, tids: &[Tid]) -> Result<Vec<(Tid, Pid, i32)>, ReplayError> {
+        let mut all = Vec::new();
+        for &tid in tids {
+            let (process, real) = self.process(tid)?;
+            if tid != process {
+                continue;
+            }
+            let entries = std::fs::read_dir(format!("/proc/{real}/fd"))
+                .map_err(ReplayError::os("listing descriptors"))?;
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                if let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) {
+                    all.push((process, real, fd));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes the sockets that stand for connections their live ends. How much of what the
+    /// application has still to write the other side has already, by inode.
+    fn rebuild_connections(&mut self, tids: &[Tid]) -> Result<HashMap<u64, u64>, ReplayError> {
+        let mut ahead = HashMap::new();
+        let mut done: HashSet<Conn> = HashSet::new();
+        for (_, real, fd) in self.descriptors(tids)? {
+            let Kind::Socket(socket) = super::kinds::look_up(real, fd) else {
+                continue;
+            };
+            let Some(shadow) = &self.shadow else { break };
+            let (Some(conn), Some(network)) = (shadow.conns.get(&socket.inode), &shadow.network)
+            else {
+                continue;
+            };
+            if !done.insert(*conn) {
+                continue;
+            }
+            let failed = || ReplayError::os("rebuilding a connection");
+            let duplicate = host::duplicate_of(real, fd).map_err(failed())?;
+            let sent = network
+                .rebuild(*conn, OwnedFd::from(duplicate))
+                .map_err(failed())?;
+            if sent > 0 {
+                ahead.insert(socket.inode, sent);
+            }
+        }
+        Ok(ahead)
+    }
+}
+
+/// Whether a call waits on a futex that somebody else is to wake.
+fn waits_on_futex(call: &Call) -> bool {
+    call.def.name == "futex"
+        && matches!(
+            call.int(1) & !PRIVATE_AND_CLOCK,
+            libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
+        )
+}
+
+/// Changes an event counter that nobody has touched since it was made.
+fn set_counter(counter: &File, change: i128) -> std::io::Result<()> {
+    let mut value = change;
+    let mut bytes = [0; 8];
+    while host::is_readable(counter) {
+        (&mut &*counter).read_exact(&mut bytes)?;
+        value += i128::from(u64::from_le_bytes(bytes));
+    }
+    match u64::try_from(value) {
+        Ok(0) => Ok(()),
+        Ok(value) => (&mut &*counter).write_all(&value.to_le_bytes()),
+        Err(_) => Err(std::io::ErrorKind::InvalidData.into()),
+    }
+}

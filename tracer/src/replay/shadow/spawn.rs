@@ -1,0 +1,210 @@
+//! New threads and processes of a shadow: made by the syscall that made them then, with the ids
+//! that they had then.
+
+use crate::layout;
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::replay::task::{Space, Task};
+use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use journal::{Spawn, Tid};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const VM: u64 = libc::CLONE_VM.cast_unsigned() as u64;
+const THREAD: u64 = libc::CLONE_THREAD.cast_unsigned() as u64;
+const FILES: u64 = libc::CLONE_FILES.cast_unsigned() as u64;
+const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
+
+impl Session {
+    /// The current thread, at the entry of a syscall, makes another one.
+    pub(in crate::replay) fn spawn_live(&mut self, spawn: &Spawn<'_>) -> Result<(), ReplayError> {
+        let tid = self.current;
+        if let Some(shadow) = &self.shadow {
+            shadow.namespaces.set_last_pid(spawn.tid.0 - 1)?;
+        }
+        let stopped = self.take_stop(tid)?;
+        let regs = stopped.regs()?;
+        if regs.orig_rax == libc::SYS_clone.cast_unsigned() && regs.rdi & UNTRACED != 0 {
+            let mut traced = regs;
+            traced.rdi &= !UNTRACED;
+            stopped.set_regs(&traced)?;
+        }
+        stopped.resume(Resume::Syscall, 0)?;
+        let status = self.await_own_stop(tid, Resume::Syscall)?;
+        if !matches!(
+            status,
+            Status::Event(
+                libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK
+            )
+        ) {
+            let found = self.describe_stop(tid, status);
+            return Err(self.diverged("a new thread", found));
+        }
+        let stopped = self.take_stop(tid)?;
+        let child = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
+        stopped.resume(Resume::Syscall, 0)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.performing.insert(tid);
+        }
+        let first = match wait::wait(Whom::Only(child), true)
+            .map_err(ReplayError::os("waiting for a new thread"))?
+        {
+            Some((child, Status::Stop(_))) => Stopped::reported(child),
+            _ => return Err(ReplayError::Killed),
+        };
+        self.add_task(tid, spawn, child, first)?;
+        // The ids that the kernel stored are the same, or were recorded otherwise.
+        for write in &spawn.writes {
+            self.write(write.tid, write.addr, &write.data)?;
+        }
+        Ok(())
+    }
+
+    fn add_task(
+        &mut self,
+        parent: Tid,
+        spawn: &Spawn<'_>,
+        real: Pid,
+        stopped: Stopped,
+    ) -> Result<(), ReplayError> {
+        let parent = self.task(parent)?;
+        let thread = spawn.flags & THREAD != 0;
+        let space = if spawn.flags & VM != 0 {
+            Rc::clone(&parent.space)
+        } else {
+            Rc::new(RefCell::new(Space::clone(&parent.space.borrow())))
+        };
+        let fds = if spawn.flags & FILES != 0 {
+            Rc::clone(&parent.fds)
+        } else {
+            Rc::new(RefCell::new(parent.fds.borrow().clone()))
+        };
+        let mut regs = spawn.regs;
+        regs.orig_rax = u64::MAX;
+        let task = Task {
+            tid: spawn.tid,
+            tgid: if thread { parent.tgid } else { spawn.tid },
+            real,
+            stopped: Some(stopped),
+            regs,
+            space,
+            fds,
+            call: None,
+            restart: None,
+            interrupted: None,
+            clocks: Vec::new(),
+            prelude: false,
+        };
+        self.tasks.insert(spawn.tid, task);
+        Ok(())
+    }
+
+    /// If the kernel performs a syscall of the thread itself: waits for its exit.
+    pub(in crate::replay) fn finish_performing(
+        &mut self,
+        tid: Tid,
+        result: i64,
+    ) -> Result<(), ReplayError> {
+        let performing = self
+            .shadow
+            .as_mut()
+            .is_some_and(|shadow| shadow.performing.remove(&tid));
+        if !performing {
+            return Ok(());
+        }
+        loop {
+            match self.await_own_stop(tid, Resume::Syscall)? {
+                Status::Syscall => break,
+                Status::Event(libc::PTRACE_EVENT_VFORK_DONE) => {
+                    self.take_stop(tid)?.resume(Resume::Syscall, 0)?;
+                }
+                status => {
+                    let found = self.describe_stop(tid, status);
+                    return Err(self.diverged("the end of a syscall", found));
+                }
+            }
+        }
+        let found = match &self.task(tid)?.stopped {
+            Some(stopped) => stopped.regs()?.rax.cast_signed(),
+            None => return Err(ReplayError::Killed),
+        };
+        if found == result {
+            Ok(())
+        } else {
+            Err(self.diverged(
+                format!("a new thread with id {result}"),
+                format!("a new thread with id {found}"),
+            ))
+        }
+    }
+
+    /// Waits for a stop of the thread that is no signal from outside; those are noted.
+    pub(super) fn await_own_stop(&mut self, tid: Tid, how: Resume) -> Result<Status, ReplayError> {
+        loop {
+            let status = self.await_stop(tid)?;
+            let Status::Signal(_) = status else {
+                return Ok(status);
+            };
+            let stopped = self.take_stop(tid)?;
+            let info = stopped.siginfo()?;
+            self.note_outside(tid, info)?;
+            stopped.resume(how, 0)?;
+        }
+    }
+
+    /// A signal came that is not the replay's doing.
+    pub(in crate::replay) fn note_outside(
+        &mut self,
+        tid: Tid,
+        info: [u8; 128],
+    ) -> Result<(), ReplayError> {
+        let process = self.task(tid)?.tgid;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.note_signal(process, info);
+        }
+        Ok(())
+    }
+
+    /// A handler was entered: the kernel would have blocked signals for it.
+    pub(in crate::replay) fn block_for_handler(
+        &mut self,
+        tid: Tid,
+        signal: i32,
+    ) -> Result<(), ReplayError> {
+        const NO_DEFER: u64 = libc::SA_NODEFER.cast_unsigned() as u64;
+        const RESET_HAND: u64 = libc::SA_RESETHAND.cast_unsigned() as u64;
+        if self.shadow.is_none() {
+            return Ok(());
+        }
+        let number = u64::from(signal.unsigned_abs());
+        let room = layout::KERNEL_ROOM;
+        let args = [number, 0, room, 8, 0, 0];
+        self.remote(tid, "rt_sigaction", libc::SYS_rt_sigaction, args)?;
+        let (_, real) = self.process(tid)?;
+        let memory = crate::sys::mem::Remote(real);
+        let word = |at| {
+            memory
+                .read_u64(room + at)
+                .map_err(ReplayError::os("reading a signal's action"))
+        };
+        let (flags, blocks) = (word(8)?, word(24)?);
+        if flags & RESET_HAND != 0 {
+            memory
+                .write(room, &[0; 8])
+                .map_err(ReplayError::os("writing a signal's action"))?;
+            let args = [number, room, 0, 8, 0, 0];
+            self.remote(tid, "rt_sigaction", libc::SYS_rt_sigaction, args)?;
+        }
+        let own = if flags & NO_DEFER == 0 {
+            1u64 << (number - 1)
+        } else {
+            0
+        };
+        if let Some(stopped) = &self.task(tid)?.stopped {
+            let mask = stopped.signal_mask()?;
+            stopped.set_signal_mask(mask | blocks | own)?;
+        }
+        Ok(())
+    }
+}
