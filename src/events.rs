@@ -74,6 +74,7 @@ fn wait(reader: &mut Reader, printer: &mut EventPrinter<'_>) -> anyhow::Result<b
     reader.set_follow(Some(Follow {
         timeout: Some(LOOK),
         cancel: None,
+        ..Follow::default()
     }));
     let next = reader.next();
     let past_the_last = match next {

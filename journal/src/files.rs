@@ -4,6 +4,9 @@
 //! recording: replay needs what it was. Equal content is kept once.
 
 mod copy;
+mod transfer;
+
+pub use transfer::{Incoming, Outgoing, Piece};
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -42,6 +45,25 @@ pub enum FileError {
         /// Hash of what it contains.
         found: u128,
     },
+    /// More came than was announced.
+    #[error("the kept file {} has more than its {size} bytes", path.display())]
+    Longer {
+        /// Where it will be.
+        path: PathBuf,
+        /// Bytes announced.
+        size: u64,
+    },
+}
+
+impl FileError {
+    /// Whether the medium is full: what is there stays good, and it can go on later.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ))
+    }
 }
 
 /// A file that was kept.
@@ -85,6 +107,16 @@ impl FileStore {
                 temporaries: 0,
             }),
             Err(error) => Err(io_error("open", &dir, error)),
+        }
+    }
+
+    /// Opens the store of the recording in `dir`, and begins it if there is none.
+    pub fn open_or_create(dir: &Path) -> Result<Self, FileError> {
+        match Self::create(dir) {
+            Err(FileError::Io { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Self::open(dir)
+            }
+            created => created,
         }
     }
 

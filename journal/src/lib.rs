@@ -15,19 +15,21 @@ mod header;
 mod live;
 mod reader;
 mod record;
+mod ship;
 mod storage;
 mod sys;
 mod writer;
 
 pub use bytes::Bytes;
 pub use event::*;
-pub use files::{FileError, FileStore, Kept, hash_file};
+pub use files::{FileError, FileStore, Incoming, Kept, Outgoing, Piece, hash_file};
 pub use format::{
     FORMAT_VERSION, FRAME_PAYLOAD_BYTES_MAX, FRAME_RAW_BYTES_MAX, HEADER_BYTES_MAX, JOURNAL_DIR,
     LOCK_FILE, RECORD_BYTES_MAX, segment_name,
 };
 pub use header::{Header, Machine};
 pub use live::writer_of;
-pub use reader::{End, Follow, ReadError, Reader, Tail};
+pub use reader::{End, Follow, Progress, ReadError, Reader, Tail};
+pub use ship::{EndedSegment, FrameTail, KeptRef, Replica, ShipError, ShipPosition, Unit};
 pub use storage::{FileStorage, MemoryStorage, Storage};
 pub use writer::{Appender, Summary, WriteError, Writer, WriterOptions};

@@ -31,14 +31,24 @@ impl WriterLock {
 
     /// Takes the lock of a writer that is gone. Fails at once if it is not.
     pub fn take_over(dir: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(dir.join(LOCK_FILE))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, error)| io::Error::from(error))?;
+        let lock = loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => break lock,
+                Err((back, Errno::EWOULDBLOCK)) => back,
+                Err((_, error)) => return Err(error.into()),
+            };
+            // A reader that looks just now holds it for an instant, together with us.
+            file = match Flock::lock(file, FlockArg::LockSharedNonblock) {
+                Ok(lock) => lock.unlock().map_err(|(_, error)| error)?,
+                Err((_, error)) => return Err(error.into()),
+            };
+        };
         lock.set_len(0)?;
         Self::sign(&lock)?;
         Ok(Self { _lock: lock })

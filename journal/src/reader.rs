@@ -5,11 +5,13 @@
 
 mod error;
 mod frame;
+mod progress;
 mod scan;
 mod source;
 mod wait;
 
 pub use error::{ReadError, Tail};
+pub use progress::Progress;
 pub use wait::Follow;
 
 use crate::format::{HEADER_BYTES_MAX, HeadFault, SEGMENT_HEAD_BYTES, SegmentHead};
@@ -203,6 +205,11 @@ impl Reader {
     /// Reads the next frame. `false` at the end, and `tail` says which.
     fn next_frame(&mut self) -> Result<bool, ReadError> {
         let mut patience = wait::Patience::default();
+        let follow = self.follow.as_ref();
+        if !self.ended && follow.is_some_and(|follow| !follow.wait_for(self.next_event)) {
+            self.tail = Tail::Live;
+            return Ok(false);
+        }
         loop {
             let Place { segment, offset } = self.place;
             let len = self.segment_len()?;

@@ -157,7 +157,7 @@ impl Writer {
         let queue = Arc::new(Queue::new(
             options.buffered_bytes_max,
             Duration::from_millis(options.flush_ms),
-            after.map_or(0, |end| end.events),
+            after.map_or((0, 0), |end| (end.events, end.bytes)),
         ));
         let thread = thread::start(storage, header, options, Arc::clone(&queue), after)?;
         Ok(Self {
@@ -240,6 +240,25 @@ impl Appender {
     #[must_use]
     pub fn wait_written(&self, count: u64, patience: Duration) -> u64 {
         self.0.wait_written(count, patience)
+    }
+
+    /// Bytes of all segments that were handed to the system.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.0.written_bytes()
+    }
+
+    /// Whether nothing more will be written: the journal was finished, or has failed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+
+    /// Has `watcher` called after every write, and at the journal's end, on the thread that
+    /// writes: it must be short, and not use this journal. Once it has returned `false`, it is
+    /// not called again.
+    pub fn watch(&self, watcher: impl Fn() -> bool + Send + 'static) {
+        self.0.watch(Box::new(watcher));
     }
 
     /// The failure that ended the journal, if one did.
@@ -380,6 +399,35 @@ mod tests {
             hand.append(&Event::Time(0)),
             Err(WriteError::Ended)
         ));
+    }
+
+    #[test]
+    fn a_watcher_is_told_until_it_has_enough() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let storage = MemoryStorage::new();
+        let mut writer = Writer::create_on(
+            Box::new(storage.clone()),
+            &header(),
+            WriterOptions::default(),
+        )
+        .expect("begins");
+        let hand = writer.appender();
+        let told = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        for (index, enough) in [(0, u64::MAX), (1, 2)] {
+            let told = Arc::clone(&told);
+            hand.watch(move || told[index].fetch_add(1, Ordering::Relaxed) + 1 < enough);
+        }
+        for _ in 0..3 {
+            writer.append(&Event::Time(0)).expect("appends");
+            writer.flush().expect("flushes");
+        }
+        assert!(!hand.has_ended());
+        writer.finish().expect("finishes");
+        assert!(hand.has_ended());
+        let bytes = storage.segments().iter().map(Vec::len).sum::<usize>();
+        assert_eq!(hand.written_bytes(), bytes as u64);
+        let told = [0, 1].map(|index: usize| told[index].load(Ordering::Relaxed));
+        assert_eq!(told, [4, 2], "three writes and the end; two were enough");
     }
 
     #[test]

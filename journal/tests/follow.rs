@@ -63,6 +63,7 @@ fn an_event_is_seen_soon_though_no_buffer_is_full() {
     reader.set_follow(Some(Follow {
         timeout: Some(Duration::from_secs(20)),
         cancel: None,
+        ..Follow::default()
     }));
     for number in 0..5 {
         writer.append(&Event::Time(number)).expect("appends");
@@ -81,6 +82,7 @@ fn a_follower_gives_up_when_told_to() {
     reader.set_follow(Some(Follow {
         timeout: Some(Duration::from_millis(50)),
         cancel: None,
+        ..Follow::default()
     }));
     assert!(reader.next().expect("readable").is_none());
     assert_eq!(reader.tail(), Tail::Live);
@@ -90,6 +92,7 @@ fn a_follower_gives_up_when_told_to() {
     reader.set_follow(Some(Follow {
         timeout: None,
         cancel: Some(Arc::clone(&cancel)),
+        ..Follow::default()
     }));
     let follower = std::thread::spawn(move || {
         assert!(reader.next().expect("readable").is_none());

@@ -1,5 +1,6 @@
 //! Waiting for more of a journal that is still being written.
 
+use super::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,40 @@ pub struct Follow {
     pub timeout: Option<Duration>,
     /// Stops waiting when it becomes true.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Who writes the journal tells of it here, so that nothing is looked for in vain and
+    /// everything is read at once. [`Progress::stop`] ends the waiting.
+    pub progress: Option<Arc<Progress>>,
+}
+
+impl Follow {
+    fn is_cancelled(&self) -> bool {
+        self.cancel
+            .as_ref()
+            .is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+    }
+
+    /// Waits until there is a point in looking for event `next`.
+    pub(super) fn wait_for(&self, next: u64) -> bool {
+        let Some(progress) = &self.progress else {
+            return true;
+        };
+        if self.cancel.is_none() {
+            return progress.wait(next, self.timeout);
+        }
+        let end = self
+            .timeout
+            .and_then(|time| Instant::now().checked_add(time));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let pause = left.map_or(PAUSE_MAX, |left| left.min(PAUSE_MAX));
+            if progress.wait(next, Some(pause)) {
+                return true;
+            }
+            if self.is_cancelled() || left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+        }
+    }
 }
 
 /// One wait.
@@ -35,11 +70,8 @@ impl Default for Patience {
 impl Patience {
     /// Pauses; `false` when there is no point in looking again.
     pub fn wait(&mut self, follow: &Follow) -> bool {
-        if follow
-            .cancel
-            .as_ref()
-            .is_some_and(|cancel| cancel.load(Ordering::Relaxed))
-        {
+        let told = follow.progress.as_ref();
+        if follow.is_cancelled() || told.is_some_and(|told| told.is_stopped()) {
             return false;
         }
         let now = Instant::now();

@@ -4,7 +4,7 @@ use super::WriteError;
 use crate::EventIndex;
 use crate::format::FRAME_HEAD_BYTES;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,19 @@ struct State {
     closed: bool,
 }
 
+/// Called after every change of what is written; `false` if it need not be called again.
+type Watcher = Box<dyn Fn() -> bool + Send>;
+
+/// Who wants to be told.
+#[derive(Default)]
+struct Watchers(Mutex<Vec<Watcher>>);
+
+impl std::fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watchers")
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -62,6 +75,11 @@ pub(super) struct Queue {
     grown: Condvar,
     /// Events handed to the system.
     written: AtomicU64,
+    /// Bytes of all segments.
+    written_bytes: AtomicU64,
+    /// The thread has written everything, and ended.
+    finished: AtomicBool,
+    watchers: Watchers,
     /// Events appended.
     appended: AtomicU64,
     failure: OnceLock<WriteError>,
@@ -71,8 +89,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// For events from index `next` on.
-    pub fn new(buffered_bytes_max: usize, patience: Duration, next: u64) -> Self {
+    /// For events from index `next` on, in segments that have `bytes` by now.
+    pub fn new(buffered_bytes_max: usize, patience: Duration, (next, bytes): (u64, u64)) -> Self {
         let state = State {
             next,
             current: Batch::default(),
@@ -90,6 +108,9 @@ impl Queue {
             done: Condvar::new(),
             grown: Condvar::new(),
             written: AtomicU64::new(next),
+            written_bytes: AtomicU64::new(bytes),
+            finished: AtomicBool::new(false),
+            watchers: Watchers::default(),
             appended: AtomicU64::new(next),
             failure: OnceLock::new(),
             batch_bytes: BATCH_BYTES.min(buffered_bytes_max / 4),
@@ -110,6 +131,7 @@ impl Queue {
         drop(state);
         self.done.notify_all();
         self.grown.notify_all();
+        self.tell();
     }
 
     fn check(&self) -> Result<(), WriteError> {
@@ -195,12 +217,46 @@ impl Queue {
         }
     }
 
-    /// The thread has written a batch that ends before event `next`.
-    pub fn wrote(&self, next: u64) {
+    /// Bytes of all segments so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more will be written.
+    pub fn has_ended(&self) -> bool {
+        self.finished.load(Ordering::Acquire) || self.failure.get().is_some()
+    }
+
+    /// Has `watcher` called by the thread after everything that it writes, and at the end.
+    pub fn watch(&self, watcher: Watcher) {
+        self.lock_watchers().push(watcher);
+    }
+
+    /// The thread has written a batch that ends before event `next`; the segments have `bytes`.
+    pub fn wrote(&self, next: u64, bytes: u64) {
+        self.written_bytes.store(bytes, Ordering::Release);
         self.written.store(next, Ordering::Release);
         if self.lock().watchers > 0 {
             self.grown.notify_all();
         }
+        self.tell();
+    }
+
+    /// The thread has written everything.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        self.tell();
+    }
+
+    fn lock_watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {
+        self.watchers
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.lock_watchers().retain(|watcher| watcher());
     }
 
     #[cold]

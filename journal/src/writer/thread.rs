@@ -86,11 +86,15 @@ impl Output {
                 queue.fail(error);
                 return None;
             }
-            queue.wrote(batch.first_event + u64::from(batch.count));
+            let next = batch.first_event + u64::from(batch.count);
+            queue.wrote(next, self.segments.summary.bytes_written);
             queue.give_back(batch.bytes);
         }
         match self.segments.sync() {
-            Ok(()) => Some(self.segments.summary),
+            Ok(()) => {
+                queue.finish();
+                Some(self.segments.summary)
+            }
             Err(error) => {
                 queue.fail(error);
                 None
