@@ -72,6 +72,8 @@ pub enum Command {
     Switchover(crate::switchover::SwitchoverArgs),
     /// Tell what this machine can do, and what to change
     Doctor(DoctorArgs),
+    /// Make the keys by which two nodes know each other
+    Keys(KeysArgs),
     /// Print a shell's completion script
     Completions(CompletionsArgs),
     /// Write the man pages
@@ -252,6 +254,14 @@ pub struct StatArgs {
 pub struct DoctorArgs {
     #[command(flatten)]
     pub json: JsonArg,
+}
+
+/// Options of `keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// Directory for the keys; `node1` and `node2` in it go to one node each
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }
 
 /// Options of `completions`.

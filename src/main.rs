@@ -11,6 +11,7 @@ mod every_event;
 mod failure;
 mod follow;
 mod info;
+mod keys;
 mod ls;
 mod man;
 mod messages;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Switchover(args) => switchover::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

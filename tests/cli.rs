@@ -13,6 +13,8 @@ mod ends;
 mod hostile;
 #[path = "cli/json.rs"]
 mod json;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/queries.rs"]
 mod queries;
 #[path = "cli/removal.rs"]

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::{Scratch, ftrun, program, run_command};
 use crate::support::{LIMIT, answer, ask, bare, command, refused};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "record",
     "replay",
     "verify",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 13] = [
     "strace",
     "stat",
     "doctor",
+    "keys",
     "completions",
     "man",
 ];

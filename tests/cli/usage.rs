@@ -24,6 +24,7 @@ fn wrong_arguments_are_named() {
         (&["events", "--thread", "1,x"], &["--thread"]),
         (&["rm"], &["RECORDING"]),
         (&["rm", "--all", "one"], &["--all"]),
+        (&["keys"], &["DIR"]),
         (&["man"], &["DIR"]),
         (&["completions", "tcl"], &["tcl", "bash", "zsh", "fish"]),
         (&["verify", "one", "two"], &["two"]),
