@@ -238,6 +238,7 @@ pub enum EventKind {
     Note,
     End,
     Clocks,
+    Gate,
 }
 
 /// Options of `stat`.

@@ -4,8 +4,8 @@
 use crate::cli::EventKind;
 use crate::output;
 use journal::{
-    Action, Delivery, Effect, Event, EventIndex, Exec, KeptFile, Mapping, Signal, Source, Spawn,
-    Start, Tid, Trap, TrapKind,
+    Action, Delivery, Effect, Event, EventIndex, Exec, GateEvent, KeptFile, Mapping, Signal,
+    Source, Spawn, Start, Tid, Trap, TrapKind,
 };
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -36,6 +36,7 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
         Event::Note(_) => EventKind::Note,
         Event::End(_) => EventKind::End,
         Event::Clocks(_) => EventKind::Clocks,
+        Event::Gate(_) => EventKind::Gate,
     }
 }
 
@@ -59,7 +60,9 @@ impl Owner {
         match event {
             Event::Start(start) => self.current = Some(start.tid),
             Event::Switch(tid) => self.current = Some(*tid),
-            Event::File(_) | Event::Time(_) | Event::Note(_) | Event::End(_) => return None,
+            Event::File(_) | Event::Time(_) | Event::Note(_) | Event::End(_) | Event::Gate(_) => {
+                return None;
+            }
             _ => {}
         }
         self.current
@@ -137,6 +140,7 @@ impl Describer {
             Event::Time(ns) => format!("{}.{:03}", output::time(*ns), ns / 1_000_000 % 1000),
             Event::Note(text) => text.clone().into_owned(),
             Event::End(status) => output::ending(*status),
+            Event::Gate(event) => describe_gate(event),
         }
     }
 
@@ -195,6 +199,36 @@ impl io::Write for Shared {
 /// Bytes of the application as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn describe_gate(event: &GateEvent<'_>) -> String {
+    match event {
+        GateEvent::Opened(opened) => {
+            let by = if opened.inbound { "by" } else { "to" };
+            format!(
+                "connection {} of {} opened {by} {}",
+                opened.conn.0, opened.local, opened.remote
+            )
+        }
+        GateEvent::Payload { conn, acked, data } => {
+            let acked = acknowledged(*acked);
+            format!("{} from connection {}{acked}", bytes(data.len()), conn.0)
+        }
+        GateEvent::Acked { conn, acked, .. } => {
+            format!("connection {}{}", conn.0, acknowledged(*acked))
+        }
+        GateEvent::Fin(conn) => format!("no more from connection {}", conn.0),
+        GateEvent::Reset(conn) => format!("connection {} reset by its peer", conn.0),
+        GateEvent::Forgotten(conn) => format!("connection {} over", conn.0),
+        GateEvent::Clock(ms) => format!("timestamps count from {ms} ms"),
+    }
+}
+
+fn acknowledged(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(", {} more acknowledged", output::plural(count, "byte")),
+    }
 }
 
 fn bytes(count: usize) -> String {

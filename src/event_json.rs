@@ -5,7 +5,8 @@ use crate::cli::EventKind;
 use crate::describe::{instruction, is_thread, text};
 use crate::output::{Ending, SCHEMA_VERSION};
 use journal::{
-    Action, ClockRead, Delivery, Effect, Enter, Event, Leave, Mapping, Out, Source, Write,
+    Action, ClockRead, Delivery, Effect, Enter, Event, GateEvent, Leave, Mapping, Out, Source,
+    Write,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tracer::model;
@@ -95,6 +96,32 @@ pub fn detail(event: &Event<'_>) -> Detail {
         Event::Time(ns) => detail! { unix_ns: ns },
         Event::Switch(_) | Event::Note(_) => Vec::new(),
         Event::End(status) => ending(*status),
+        Event::Gate(event) => gate(event),
+    }
+}
+
+fn gate(event: &GateEvent<'_>) -> Detail {
+    match event {
+        GateEvent::Opened(opened) => detail! {
+            connection: opened.conn.0,
+            local: opened.local.to_string(),
+            remote: opened.remote.to_string(),
+            inbound: opened.inbound,
+        },
+        GateEvent::Payload { conn, acked, data } => detail! {
+            connection: conn.0,
+            acknowledged: acked,
+            bytes: data.len(),
+        },
+        GateEvent::Acked {
+            conn,
+            acked,
+            window,
+        } => detail! { connection: conn.0, acknowledged: acked, window: window },
+        GateEvent::Fin(conn) | GateEvent::Reset(conn) | GateEvent::Forgotten(conn) => {
+            detail! { connection: conn.0 }
+        }
+        GateEvent::Clock(ms) => detail! { ms: ms },
     }
 }
 

@@ -5,7 +5,7 @@
 //! the order of variants and fields here *is* the format; append only, and
 //! raise [`crate::FORMAT_VERSION`] on any other change.
 
-use crate::Bytes;
+use crate::{Bytes, GateEvent};
 use pmu::{Position, Regs, Signature};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -33,8 +33,8 @@ pub struct FileId(pub u32);
 pub struct ObjectId(pub u32);
 
 /// One record. All but [`Event::Switch`], [`Event::File`], [`Event::Time`],
-/// [`Event::Note`] and [`Event::End`] belong to the current thread: the one named by
-/// the last `Switch` or, before any, by [`Event::Start`].
+/// [`Event::Note`], [`Event::End`] and [`Event::Gate`] belong to the current thread: the one
+/// named by the last `Switch` or, before any, by [`Event::Start`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event<'a> {
     /// The first event: the program's first thread, standing before its `execve`.
@@ -79,6 +79,9 @@ pub enum Event<'a> {
     /// Clock reads that the agent answered inside the current thread, between its last
     /// sync point and the one that its next event stands for.
     Clocks(Vec<ClockRead>),
+    /// What the gate let in, or saw of a connection.
+    #[serde(borrow)]
+    Gate(GateEvent<'a>),
 }
 
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each

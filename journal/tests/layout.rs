@@ -222,9 +222,16 @@ fn every_field_of_every_structure_is_documented() {
         fields(&event, &mut found);
     }
     fields(&common::header(), &mut found);
-    let enums = ["Event", "Effect", "Source", "Delivery", "Action"]
-        .map(table)
-        .concat();
+    let enums = [
+        "Event",
+        "Effect",
+        "Source",
+        "Delivery",
+        "Action",
+        "GateEvent",
+    ]
+    .map(table)
+    .concat();
     assert!(found.len() > 20, "{found:?}");
     // Arguments are a sequence on the medium, whatever they are in memory.
     for (name, fields) in found.iter().filter(|(name, _)| name != "Args") {
@@ -269,6 +276,8 @@ fn every_variant_is_documented_with_its_number() {
     check_variants("Action", &samples::actions());
     check_variants("TrapKind", &samples::trap_kinds());
     check_variants("Counter", &samples::counters());
+    check_variants("GateEvent", &samples::gate_events());
+    check_variants("Address", &samples::addresses());
 }
 
 #[test]
@@ -282,4 +291,6 @@ fn the_samples_leave_no_variant_out() {
     assert!(postcard::take_from_bytes::<journal::Action<'_>>(&after("Action")).is_err());
     assert!(postcard::take_from_bytes::<journal::TrapKind>(&after("TrapKind")).is_err());
     assert!(postcard::take_from_bytes::<pmu::Counter>(&after("Counter")).is_err());
+    assert!(postcard::take_from_bytes::<journal::GateEvent<'_>>(&after("GateEvent")).is_err());
+    assert!(postcard::take_from_bytes::<journal::Address>(&after("Address")).is_err());
 }

@@ -1,9 +1,9 @@
 //! Strategies for arbitrary events.
 
 use journal::{
-    Action, Args, Bytes, ClockRead, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile,
-    Leave, Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind,
-    Write,
+    Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
+    Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
+    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -230,6 +230,59 @@ fn start() -> impl Strategy<Value = Start<'static>> {
         })
 }
 
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let address = prop_oneof![
+        any::<u32>().prop_map(Address::V4),
+        any::<u128>().prop_map(Address::V6),
+    ];
+    (address, any::<u16>()).prop_map(|(address, port)| Endpoint { address, port })
+}
+
+fn opened() -> impl Strategy<Value = Opened> {
+    let scales = (any::<u8>(), any::<u8>()).prop_map(|(local, remote)| Scales { local, remote });
+    let numbers = (small(), any::<u32>(), any::<u32>(), small());
+    let options = (
+        option::of(scales),
+        any::<(bool, bool)>(),
+        option::of(any::<u32>()),
+    );
+    (endpoint(), endpoint(), numbers, options).prop_map(
+        |(local, remote, (conn, local_isn, remote_isn, mss), options)| Opened {
+            conn: ConnId(conn),
+            local,
+            remote,
+            inbound: options.1.0,
+            local_isn,
+            remote_isn,
+            mss,
+            scales: options.0,
+            sack: options.1.1,
+            timestamp: options.2,
+        },
+    )
+}
+
+fn gate_event() -> impl Strategy<Value = GateEvent<'static>> {
+    let conn = || small().prop_map(ConnId);
+    prop_oneof![
+        opened().prop_map(GateEvent::Opened),
+        (conn(), number(), bytes()).prop_map(|(conn, acked, data)| GateEvent::Payload {
+            conn,
+            acked,
+            data
+        }),
+        (conn(), number(), small()).prop_map(|(conn, acked, window)| GateEvent::Acked {
+            conn,
+            acked,
+            window
+        }),
+        conn().prop_map(GateEvent::Fin),
+        conn().prop_map(GateEvent::Reset),
+        conn().prop_map(GateEvent::Forgotten),
+        number().prop_map(GateEvent::Clock),
+    ]
+}
+
 /// Any event but [`Event::End`], which may only be the last.
 pub fn event() -> impl Strategy<Value = Event<'static>> {
     let spawn =
@@ -269,6 +322,7 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
             Event::Clocks(reads.into_iter().map(read).collect())
         }),
         1 => ".{0,40}".prop_map(|note| Event::Note(note.into())),
+        4 => gate_event().prop_map(Event::Gate),
     ]
 }
 

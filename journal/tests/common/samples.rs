@@ -1,9 +1,9 @@
 //! One event of every kind, with every variant of what it can contain.
 
 use journal::{
-    Action, Args, Bytes, ClockRead, Delivery, Effect, Enter, Event, Exec, FileId, In, KeptFile,
-    Leave, Mapping, ObjectId, Out, Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind,
-    Write,
+    Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
+    Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
+    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -257,6 +257,54 @@ pub fn all() -> Vec<Event<'static>> {
             second: 77,
         },
     ]));
+    events.extend(gate_events().into_iter().map(Event::Gate));
     events.push(Event::End(0));
+    events
+}
+
+pub fn addresses() -> Vec<Address> {
+    vec![Address::V4(0x0a00_0001), Address::V6(0xfd00 << 112 | 1)]
+}
+
+pub fn gate_events() -> Vec<GateEvent<'static>> {
+    let conn = ConnId(300);
+    let opened = |address| Opened {
+        conn,
+        local: Endpoint { address, port: 80 },
+        remote: Endpoint {
+            address,
+            port: 40_000,
+        },
+        inbound: true,
+        local_isn: u32::MAX,
+        remote_isn: 1,
+        mss: 1460,
+        scales: Some(Scales {
+            local: 7,
+            remote: 14,
+        }),
+        sack: true,
+        timestamp: Some(123_456),
+    };
+    let mut events: Vec<_> = addresses()
+        .into_iter()
+        .map(|address| GateEvent::Opened(opened(address)))
+        .collect();
+    events.extend([
+        GateEvent::Payload {
+            conn,
+            acked: 1000,
+            data: bytes("GET / HTTP/1.1"),
+        },
+        GateEvent::Acked {
+            conn,
+            acked: 40_000,
+            window: 1 << 20,
+        },
+        GateEvent::Fin(conn),
+        GateEvent::Reset(conn),
+        GateEvent::Forgotten(conn),
+        GateEvent::Clock(1 << 40),
+    ]);
     events
 }

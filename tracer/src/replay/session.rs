@@ -137,7 +137,8 @@ impl Session {
                 self.task(tid)?.clocks = ClockRead::decode(reads);
                 Ok(())
             }
-            Event::Time(_) | Event::Note(_) => Ok(()),
+            // Connections matter to a node that may take over, not to the program's execution.
+            Event::Time(_) | Event::Note(_) | Event::Gate(_) => Ok(()),
             Event::End(status) => {
                 self.status = Some(*status);
                 Ok(())

@@ -106,6 +106,7 @@ impl<W: Write> Printer<W> {
             | Event::Time(_)
             | Event::Note(_)
             | Event::Clocks(_)
+            | Event::Gate(_)
             | Event::End(_) => Ok(()),
         }
     }
