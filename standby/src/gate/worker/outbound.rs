@@ -1,0 +1,119 @@
+//! From the application to the outer interface, after waiting.
+
+use super::super::GateError;
+use super::super::flow::Verdict;
+use super::super::hold::Held;
+use super::super::packet::{Edit, Ip, Segment, flag};
+use super::super::stats::Counters;
+use super::super::sys::tun;
+use super::super::translate::Answer;
+use super::super::vnet::Vnet;
+use super::inbound::{is_carried, is_of_link};
+use super::{BATCH, Worker};
+use std::time::Instant;
+
+impl Worker {
+    pub(super) fn take_from_application(&mut self) -> Result<(), GateError> {
+        for _ in 0..BATCH {
+            if self.hold.is_full() {
+                break;
+            }
+            let read = tun::read(&self.shared.tun, &mut self.buffer);
+            let Ok((vnet, len)) = read else {
+                // None left; or the device is down, as if it were silent.
+                break;
+            };
+            let packet = self.buffer.get(..len).unwrap_or_default().to_vec();
+            if !self.leaving(vnet, packet)? {
+                Counters::add(&self.shared.counters.out_dropped, 1);
+            }
+        }
+        self.count_held();
+        Ok(())
+    }
+
+    /// Takes a packet; false if it goes no further.
+    fn leaving(&mut self, vnet: Vnet, mut packet: Vec<u8>) -> Result<bool, GateError> {
+        let Some(ip) = Ip::parse(&packet) else {
+            return Ok(false);
+        };
+        let carried = is_carried(&ip) && !is_of_link(&ip, &packet);
+        if !carried || !self.vips.contains(&ip.source) || ip.destination.is_unspecified() {
+            return Ok(false);
+        }
+        let to = ip.destination;
+        if ip.is_tcp() && !self.leaving_segment(ip, vnet, &mut packet)? {
+            return Ok(false);
+        }
+        // Everything that may have led to this packet was appended before the kernel made it.
+        let label = self.appender.appended();
+        self.hold.push(Held {
+            label,
+            to,
+            vnet,
+            packet,
+            since: Instant::now(),
+        });
+        Ok(true)
+    }
+
+    fn leaving_segment(
+        &mut self,
+        ip: Ip,
+        vnet: Vnet,
+        packet: &mut Vec<u8>,
+    ) -> Result<bool, GateError> {
+        let Some(mut segment) = Segment::parse(packet, ip.clone()) else {
+            return Ok(false);
+        };
+        if !self.translations.is_empty() {
+            if let Answer::In(packets) = self.translations.outbound(packet, &segment, vnet) {
+                for packet in packets {
+                    self.deliver(Vnet::default(), &packet);
+                }
+                return Ok(true);
+            }
+            match Segment::parse(packet, ip) {
+                Some(translated) => segment = translated,
+                None => return Ok(false),
+            }
+        }
+        let now_ms = self.now_ms();
+        let verdict = self.tell(|tracker, sink| {
+            tracker.tell_clock(now_ms, sink)?;
+            tracker.outbound(&segment, now_ms, sink)
+        })?;
+        if verdict == Verdict::Drop {
+            return Ok(false);
+        }
+        let mut edit = Edit::new(packet, &segment, vnet);
+        edit.clear_urgent();
+        if segment.has(flag::SYN) {
+            edit.keep_known_options();
+        }
+        Ok(true)
+    }
+
+    /// Sends what may go, and has the journal hurry for what may not yet.
+    pub(super) fn let_go(&mut self) {
+        if !self.open {
+            return;
+        }
+        while !self.link.is_stalled() {
+            let commit = &self.commit;
+            let Some(held) = self.hold.pop_if(|label| commit.may_go(label)) else {
+                break;
+            };
+            self.shared.counters.held_for(held.since.elapsed());
+            self.link.send(held, &self.shared.counters);
+        }
+        if let Some(label) = self.hold.last_label()
+            && label > self.hurried
+        {
+            self.hurried = label;
+            self.appender.hurry();
+        }
+        self.link.retry(&self.shared.counters);
+        self.count_held();
+    }
+}
