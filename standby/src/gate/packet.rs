@@ -287,6 +287,13 @@ impl<'a> Edit<'a> {
         }
     }
 
+    /// Takes selective acknowledgements out.
+    pub fn drop_sack(&mut self) {
+        for (_, place) in self.places().into_iter().filter(|p| p.0 == OPTION_SACK) {
+            self.put(place.start, &vec![OPTION_NOP; place.len()]);
+        }
+    }
+
     /// Shifts the positions in selective acknowledgements.
     pub fn shift_sack(&mut self, by: u32) {
         for (_, place) in self.places().into_iter().filter(|p| p.0 == OPTION_SACK) {

@@ -117,7 +117,7 @@ fn repaired(fd: BorrowedFd<'_>, state: &ConnState) -> Result<(), Step> {
         .and_then(|()| repair.set_position(Queue::Send, numbers.send));
     at("set the positions", positions)?;
     let (local, remote) = (opened.local, opened.remote);
-    let ends = repair.connect(address(local, ipv6), address(remote, ipv6));
+    let ends = repair.connect(address(local, ipv6), address(remote, ipv6), opened.mss);
     at("set the ends", ends)?;
     at("set the options", repair.set_options(&options(state)))?;
     if let Some(timestamps) = state.timestamps {
@@ -144,12 +144,14 @@ fn options(state: &ConnState) -> Vec<TcpOption> {
         code: OPTION_MSS,
         value: opened.mss,
     }];
-    if let Some(scales) = opened.scales {
-        options.push(TcpOption {
-            code: OPTION_SCALE,
-            value: u32::from(scales.remote) | u32::from(scales.local) << 16,
-        });
-    }
+    // Without scales as well: the kernel has chosen one of its own meanwhile.
+    let (local, remote) = opened.scales.map_or((0, 0), |scales| {
+        (scales.local.min(14), scales.remote.min(14))
+    });
+    options.push(TcpOption {
+        code: OPTION_SCALE,
+        value: u32::from(remote) | u32::from(local) << 16,
+    });
     for (has, code) in [
         (opened.sack, OPTION_SACK),
         (opened.timestamp.is_some(), OPTION_TIMESTAMP),

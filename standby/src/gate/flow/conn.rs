@@ -46,6 +46,8 @@ pub struct Flow {
     window: u32,
     reset: bool,
     aborted: bool,
+    /// Another node may have sent more than this one's kernel has.
+    behind: bool,
     pub(super) established: bool,
     pub(super) last_ms: u64,
 }
@@ -71,6 +73,7 @@ impl Flow {
             window: u32::from(window),
             reset: false,
             aborted: false,
+            behind: false,
             established: !opened.inbound,
             last_ms: now_ms,
         }
@@ -83,11 +86,13 @@ impl Flow {
             fin_at: state.fin.then_some(state.came),
             fin_told: state.fin,
             room: state.came + RESUMED_WINDOW_BYTES,
-            sent: state.wrote,
+            // By this node's kernel: it begins there.
+            sent: acked,
             acked,
             acked_told: acked,
             window: state.window,
             reset: state.reset,
+            behind: true,
             established: true,
             ..Self::new(&state.opened, 0, 0, now_ms)
         }
@@ -118,7 +123,7 @@ impl Flow {
         if !segment.has(flag::ACK) {
             return Ok(Verdict::Drop);
         }
-        self.acknowledged(segment);
+        let early = self.acknowledged(segment);
         let mut verdict = Verdict::Pass;
         if !data.is_empty() {
             verdict = self.data(start, segment, data, sink)?;
@@ -134,18 +139,30 @@ impl Flow {
         if self.acked - self.acked_told >= ACK_LAG_BYTES_MAX {
             self.tell_progress(sink)?;
         }
-        Ok(verdict)
+        Ok(match early {
+            Some(ack) if verdict == Verdict::Pass => Verdict::Acknowledge(ack),
+            _ => verdict,
+        })
     }
 
-    fn acknowledged(&mut self, segment: &Segment) {
+    /// The peer has acknowledged. It may acknowledge what another node has sent and this node's
+    /// kernel has not sent again yet, which would drop such a segment: the number up to which
+    /// the kernel can take it.
+    fn acknowledged(&mut self, segment: &Segment) -> Option<u32> {
         self.established = true;
         self.window = u32::from(segment.window) << self.remote_scale;
-        // The kernel takes no acknowledgement of what it has not sent.
-        if let Some(acked) = position(self.local_isn, self.acked, segment.ack)
-            && acked <= self.sent
-        {
+        let acked = position(self.local_isn, self.acked, segment.ack)?;
+        if acked <= self.sent {
+            self.behind &= acked < self.acked;
             self.acked = self.acked.max(acked);
+            return None;
         }
+        if !self.behind {
+            return None;
+        }
+        self.acked = self.sent;
+        let low = u32::try_from(self.sent & u64::from(u32::MAX)).unwrap_or(0);
+        Some(self.local_isn.wrapping_add(1).wrapping_add(low))
     }
 
     fn data(

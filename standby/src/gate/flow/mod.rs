@@ -36,6 +36,8 @@ pub const CLOCK_MS: u64 = 1000;
 pub enum Verdict {
     /// It goes on.
     Pass,
+    /// It goes on with this acknowledgement number, and without selective ones.
+    Acknowledge(u32),
     /// It goes on without its data.
     Bare,
     /// It goes no further.

@@ -12,6 +12,9 @@ const TCP_QUEUE_SEQ: i32 = 21;
 const TCP_REPAIR_OPTIONS: i32 = 22;
 const TCP_TIMESTAMP: i32 = 24;
 const TCP_REPAIR_WINDOW: i32 = 29;
+/// What the kernel takes for `TCP_MAXSEG`.
+const MSS_MIN: i32 = 88;
+const MSS_MAX: i32 = 32_767;
 const SO_BUF_LOCK: i32 = 72;
 
 /// A queue of a socket.
@@ -82,10 +85,18 @@ impl<'a> Repair<'a> {
         )
     }
 
-    /// Sets its ends. Sends nothing.
-    pub fn connect(self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
-        bind(self.0.as_raw_fd(), &SockaddrStorage::from(local))?;
-        Ok(connect(self.0.as_raw_fd(), &SockaddrStorage::from(remote))?)
+    /// Sets its ends. Sends nothing. The peer takes segments of `mss` bytes: said later, the
+    /// kernel would not use it before the path changes.
+    pub fn connect(self, local: SocketAddr, remote: SocketAddr, mss: u32) -> io::Result<()> {
+        let fd = self.0.as_raw_fd();
+        let mss = i32::try_from(mss)
+            .unwrap_or(MSS_MAX)
+            .clamp(MSS_MIN, MSS_MAX);
+        let set_mss = |mss: i32| set_option(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &mss);
+        set_mss(mss)?;
+        bind(fd, &SockaddrStorage::from(local))?;
+        connect(fd, &SockaddrStorage::from(remote))?;
+        set_mss(0)
     }
 
     /// Sets what was negotiated.

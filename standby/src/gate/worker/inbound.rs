@@ -36,6 +36,10 @@ pub(super) fn is_carried(ip: &Ip) -> bool {
     (ip.is_tcp() && !ip.fragment) || udp_icmp.iter().any(|number| number.0 == ip.protocol)
 }
 
+fn reparsed(packet: &[u8]) -> Option<Segment> {
+    Segment::parse(packet, Ip::parse(packet)?)
+}
+
 impl Worker {
     pub(super) fn take_from_outside(&mut self) -> Result<(), GateError> {
         for _ in 0..BATCH {
@@ -122,14 +126,24 @@ impl Worker {
                 self.deliver(vnet, packet);
                 return Ok(true);
             }
-            Verdict::Pass => (packet.to_vec(), vnet),
+            Verdict::Pass | Verdict::Acknowledge(_) => (packet.to_vec(), vnet),
         };
         let mut edit = Edit::new(&mut packet, &segment, vnet);
         edit.clear_urgent();
         if segment.has(flag::SYN) {
             edit.keep_known_options();
         }
-        self.translations.inbound(&mut packet, &segment, vnet);
+        if let Verdict::Acknowledge(ack) = verdict {
+            edit.set_ack(ack);
+            edit.drop_sack();
+        }
+        if !self.translations.is_empty() {
+            // The numbers may have changed.
+            let Some(segment) = reparsed(&packet) else {
+                return Ok(false);
+            };
+            self.translations.inbound(&mut packet, &segment, vnet);
+        }
         self.deliver(vnet, &packet);
         Ok(true)
     }
