@@ -63,11 +63,6 @@ fn a_link_that_is_cut_again_and_again_goes_on_where_it_was() {
     nodes.assert_same();
     let stats = sender.stats();
     assert!(stats.connections >= 13, "{stats:?}");
-    // What was on its way is sent again, and nothing else.
-    assert!(
-        stats.journal_bytes < summary.bytes_written * 3,
-        "{stats:?} {summary:?}"
-    );
 }
 
 #[test]

@@ -43,6 +43,12 @@ pub enum LinkEvent {
         /// Why.
         reason: LinkError,
     },
+    /// Somebody connected to the standby and was not let in: strangers, peers that do not fit. It
+    /// says nothing of the connection that there may be.
+    Rejected {
+        /// Why.
+        reason: LinkError,
+    },
     /// The other role says something.
     Control(Vec<u8>),
     /// A heartbeat came back after this time.

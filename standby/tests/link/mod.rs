@@ -211,10 +211,10 @@ impl Events {
         })
     }
 
-    /// The next loss of a connection whose reason contains `part`.
+    /// The next loss, or rejection, of a connection whose reason contains `part`.
     pub fn lost(&self, part: &str) -> String {
         self.wait(&format!("loss with {part:?}"), |event| match event {
-            LinkEvent::Lost { reason } => {
+            LinkEvent::Lost { reason } | LinkEvent::Rejected { reason } => {
                 let text = reason.to_string();
                 text.contains(part).then_some(text)
             }

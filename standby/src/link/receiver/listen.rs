@@ -1,10 +1,11 @@
 //! Lets connections in: at most some at a time that are not authenticated, and none for long.
 
-use super::{Shared, session};
+use super::Shared;
+use super::session::{self, Ended};
 use crate::link::channel::{Channel, Inbox};
 use crate::link::error::LinkError;
 use crate::link::handshake::{self, Deadline};
-use crate::link::spawn;
+use crate::link::{LinkEvent, spawn};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -83,10 +84,10 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream) -> Result<Guest, LinkError> {
     let guest = Arc::new(socket.try_clone().map_err(system)?);
     let (own, flag, copy) = (Arc::clone(shared), Arc::clone(&known), Arc::clone(&guest));
     let thread = spawn("link-in", move || {
-        if let Err(error) = receive(&own, socket, &flag)
+        if let Err(reason) = receive(&own, socket, &flag)
             && !own.is_stopped()
         {
-            own.lost(error);
+            own.listener.tell(LinkEvent::Rejected { reason });
         }
         // It would stay open for as long as the guest is remembered.
         let _ = copy.shutdown(Shutdown::Both);
@@ -98,7 +99,7 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream) -> Result<Guest, LinkError> {
     })
 }
 
-/// One connection, from its beginning to its end.
+/// One connection, from its beginning to its end; an error if it never was let in.
 fn receive(shared: &Arc<Shared>, socket: TcpStream, known: &AtomicBool) -> Result<(), LinkError> {
     let deadline = Deadline::new(shared.options.times.handshake);
     let tls = shared.tls.accept()?;
@@ -122,16 +123,25 @@ fn receive(shared: &Arc<Shared>, socket: TcpStream, known: &AtomicBool) -> Resul
     channel.close();
     shared.counters.ended(&channel);
     let mut current = shared.lock_channel();
-    if current
+    let replaced = !current
         .as_ref()
-        .is_some_and(|current| Arc::ptr_eq(current, &channel))
-    {
+        .is_some_and(|current| Arc::ptr_eq(current, &channel));
+    if !replaced {
         *current = None;
-        done
-    } else {
-        done.map_err(|error| match error {
-            LinkError::Closed | LinkError::Socket(_) => LinkError::Replaced,
-            error => error,
-        })
     }
+    drop(current);
+    let reason = match done {
+        Ok(never) => match never {},
+        Err(Ended::Before(reason)) => return Err(reason),
+        Err(Ended::After(LinkError::Closed | LinkError::Socket(_))) if replaced => {
+            LinkError::Replaced
+        }
+        Err(Ended::After(reason)) => reason,
+    };
+    // Before the store is free: the next connection is told of after the loss of this one.
+    if !shared.is_stopped() {
+        shared.lost(reason);
+    }
+    drop(store);
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::link::handshake::{self, Deadline, Peer};
 use crate::link::message::{Message, Session};
 use crate::link::{LinkEvent, clock, spawn, wire};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,14 @@ use std::time::{Duration, Instant};
 const APPLIED_PAUSE: Duration = Duration::from_millis(1);
 /// Kept files that were offered and have not come.
 const OFFERS_MAX: usize = 1 << 20;
+
+/// How a connection ended.
+pub(super) enum Ended {
+    /// It was never accepted.
+    Before(LinkError),
+    /// It was.
+    After(LinkError),
+}
 
 /// Runs a session that was let in.
 pub(super) fn run(
@@ -27,18 +36,33 @@ pub(super) fn run(
     peer: Peer,
     asked: Session,
     deadline: Deadline,
-) -> Result<(), LinkError> {
-    if let Err(error) = store.belong_to(asked) {
-        handshake::decline(channel, &error.to_string(), deadline);
-        return Err(error);
-    }
-    let position = store.replica.position();
-    let applied = shared.applied.events().min(position.events);
-    handshake::welcome(channel, &shared.own, position, applied, deadline)?;
+) -> Result<Infallible, Ended> {
+    let mut before = || -> Result<(), LinkError> {
+        if let Err(error) = store.belong_to(asked) {
+            handshake::decline(channel, &error.to_string(), deadline);
+            return Err(error);
+        }
+        let position = store.replica.position();
+        let applied = shared.applied.events().min(position.events);
+        handshake::welcome(channel, &shared.own, position, applied, deadline)
+    };
+    before().map_err(Ended::Before)?;
     shared.outbox.set_connected(true);
     shared.counters.connections.fetch_add(1, Ordering::Relaxed);
     shared.listener.tell(LinkEvent::Connected(Box::new(peer)));
+    let done = serve(shared, store, channel, &mut inbox);
+    shared.outbox.set_connected(false);
+    done.map_err(Ended::After)
+}
+
+fn serve(
+    shared: &Arc<Shared>,
+    store: &mut Store,
+    channel: &Arc<Channel>,
+    inbox: &mut Inbox,
+) -> Result<Infallible, LinkError> {
     let taken = Arc::new(AtomicU64::new(0));
+    let helper = Helper::start(shared, channel)?;
     let teller = Teller {
         shared: Arc::clone(shared),
         channel: Arc::clone(channel),
@@ -46,7 +70,6 @@ pub(super) fn run(
         stored: store.replica.progress(),
     };
     let out = spawn("link-out", move || teller.run())?;
-    let helper = Helper::start(shared, channel)?;
     let mut intake = Intake {
         shared,
         store,
@@ -55,11 +78,10 @@ pub(super) fn run(
         offers: HashMap::new(),
         taken: &taken,
     };
-    let done = intake.run(&mut inbox);
+    let done = intake.run(inbox);
     if let Err(error) = &done {
         intake.say_why(error);
     }
-    shared.outbox.set_connected(false);
     channel.close();
     shared.signal.wake();
     drop(helper);
@@ -80,7 +102,7 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    fn run(&mut self, inbox: &mut Inbox) -> Result<(), LinkError> {
+    fn run(&mut self, inbox: &mut Inbox) -> Result<Infallible, LinkError> {
         let silence = self.shared.options.times.silence;
         loop {
             let before = self.taken.load(Ordering::Relaxed);
