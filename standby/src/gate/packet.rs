@@ -2,7 +2,7 @@
 
 use super::vnet::Vnet;
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{IpSlice, TcpSlice, ip_number};
+use etherparse::{IpSlice, LenSource, TcpSlice, ip_number};
 use journal::{Address, Endpoint};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -52,6 +52,10 @@ impl Ip {
     pub fn parse(packet: &[u8]) -> Option<Self> {
         let ip = IpSlice::from_slice(packet).ok()?;
         let payload = ip.payload();
+        // A length of zero means that it does not fit there.
+        if payload.len_source == LenSource::Slice {
+            return None;
+        }
         let start = payload
             .payload
             .as_ptr()

@@ -175,6 +175,12 @@ impl Serving {
         }
     }
 
+    /// Has the server serve a connection that its application opened.
+    pub fn adopt(&self, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
+        let mut log = self.log.lock().expect("no panic");
+        log.adopt(stream, local, remote);
+    }
+
     /// Dies: nothing passes any more. What the standby had of it by then.
     pub fn kill(self) -> Legacy {
         self.log.lock().expect("no panic").dead = true;

@@ -42,6 +42,7 @@ pub enum Op {
 pub struct Log {
     pub ops: Vec<Op>,
     pub dead: bool,
+    adopted: Vec<Conn>,
     appender: Appender,
     streams: Streams,
 }
@@ -51,9 +52,20 @@ impl Log {
         Arc::new(Mutex::new(Self {
             ops: Vec::new(),
             dead: false,
+            adopted: Vec::new(),
             appender,
             streams,
         }))
+    }
+
+    /// Another connection, which the application opened itself.
+    pub fn adopt(&mut self, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
+        let id = self
+            .streams
+            .claim(local, remote)
+            .expect("a known connection");
+        self.note(Op::Claimed(id, local, remote));
+        self.adopted.push(Conn::new(id, stream));
     }
 
     /// How many connections were accepted.

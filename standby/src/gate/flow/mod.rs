@@ -9,6 +9,9 @@
 mod conn;
 mod gap;
 mod half;
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "the numbers are small")]
+mod tests;
 
 pub use conn::Flow;
 pub use half::Half;
@@ -23,6 +26,8 @@ use std::collections::HashMap;
 /// A connection whose handshake is not completed after this long is forgotten: longer than the
 /// kernel repeats its part.
 pub const HANDSHAKE_MS_MAX: u64 = 130_000;
+/// With so many handshakes not completed, no more are begun.
+pub const UNFINISHED_MAX: usize = 65_536;
 /// One that the application has closed and that says nothing for this long is forgotten: longer
 /// than the kernel repeats a FIN.
 pub const ORPHAN_MS_MAX: u64 = 1_200_000;
@@ -52,6 +57,8 @@ pub type Sink<'a> = dyn FnMut(&GateEvent<'_>) -> Result<(), WriteError> + 'a;
 pub struct Tracker {
     flows: HashMap<Ends, Flow>,
     half: HalfOpen,
+    /// How many of the connections have not completed their handshake.
+    unfinished: usize,
     next: u32,
     /// What is added to the caller's clock, so that it goes on where another node's stopped.
     clock_offset: u64,
@@ -70,6 +77,7 @@ impl Tracker {
         let mut tracker = Self {
             flows: HashMap::new(),
             half: HalfOpen::default(),
+            unfinished: 0,
             next: streams.next().0,
             clock_offset: clock.saturating_sub(now_ms),
             clock_told: None,
@@ -131,10 +139,11 @@ impl Tracker {
             return Ok(Verdict::Bare);
         };
         let data = packet.get(segment.data.clone()).unwrap_or_default();
+        let before = flow.established;
         let verdict = flow.inbound(segment, data, now_ms, sink)?;
+        self.unfinished -= usize::from(flow.established && !before);
         if flow.is_over() {
-            sink(&GateEvent::Forgotten(flow.conn))?;
-            self.flows.remove(&ends);
+            self.forget(ends, sink)?;
         }
         Ok(verdict)
     }
@@ -148,7 +157,8 @@ impl Tracker {
     ) -> Result<Verdict, WriteError> {
         if !segment.has(flag::ACK) {
             let half = Half::new(segment, true, now_ms);
-            return Ok(if self.half.insert(ends, half) {
+            let room = self.unfinished < UNFINISHED_MAX;
+            return Ok(if room && self.half.insert(ends, half) {
                 Verdict::Bare
             } else {
                 Verdict::Drop
@@ -196,10 +206,17 @@ impl Tracker {
         };
         flow.outbound(segment, now_ms, sink)?;
         if flow.is_over() {
-            sink(&GateEvent::Forgotten(flow.conn))?;
-            self.flows.remove(&ends);
+            self.forget(ends, sink)?;
         }
         Ok(Verdict::Pass)
+    }
+
+    fn forget(&mut self, ends: Ends, sink: &mut Sink<'_>) -> Result<(), WriteError> {
+        if let Some(flow) = self.flows.remove(&ends) {
+            self.unfinished -= usize::from(!flow.established);
+            sink(&GateEvent::Forgotten(flow.conn))?;
+        }
+        Ok(())
     }
 
     fn outbound_syn(
@@ -245,9 +262,7 @@ impl Tracker {
         now_ms: u64,
         sink: &mut Sink<'_>,
     ) -> Result<(), WriteError> {
-        if let Some(before) = self.flows.remove(&ends) {
-            sink(&GateEvent::Forgotten(before.conn))?;
-        }
+        self.forget(ends, sink)?;
         self.tell_clock(now_ms, sink)?;
         let scales = ours.options.scale.zip(theirs.options.scale);
         let both_stamp = ours.options.timestamp.zip(theirs.options.timestamp);
@@ -267,6 +282,7 @@ impl Tracker {
         self.next = self.next.wrapping_add(1);
         sink(&GateEvent::Opened(opened.clone()))?;
         let flow = Flow::new(&opened, ours.window, theirs.window, now_ms);
+        self.unfinished += usize::from(!flow.established);
         self.flows.insert(ends, flow);
         Ok(())
     }
@@ -293,13 +309,10 @@ impl Tracker {
             let unfinished = !flow.established && silent_ms > HANDSHAKE_MS_MAX;
             let orphan = silent_ms > ORPHAN_MS_MAX && streams.is_closed(flow.conn);
             if unfinished || orphan {
-                gone.push((*ends, flow.conn));
+                gone.push(*ends);
             }
         }
-        for (ends, conn) in gone {
-            self.flows.remove(&ends);
-            sink(&GateEvent::Forgotten(conn))?;
-        }
-        Ok(())
+        gone.into_iter()
+            .try_for_each(|ends| self.forget(ends, sink))
     }
 }
