@@ -4,6 +4,7 @@
 mod support;
 
 use nix::sys::signal::Signal;
+use standby::role::machine::About;
 use standby::role::witness::Witness;
 use standby::role::witness::command::Fencing;
 use standby::role::{Answer, Ask, NodeId, Record, Session};
@@ -19,6 +20,7 @@ fn swap(expected: Option<&Record>, new: &Record) -> Ask {
     Ask::Swap {
         expected: expected.cloned(),
         new: new.clone(),
+        about: About::default(),
     }
 }
 
@@ -196,7 +198,7 @@ fn fencing(script: &str, limit: Duration) -> (Fencing, tempfile::TempDir) {
     )
     .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let fencing = Fencing::new(path, NodeId::new("b").unwrap(), None, limit);
+    let fencing = Fencing::new(path, NodeId::new("b").unwrap(), limit);
     (fencing, dir)
 }
 
@@ -229,6 +231,26 @@ fn a_fencing_command_is_told_whom_and_why() {
 }
 
 #[test]
+fn a_standby_is_switched_off_only_if_it_might_take_over() {
+    let script = "echo \"$2 $FTRUN_REASON\" > told";
+    let (mut fencing, dir) = fencing(script, Duration::from_secs(10));
+    let told = dir.path().join("told");
+    let before = record("b", 2).with_standby(Some(Session(3)));
+    let alone = |harmless| Ask::Swap {
+        expected: Some(before.clone()),
+        new: before.with_standby(None),
+        about: About {
+            peer: Some(NodeId::new("c").unwrap()),
+            harmless,
+        },
+    };
+    assert_eq!(fencing.ask(&alone(true)), Answer::Done { lease: None });
+    assert!(!told.exists());
+    assert_eq!(fencing.ask(&alone(false)), Answer::Done { lease: None });
+    assert_eq!(std::fs::read_to_string(told).unwrap(), "c alone\n");
+}
+
+#[test]
 fn a_fencing_command_that_fails_hangs_or_is_killed_grants_nothing() {
     for (script, expected) in [
         ("exit 1", "exit code 1"),
@@ -251,7 +273,6 @@ fn a_fencing_command_that_fails_hangs_or_is_killed_grants_nothing() {
     let mut missing = Fencing::new(
         "/nonexistent/fence".into(),
         NodeId::new("b").unwrap(),
-        None,
         Duration::from_secs(5),
     );
     assert!(matches!(missing.ask(&takeover()), Answer::Unreachable(_)));

@@ -415,7 +415,6 @@ impl Node {
             WitnessChoice::Command(path) => Box::new(Fencing::new(
                 path.clone(),
                 self.node.clone(),
-                None,
                 self.fence_limit,
             )),
             WitnessChoice::Etcd(endpoints) => Box::new(

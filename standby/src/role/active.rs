@@ -321,6 +321,7 @@ impl Active {
         let ask = Ask::Swap {
             expected,
             new: new.clone(),
+            about: shared.about(false),
         };
         self.ask(shared, now, ask, Intent::Take(new));
     }
@@ -334,6 +335,7 @@ impl Active {
         let ask = Ask::Swap {
             expected: shared.record.clone(),
             new: new.clone(),
+            about: shared.about(new.ended || self.protection.renounced(shared)),
         };
         self.protection.on_asked(&new);
         self.ask(shared, now, ask, Intent::Change(new));

@@ -292,12 +292,14 @@ impl Follower {
             Some(Attempt::Taking { new, before }) => Ask::Swap {
                 expected: Some(before.clone()),
                 new: new.clone(),
+                about: shared.about(false),
             },
             Some(Attempt::Cancelling { .. }) => {
                 let before = shared.record.clone()?;
                 Ask::Swap {
                     new: before.with_standby(before.standby),
                     expected: Some(before),
+                    about: shared.about(true),
                 }
             }
             Some(Attempt::Granted {

@@ -190,9 +190,20 @@ pub enum Ask {
         expected: Option<Record>,
         /// What it becomes.
         new: Record,
+        /// What a witness that keeps no record has to know besides.
+        about: About,
     },
     /// Lease the right anew, if the record is still this.
     Keep(Record),
+}
+
+/// About the other node, at the time of a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its name, if it was heard.
+    pub peer: Option<NodeId>,
+    /// It will not go active anyway: it said so, or has nothing to be active with.
+    pub harmless: bool,
 }
 
 /// The witness's answer.

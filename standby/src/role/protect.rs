@@ -102,7 +102,7 @@ impl Protection {
     }
 
     /// It will never take over, which is as good as a record that does not name it.
-    fn renounced(&self, shared: &Shared) -> bool {
+    pub fn renounced(&self, shared: &Shared) -> bool {
         self.exposed_peer(shared)
             .is_some_and(|peer| peer.flags.has(Flags::RENOUNCED))
     }

@@ -2,7 +2,7 @@
 
 use super::beat::{Beat, Flags};
 use super::machine::{
-    Action, Answer, Ask, Event, PathId, PathView, Positions, Rights, Settings, Standing,
+    About, Action, Answer, Ask, Event, PathId, PathView, Positions, Rights, Settings, Standing,
     WitnessView,
 };
 use super::record::{Epoch, NodeId, Record, Session};
@@ -231,6 +231,14 @@ impl Shared {
             held_ns: crate::clock::nanos(now.since(way.came)),
         };
         self.out.push(Action::Beat(PathId(id), beat));
+    }
+
+    /// What a witness may have to know of the other node.
+    pub fn about(&self, harmless: bool) -> About {
+        About {
+            peer: self.peer.as_ref().map(|peer| peer.node.clone()),
+            harmless,
+        }
     }
 
     /// Asks the witness.

@@ -446,7 +446,7 @@ impl World {
                 record: self.record.clone(),
                 alive,
             },
-            Ask::Swap { expected, new } if expected == self.record => {
+            Ask::Swap { expected, new, .. } if expected == self.record => {
                 self.tell(|| format!("witness: {new:?}"));
                 self.record = Some(new);
                 self.lease_until_us = self.now_us + LEASE_US;

@@ -6,7 +6,7 @@
 //! more time than allowed says: not known. It is asked again then; it must bear that.
 
 use super::Witness;
-use crate::role::machine::{Answer, Ask};
+use crate::role::machine::{About, Answer, Ask};
 use crate::role::record::{NodeId, Record};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -30,20 +30,14 @@ const WRAPPER: &str = r#""$@" 1>&2; printf '\n=%d' $?"#;
 pub struct Fencing {
     path: PathBuf,
     node: NodeId,
-    peer: Option<NodeId>,
     limit: Duration,
 }
 
 impl Fencing {
-    /// `peer` is the other node's name, where it is known from the start.
+    /// The command, this node's name, and how long the command may take.
     #[must_use]
-    pub fn new(path: PathBuf, node: NodeId, peer: Option<NodeId>, limit: Duration) -> Self {
-        Self {
-            path,
-            node,
-            peer,
-            limit,
-        }
+    pub fn new(path: PathBuf, node: NodeId, limit: Duration) -> Self {
+        Self { path, node, limit }
     }
 
     fn fence(&self, target: &NodeId, epoch: u64, reason: &str) -> Answer {
@@ -112,21 +106,15 @@ impl Fencing {
 impl Witness for Fencing {
     fn ask(&mut self, ask: &Ask) -> Answer {
         match ask {
-            Ask::Read { hint } => {
-                if let Some(record) = hint
-                    && record.owner != self.node
-                {
-                    self.peer = Some(record.owner.clone());
-                }
-                Answer::Current {
-                    record: hint.clone(),
-                    alive: false,
-                }
-            }
+            Ask::Read { hint } => Answer::Current {
+                record: hint.clone(),
+                alive: false,
+            },
             Ask::Swap {
                 expected: Some(before),
                 new,
-            } => self.swap(before, new),
+                about,
+            } => self.swap(before, new, about),
             Ask::Swap { expected: None, .. } | Ask::Keep(_) => Answer::Done { lease: None },
         }
     }
@@ -141,19 +129,15 @@ impl Witness for Fencing {
 }
 
 impl Fencing {
-    fn swap(&mut self, before: &Record, new: &Record) -> Answer {
+    fn swap(&self, before: &Record, new: &Record, about: &About) -> Answer {
         if new.owner != before.owner {
             return self.fence(&before.owner, new.epoch.0, "takeover");
         }
-        // Going on alone. A standby that gave up, or an application that ended, harms nobody.
-        if before.standby.is_some() && new.standby.is_none() && !new.ended {
-            return match &self.peer {
-                Some(peer) => self.fence(peer, new.epoch.0, "alone"),
-                None => Answer::Unreachable(
-                    "the standby's name is not known: give it with --peer".to_owned(),
-                ),
-            };
+        let alone = before.standby.is_some() && new.standby.is_none();
+        match &about.peer {
+            Some(peer) if alone && !about.harmless => self.fence(peer, new.epoch.0, "alone"),
+            // One that was never heard has nothing to take over.
+            _ => Answer::Done { lease: None },
         }
-        Answer::Done { lease: None }
     }
 }

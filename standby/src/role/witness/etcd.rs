@@ -182,7 +182,9 @@ impl Talk {
     async fn ask(&mut self, client: &mut Client, ask: &Ask) -> Result<Answer, Failure> {
         match ask {
             Ask::Read { .. } => self.read(client).await,
-            Ask::Swap { expected, new } => self.write(client, expected.as_ref(), Some(new)).await,
+            Ask::Swap { expected, new, .. } => {
+                self.write(client, expected.as_ref(), Some(new)).await
+            }
             Ask::Keep(record) => self.write(client, Some(record), None).await,
         }
     }
