@@ -3,6 +3,7 @@
 mod support;
 
 use nix::sys::signal::Signal;
+use standby::role::machine::OnLag;
 use standby::role::witness::none::NoWitness;
 use standby::role::{Event, Side, State};
 use std::sync::atomic::Ordering;
@@ -223,6 +224,43 @@ fn a_switchover_hands_over_and_the_old_primary_stays_silent() {
     assert!(
         told.contains(&"a stop input".to_owned()) && !told.contains(&"a resume input".to_owned())
     );
+}
+
+#[test]
+fn a_replay_that_stands_still_costs_time_or_protection() {
+    for on_lag in [OnLag::Slow, OnLag::Drop] {
+        let cluster = Cluster::start(1);
+        let (a, b, world) = protected(
+            &cluster,
+            &Options {
+                on_lag,
+                ..Options::default()
+            },
+        );
+        world.stuck.store(true, Ordering::Release);
+        world.appended.store(5000, Ordering::Release);
+        a.until_state(State::Lagging);
+        b.until_state(State::Lagging);
+        assert!(!a.commit.may_go(5000) && a.commit.may_go(1000));
+        let report = a.until("a lag", |report| report.lag.ms > 100);
+        assert_eq!(report.lag.events, 5000);
+        if on_lag == OnLag::Drop {
+            let report = a.until("alone", |report| {
+                report.reason.contains("does not have everything")
+            });
+            assert_eq!(report.state, State::Syncing);
+            assert!(a.commit.may_go(5000), "protection is dropped");
+        } else {
+            std::thread::sleep(Duration::from_secs(3));
+            assert_eq!(
+                a.handle.report().state,
+                State::Lagging,
+                "protection is kept"
+            );
+        }
+        world.stuck.store(false, Ordering::Release);
+        a.until_state(State::Protected);
+    }
 }
 
 #[test]

@@ -364,7 +364,7 @@ impl Loop {
             Action::Report(standing) => {
                 tracing::info!(role = %standing.side, state = %standing.state, reason = standing.reason, "state");
                 self.engine.standing(&standing);
-                self.snapshot.standing(&standing);
+                self.snapshot.standing(&standing, self.commit.has_right());
             }
             Action::Note(note) => {
                 tracing::warn!("{note}");

@@ -7,6 +7,11 @@ use super::record::{Record, Session};
 use super::shared::{Peer, Shared};
 use super::state::State;
 use crate::clock::Time;
+use std::collections::VecDeque;
+
+/// Looks at the positions that are remembered, some tens of milliseconds. A standby that stores what was
+/// appended before them has everything within a time for which output may wait.
+const RECENT: usize = 4;
 
 /// Output waits, so that protection can begin.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +29,8 @@ pub(super) struct Protection {
     unresolved: bool,
     closing: Option<Closing>,
     close_at: Time,
+    /// What was appended at the last few looks, the oldest first.
+    recent: VecDeque<u64>,
     /// The replay has been too far behind since.
     behind: Option<Time>,
     /// Why there is no protection.
@@ -37,12 +44,17 @@ impl Protection {
             unresolved: false,
             closing: None,
             close_at: now,
+            recent: VecDeque::with_capacity(RECENT),
             behind: None,
             lost: None,
         }
     }
 
     pub fn on_positions(&mut self, positions: Positions) {
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(positions.appended);
         // The first since output waits: what went out before is in the journal up to here.
         if let Some(closing) = &mut self.closing {
             closing.target.get_or_insert(positions.appended);
@@ -156,9 +168,10 @@ impl Protection {
         let slack = shared.settings.lag_max;
         match self.closing {
             None => {
-                if committed.saturating_add(slack) >= appended
-                    && applied.saturating_add(slack) >= appended
-                {
+                let before = self.recent.front().copied().unwrap_or(appended);
+                let close = committed >= before && applied.saturating_add(slack) >= appended;
+                // Output must not wait for a witness that is away.
+                if close && shared.trouble().is_none() {
                     self.closing = Some(Closing {
                         since: now,
                         target: None,

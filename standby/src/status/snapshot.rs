@@ -134,13 +134,14 @@ impl Snapshot {
         self.changed.notify_all();
     }
 
-    pub(crate) fn standing(&self, standing: &Standing) {
+    pub(crate) fn standing(&self, standing: &Standing, output: bool) {
         let mut inner = self.lock();
         let report = &mut inner.report;
         if report.state != standing.state || report.role != standing.side {
             report.since_unix_ms = unix_ms();
         }
         report.role = standing.side;
+        report.output = output;
         report.state = standing.state;
         report.reason.clone_from(&standing.reason);
         self.changed.notify_all();

@@ -27,6 +27,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     pub appended: AtomicU64,
     pub cut: AtomicBool,
+    /// The replay stands still.
+    pub stuck: AtomicBool,
     pub told: Mutex<Vec<String>>,
 }
 
@@ -73,7 +75,9 @@ impl Engine for Notes {
         let appended = self.world.appended.load(Ordering::Acquire);
         if side == Side::Primary && !self.world.cut.load(Ordering::Acquire) {
             self.commit.advance(appended);
-            self.commit.applied(appended);
+            if !self.world.stuck.load(Ordering::Acquire) {
+                self.commit.applied(appended);
+            }
         }
         match side {
             Side::Primary => Positions {
@@ -84,7 +88,11 @@ impl Engine for Notes {
             Side::Standby => Positions {
                 appended,
                 committed: appended,
-                applied: appended,
+                applied: if self.world.stuck.load(Ordering::Acquire) {
+                    0
+                } else {
+                    appended
+                },
             },
         }
     }
@@ -136,6 +144,7 @@ pub struct Options {
     pub ways: bool,
     pub detect_ms: u64,
     pub lease_ms: u64,
+    pub on_lag: OnLag,
 }
 
 impl Default for Options {
@@ -145,6 +154,7 @@ impl Default for Options {
             // A test machine runs much else.
             detect_ms: 1000,
             lease_ms: 2000,
+            on_lag: OnLag::Slow,
         }
     }
 }
@@ -243,7 +253,7 @@ fn node(
             ),
             paths: 1,
             lag_max: 1000,
-            on_lag: OnLag::Slow,
+            on_lag: options.on_lag,
             head_start: Duration::ZERO,
             start_over: false,
         },

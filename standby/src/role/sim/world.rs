@@ -9,6 +9,10 @@ const STEP_US: u64 = 1000;
 const FAULTS_END_US: u64 = 40_000_000;
 const END_US: u64 = 70_000_000;
 const LEASE_US: u64 = 2_000_000;
+/// Events of the journal that come in one message.
+const CATCH_UP: u64 = 20;
+/// The application does nothing in every third span of this length.
+const BUSY_US: u64 = 2_000_000;
 
 /// What may go wrong.
 #[derive(Debug, Clone, Copy)]
@@ -394,7 +398,8 @@ impl World {
                     && node.follows == Some(of)
                     && !node.live
                 {
-                    node.events = node.events.max(events);
+                    // It takes its time to catch up.
+                    node.events = events.min(node.events + CATCH_UP).max(node.events);
                 }
                 return;
             }
@@ -490,7 +495,8 @@ impl World {
         let Some(node) = &mut self.nodes[index] else {
             return;
         };
-        if node.live && !node.draining && self.random.once_in(2) {
+        let busy = (now / BUSY_US) % 3 != 0;
+        if node.live && !node.draining && busy && self.random.once_in(2) {
             node.events += 1;
             node.applied = node.events;
             node.held.push_back(node.events);
