@@ -495,7 +495,7 @@ impl World {
         let Some(node) = &mut self.nodes[index] else {
             return;
         };
-        let busy = (now / BUSY_US) % 3 != 0;
+        let busy = !self.faults.crashes || !(now / BUSY_US).is_multiple_of(3);
         if node.live && !node.draining && busy && self.random.once_in(2) {
             node.events += 1;
             node.applied = node.events;
