@@ -12,6 +12,8 @@ mod shared;
 #[cfg(test)]
 mod sim;
 pub mod state;
+#[cfg(test)]
+mod steps;
 mod sys;
 pub mod timing;
 pub mod ways;

@@ -12,7 +12,7 @@ use world::{Faults, World};
 /// Of the tests that are about one fault alone, with `FTRUN_SIM_SEEDS` of all.
 const SEEDS: u64 = 40;
 /// Of the test with everything.
-const SEEDS_ALL: u64 = 200;
+const SEEDS_ALL: u64 = 400;
 
 fn seeds(usual: u64) -> Vec<u64> {
     let set = |name| std::env::var(name).map(|value| value.parse::<u64>().expect("a number"));

@@ -101,6 +101,13 @@ impl Net {
             .flatten()
     }
 
+    /// What is under way of the journal does not arrive.
+    pub fn lose_journal(&mut self, node: usize) {
+        self.under_way.retain(|_, (to, message)| {
+            *to != To::Node(node) || !matches!(message, Message::Journal { .. })
+        });
+    }
+
     pub fn hold_back(&mut self, until_us: u64, to: To, message: Message) {
         self.send(until_us, to, message);
     }

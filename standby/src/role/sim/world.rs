@@ -10,7 +10,7 @@ const FAULTS_END_US: u64 = 40_000_000;
 const END_US: u64 = 70_000_000;
 const LEASE_US: u64 = 2_000_000;
 /// Events of the journal that come in one message.
-const CATCH_UP: u64 = 20;
+const CATCH_UP: u64 = 3;
 /// The application does nothing in every third span of this length.
 const BUSY_US: u64 = 2_000_000;
 
@@ -90,6 +90,10 @@ pub struct World {
     net: Net,
     nodes: [Option<Node>; 2],
     restart_at_us: [u64; 2],
+    /// Something happens to this node then: it is in the middle of something.
+    doom_at_us: [u64; 2],
+    /// When the latest of the link's messages from a node arrives: they stay in order.
+    shipped_at_us: [u64; 2],
     clocks: [Clock; 2],
     /// Link, second path, node 0 to witness, node 1 to witness.
     ways: [Way; 4],
@@ -125,6 +129,8 @@ impl World {
             net: Net::default(),
             nodes: [None, None],
             restart_at_us: [u64::MAX; 2],
+            doom_at_us: [u64::MAX; 2],
+            shipped_at_us: [0; 2],
             clocks,
             ways: [Way::default(); 4],
             connection: 0,
@@ -234,6 +240,9 @@ impl World {
             });
         }
         for index in 0..2 {
+            if self.doom_at_us[index] <= now {
+                self.doom(index);
+            }
             if self.faults.freezes && self.random.once_in(10_000) {
                 let until = span(&mut self.random);
                 if let Some(node) = &mut self.nodes[index] {
@@ -267,7 +276,34 @@ impl World {
         }
     }
 
+    /// A crash, a freeze or a cut of everything but the witness, at the worst moment.
+    fn doom(&mut self, index: usize) {
+        self.doom_at_us[index] = u64::MAX;
+        let until = self.now_us + self.random.below(3_000_000);
+        let kind = self.random.below(3);
+        self.tell(|| {
+            format!(
+                "node {index} in the middle of it: kind {kind}, until {} ms",
+                until / 1000
+            )
+        });
+        match (kind, &mut self.nodes[index]) {
+            (0, Some(_)) => self.crash(index),
+            (1, Some(node)) => node.frozen_until_us = until,
+            _ => {
+                self.ways[0].cut_until_us = until;
+                self.ways[1].cut_until_us = until;
+                self.net.lose_journal(1 - index);
+                // The answer may be lost, too.
+                if self.random.once_in(2) {
+                    self.ways[2 + index].cut_until_us = self.now_us + 700_000;
+                }
+            }
+        }
+    }
+
     fn crash(&mut self, index: usize) {
+        self.net.lose_journal(1 - index);
         if let Some(node) = self.nodes[index].take()
             && node.link_up
         {
@@ -571,7 +607,9 @@ impl World {
                 }
             }
         };
-        self.net.send(now + 300, To::Node(1 - index), message);
+        let at = self.shipped_at_us[index].max(now + self.delay_us(0));
+        self.shipped_at_us[index] = at;
+        self.net.send(at, To::Node(1 - index), message);
     }
 
     fn release(&mut self, index: usize) {
@@ -749,6 +787,9 @@ impl World {
 
     /// An unanswered question is given up after a while; but it may still be on its way.
     fn send_ask(&mut self, index: usize, session: Session, id: u64, ask: Ask) {
+        if matches!(ask, Ask::Swap { .. }) && self.faults.crashes && self.random.once_in(6) {
+            self.doom_at_us[index] = self.now_us + self.random.below(8_000);
+        }
         let way = 2 + index;
         let answer = match ask {
             Ask::Swap { .. } => Answer::Unknown("no answer in time".into()),
