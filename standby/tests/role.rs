@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use support::etcd::Cluster;
 use support::{Options, Pair, link, pair};
 
+/// A detection time that a test does not live to see: what happens, happens for another reason.
+const NEVER_MS: u64 = 60_000;
+
 fn protected(cluster: &Cluster, options: &Options) -> Pair {
     let nodes = pair(options, |_| Box::new(cluster.witness(0, options.lease_ms)));
     nodes.0.until_state(State::Protected);
@@ -35,7 +38,6 @@ fn the_standby_takes_over_from_a_silent_primary_and_not_before() {
         gap >= Duration::from_millis(900),
         "sooner than the detection time: {gap:?}"
     );
-    assert!(gap < Duration::from_millis(2500), "{gap:?}");
     assert_eq!(
         (report.role, report.epoch, report.takeovers),
         (Side::Primary, 2, 1)
@@ -50,20 +52,14 @@ fn a_closed_link_is_enough_when_nothing_else_is_heard() {
     let (a, b, world) = protected(
         &cluster,
         &Options {
-            detect_ms: 3000,
+            detect_ms: NEVER_MS,
             ..Options::default()
         },
     );
-    let began = Instant::now();
     world.cut.store(true, Ordering::Release);
     drop(a);
     b.handle.tell(Event::LinkDown { closed: true });
     b.until_state(State::Solo);
-    assert!(
-        began.elapsed() < Duration::from_millis(2500),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 #[test]
@@ -207,19 +203,19 @@ fn a_divergence_costs_protection_and_nothing_else() {
 #[test]
 fn a_switchover_hands_over_and_the_old_primary_stays_silent() {
     let cluster = Cluster::start(1);
-    let (a, b, world) = protected(&cluster, &Options::default());
+    let (a, b, world) = protected(
+        &cluster,
+        &Options {
+            detect_ms: NEVER_MS,
+            ..Options::default()
+        },
+    );
     world.appended.store(42, Ordering::Release);
-    let began = Instant::now();
     a.handle.tell(Event::Switchover);
     b.until_state(State::Solo);
-    let gap = began.elapsed();
     let report = a.until_state(State::Fenced);
     assert!(report.reason.contains("taken over"), "{report:?}");
     assert!(!a.commit.has_right());
-    assert!(
-        gap < Duration::from_millis(900),
-        "no detection is needed: {gap:?}"
-    );
     let told = world.told();
     assert!(
         told.contains(&"a stop input".to_owned()) && !told.contains(&"a resume input".to_owned())
@@ -283,18 +279,12 @@ fn an_application_that_is_killed_is_taken_over_at_once() {
     let (a, b, _world) = protected(
         &cluster,
         &Options {
-            detect_ms: 5000,
+            detect_ms: NEVER_MS,
             ..Options::default()
         },
     );
-    let began = Instant::now();
     a.handle.tell(Event::AppKilled("SIGKILL".to_owned()));
     b.until_state(State::Solo);
-    assert!(
-        began.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        began.elapsed()
-    );
     a.until_state(State::Fenced);
 }
 

@@ -3,11 +3,13 @@
 //!
 //! `FTRUN_SIM_SEED=N cargo test -p standby sim` repeats the run of one seed, and tells what happens.
 
+mod faults;
 mod net;
 mod node;
 mod world;
 
-use world::{Faults, World};
+use faults::Faults;
+use world::World;
 
 /// Of the tests that are about one fault alone, with `FTRUN_SIM_SEEDS` of all.
 const SEEDS: u64 = 40;

@@ -1,60 +1,19 @@
 //! The simulated world: what goes wrong, and what must hold all the same.
 
+use super::faults::Faults;
 use super::net::{Message, Net, Random, To};
 use super::node::{Clock, Node};
 use crate::role::machine::{Answer, Ask, Event, LINK, PathId, Positions};
 use crate::role::{Action, Record, Session, Side, State};
 
 const STEP_US: u64 = 1000;
-const FAULTS_END_US: u64 = 40_000_000;
+pub(super) const FAULTS_END_US: u64 = 40_000_000;
 const END_US: u64 = 70_000_000;
 const LEASE_US: u64 = 2_000_000;
 /// Events of the journal that come in one message.
 const CATCH_UP: u64 = 3;
 /// The application does nothing in every third span of this length.
 const BUSY_US: u64 = 2_000_000;
-
-/// What may go wrong.
-#[derive(Debug, Clone, Copy)]
-pub struct Faults {
-    network: bool,
-    witness: bool,
-    freezes: bool,
-    crashes: bool,
-    jitter: bool,
-    switchovers: bool,
-}
-
-impl Faults {
-    const NONE: Self = Self {
-        network: false,
-        witness: false,
-        freezes: false,
-        crashes: false,
-        jitter: false,
-        switchovers: false,
-    };
-    pub const ALL: Self = Self {
-        network: true,
-        witness: true,
-        freezes: true,
-        crashes: true,
-        jitter: true,
-        switchovers: true,
-    };
-    pub const JITTER: Self = Self {
-        jitter: true,
-        ..Self::NONE
-    };
-    pub const WITNESS_ONLY: Self = Self {
-        witness: true,
-        ..Self::NONE
-    };
-    pub const SWITCHOVER: Self = Self {
-        switchovers: true,
-        ..Self::NONE
-    };
-}
 
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -77,41 +36,41 @@ impl Totals {
 
 /// A cut or slow connection of two of: node 0, node 1, the witness.
 #[derive(Debug, Clone, Copy, Default)]
-struct Way {
-    cut_until_us: u64,
-    slow_until_us: u64,
+pub(super) struct Way {
+    pub(super) cut_until_us: u64,
+    pub(super) slow_until_us: u64,
 }
 
 pub struct World {
-    seed: u64,
-    random: Random,
-    faults: Faults,
-    now_us: u64,
-    net: Net,
-    nodes: [Option<Node>; 2],
-    restart_at_us: [u64; 2],
+    pub(super) seed: u64,
+    pub(super) random: Random,
+    pub(super) faults: Faults,
+    pub(super) now_us: u64,
+    pub(super) net: Net,
+    pub(super) nodes: [Option<Node>; 2],
+    pub(super) restart_at_us: [u64; 2],
     /// Something happens to this node then: it is in the middle of something.
-    doom_at_us: [u64; 2],
+    pub(super) doom_at_us: [u64; 2],
     /// When the latest of the link's messages from a node arrives: they stay in order.
-    shipped_at_us: [u64; 2],
-    clocks: [Clock; 2],
+    pub(super) shipped_at_us: [u64; 2],
+    pub(super) clocks: [Clock; 2],
     /// Link, second path, node 0 to witness, node 1 to witness.
-    ways: [Way; 4],
-    connection: u64,
-    connected: bool,
-    record: Option<Record>,
-    lease_until_us: u64,
-    witness_down_until_us: u64,
-    sessions: u64,
+    pub(super) ways: [Way; 4],
+    pub(super) connection: u64,
+    pub(super) connected: bool,
+    pub(super) record: Option<Record>,
+    pub(super) lease_until_us: u64,
+    pub(super) witness_down_until_us: u64,
+    pub(super) sessions: u64,
     /// The highest event that a released output depended on, of the journal that now counts.
-    released_max: u64,
-    released_last_us: u64,
+    pub(super) released_max: u64,
+    pub(super) released_last_us: u64,
     /// The epoch that is live, and its node's session.
-    live_epoch: u64,
-    was_protected: bool,
-    switching: bool,
+    pub(super) live_epoch: u64,
+    pub(super) was_protected: bool,
+    pub(super) switching: bool,
     pub totals: Totals,
-    tells: bool,
+    pub(super) tells: bool,
 }
 
 impl World {
@@ -152,7 +111,7 @@ impl World {
         world
     }
 
-    fn tell(&self, text: impl FnOnce() -> String) {
+    pub(super) fn tell(&self, text: impl FnOnce() -> String) {
         if self.tells {
             let line = format!("{:>9.3} ms  {}\n", self.now_us as f64 / 1000.0, text());
             // The only print of a test that was asked to tell.
@@ -191,139 +150,13 @@ impl World {
         self.check_all_is_well();
     }
 
-    fn delay_us(&mut self, way: usize) -> u64 {
+    pub(super) fn delay_us(&mut self, way: usize) -> u64 {
         let slow = self.ways[way].slow_until_us > self.now_us;
         100 + self.random.below(400) + if slow { self.random.below(700_000) } else { 0 }
     }
 
-    fn is_cut(&self, way: usize) -> bool {
+    pub(super) fn is_cut(&self, way: usize) -> bool {
         self.ways[way].cut_until_us > self.now_us
-    }
-
-    fn go_wrong(&mut self) {
-        let now = self.now_us;
-        let span = |random: &mut Random| {
-            let most = if random.once_in(3) {
-                8_000_000
-            } else {
-                900_000
-            };
-            now + random.below(most)
-        };
-        // Both are protected first: otherwise little can go wrong.
-        if now < 1_500_000 {
-            return;
-        }
-        if self.faults.network {
-            if self.random.once_in(4_000) {
-                let until = span(&mut self.random);
-                let which = self.random.below(16);
-                for (way, state) in self.ways.iter_mut().enumerate() {
-                    if which & (1 << way) != 0 {
-                        state.cut_until_us = until;
-                    }
-                }
-                self.tell(|| format!("cut {which:04b} until {} ms", until / 1000));
-            }
-            if self.random.once_in(6_000) {
-                let way = usize::try_from(self.random.below(4)).unwrap();
-                self.ways[way].slow_until_us = span(&mut self.random);
-            }
-        }
-        if self.faults.witness && self.random.once_in(6_000) {
-            self.witness_down_until_us = span(&mut self.random);
-            self.tell(|| {
-                format!(
-                    "witness down until {} ms",
-                    self.witness_down_until_us / 1000
-                )
-            });
-        }
-        for index in 0..2 {
-            if self.doom_at_us[index] <= now {
-                self.doom(index);
-            }
-            if self.faults.freezes && self.random.once_in(10_000) {
-                let until = span(&mut self.random);
-                if let Some(node) = &mut self.nodes[index] {
-                    node.frozen_until_us = until;
-                }
-                self.tell(|| format!("node {index} frozen until {} ms", until / 1000));
-            }
-            if self.faults.jitter && self.random.once_in(150) {
-                let until = now + self.random.below(120_000);
-                if let Some(node) = &mut self.nodes[index] {
-                    // One after the other: together they would be a freeze.
-                    if node.frozen_until_us + 40_000 < now {
-                        node.frozen_until_us = until;
-                    }
-                }
-            }
-            if self.faults.crashes && self.random.once_in(20_000) && self.nodes[index].is_some() {
-                self.tell(|| format!("node {index} crashes"));
-                self.crash(index);
-            }
-            if self.faults.switchovers && self.random.once_in(10_000) {
-                let event = Event::Switchover;
-                if self.nodes[index]
-                    .as_ref()
-                    .is_some_and(|node| node.live && node.frozen_until_us <= now)
-                {
-                    self.tell(|| format!("switchover asked of node {index}"));
-                    self.handle(index, event);
-                }
-            }
-        }
-    }
-
-    /// A crash, a freeze or a cut of everything but the witness, at the worst moment.
-    fn doom(&mut self, index: usize) {
-        self.doom_at_us[index] = u64::MAX;
-        let until = self.now_us + self.random.below(3_000_000);
-        let kind = self.random.below(3);
-        self.tell(|| {
-            format!(
-                "node {index} in the middle of it: kind {kind}, until {} ms",
-                until / 1000
-            )
-        });
-        match (kind, &mut self.nodes[index]) {
-            (0, Some(_)) => self.crash(index),
-            (1, Some(node)) => node.frozen_until_us = until,
-            _ => {
-                self.ways[0].cut_until_us = until;
-                self.ways[1].cut_until_us = until;
-                self.net.lose_journal(1 - index);
-                // The answer may be lost, too.
-                if self.random.once_in(2) {
-                    self.ways[2 + index].cut_until_us = self.now_us + 700_000;
-                }
-            }
-        }
-    }
-
-    fn crash(&mut self, index: usize) {
-        self.net.lose_journal(1 - index);
-        if let Some(node) = self.nodes[index].take()
-            && node.link_up
-        {
-            // The kernel of the node tells the other.
-            let at = self.now_us + self.delay_us(0);
-            let connection = self.connection;
-            if !self.is_cut(0) {
-                self.net.send(
-                    at,
-                    To::Node(1 - index),
-                    Message::Link {
-                        connection,
-                        up: false,
-                        closed: true,
-                    },
-                );
-            }
-        }
-        self.connected = false;
-        self.restart_at_us[index] = self.now_us + 200_000 + self.random.below(3_000_000);
     }
 
     fn connect(&mut self) {
@@ -643,7 +476,7 @@ impl World {
             .max(released.into_iter().max().unwrap_or(0));
     }
 
-    fn handle(&mut self, index: usize, event: Event) {
+    pub(super) fn handle(&mut self, index: usize, event: Event) {
         let now = self.now_us;
         let Some(node) = &mut self.nodes[index] else {
             return;
