@@ -215,6 +215,8 @@ impl Active {
 
     fn on_done(&mut self, shared: &mut Shared, now: Time, intent: Intent) {
         match intent {
+            // A right that has run out meanwhile may be another's by now: look again.
+            Intent::Take(_) if self.lease_until <= now => {}
             Intent::Take(record) => {
                 let epoch = record.epoch;
                 shared.record = Some(record);
@@ -296,7 +298,9 @@ impl Active {
             return;
         };
         if record.run == settings.session {
-            return self.on_done(shared, now, Intent::Take(record));
+            // Taken, and the answer was lost or came too late to rely on: the lease may have run out.
+            let keep = Ask::Keep(record.clone());
+            return self.ask(shared, now, keep, Intent::Take(record));
         }
         let same = record.owner == settings.node;
         if !force && !record.ended && record.standby.is_some() {

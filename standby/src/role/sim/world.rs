@@ -234,7 +234,7 @@ impl World {
                 }
                 if node.side == Side::Standby
                     && beat.flags.has(crate::role::beat::Flags::ACTIVE)
-                    && node.follows.is_none()
+                    && (node.follows.is_none() || node.events == 0)
                 {
                     node.follows = Some(from);
                 }
