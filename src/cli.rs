@@ -47,6 +47,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Reproduce a recording, with no effect on anything outside
     Replay(ReplayArgs),
+    /// Wait for a primary, follow the program that it runs, and take over when it dies
+    Standby(StandbyArgs),
     /// Follow a recording with a live copy of the program, and go on with it when it breaks off
     #[command(hide = true)]
     Follow(FollowArgs),
@@ -101,6 +103,8 @@ pub struct RecordArgs {
     /// With --isolate: a network of its own too, with nothing but a loopback device
     #[arg(long, requires = "isolate")]
     pub private_network: bool,
+    #[command(flatten)]
+    pub protection: standby::config::PrimaryOptions,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -132,6 +136,19 @@ pub struct ReplayArgs {
     pub quiet: bool,
     #[command(flatten)]
     pub recording: RecordingArg,
+}
+
+/// Options of `standby`.
+#[derive(Debug, Args)]
+pub struct StandbyArgs {
+    /// Keep the copy of the recording in exactly this directory, which must be empty or not exist
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// Write ftrun's own messages to this file instead of standard error
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub protection: standby::config::StandbyOptions,
 }
 
 /// Options of `follow`.

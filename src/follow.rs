@@ -4,11 +4,11 @@ use crate::cli::FollowArgs;
 use crate::messages;
 use crate::record;
 use anyhow::Context;
-use journal::{EventIndex, Follow};
+use crate::standby_node::Quiet;
+use journal::Follow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tracer::namespaces::{Network, Plan};
-use tracer::replay::Sink;
 use tracer::standby::{Ended, Options, run as follow};
 
 /// Follows, and goes on with the application when its recording breaks off.
@@ -25,8 +25,9 @@ pub fn run(args: &FollowArgs) -> anyhow::Result<ExitCode> {
             network,
             ..Plan::default()
         },
-        network: None,
+        network: Box::new(|_| Ok(None)),
         follow: Follow::default(),
+        applied: Box::new(|_| ()),
         record: tracer::record::Options {
             affinity,
             ..tracer::record::Options::new(dir.clone())?
@@ -35,6 +36,8 @@ pub fn run(args: &FollowArgs) -> anyhow::Result<ExitCode> {
             messages::say("the recording broke off: going on with the application");
             true
         }),
+        attach: Box::new(|_| Ok(None)),
+        went_live: Box::new(|| ()),
         notice: Arc::new(record::notice),
     };
     match follow(&dir, options, &mut Quiet)? {
@@ -46,18 +49,5 @@ pub fn run(args: &FollowArgs) -> anyhow::Result<ExitCode> {
             Ok(outcome.status.map_or(ExitCode::SUCCESS, record::end_like))
         }
         Ended::TookOver(outcome) => Ok(record::end_like(outcome.status)),
-    }
-}
-
-/// What the application wrote until now, the primary has shown.
-struct Quiet;
-
-impl Sink for Quiet {
-    fn output(&mut self, _stream: u8, _bytes: &[u8]) {}
-
-    fn progress(&mut self, _event: EventIndex, _read: u64, _total: u64) {}
-
-    fn notice(&mut self, text: &str) {
-        messages::say(text);
     }
 }

@@ -29,6 +29,7 @@ mod rm;
 mod scan;
 mod stat;
 mod status;
+mod standby_node;
 mod strace;
 mod summary;
 mod switchover;
@@ -45,8 +46,9 @@ fn main() -> ExitCode {
         Err(error) => return cli::usage(&error),
     };
     let done = match cli.command() {
-        Command::Record(args) => record::run(&args),
+        Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Standby(args) => standby_node::run(args),
         Command::Follow(args) => follow::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Ls(args) => ls::run(&args),

@@ -88,3 +88,10 @@ fn all(base: &Path) -> anyhow::Result<Vec<Found>> {
     }
     Ok(found)
 }
+
+/// The name of this machine, by which a node is known if nothing else is said.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
+}

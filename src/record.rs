@@ -7,12 +7,24 @@ use crate::recordings::NewRecording;
 use anyhow::Context;
 use std::ffi::OsStr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use journal::WriterOptions;
+use standby::config::Primary;
+use standby::node::{Slot, protect};
+use std::sync::{Arc, PoisonError};
 use tracer::namespaces::{Network, Plan};
+use tracer::network::Attach;
 use tracer::record::{Notice, OnJournalError, Options, Outcome, OutsideMemory, RecordError};
 
+/// How long an event of a protected application may wait to be written, in milliseconds.
+pub const PROTECTED_FLUSH_MS: u64 = 2;
+
 /// Records, and ends as the application did.
-pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    let protection = args
+        .protection
+        .wanted()
+        .then(|| Primary::new(args.protection.clone(), &crate::nodes::host_name()))
+        .transpose()?;
     if let Some(path) = &args.log_file {
         messages::log_to(path)?;
     }
@@ -35,11 +47,31 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             cli::OutsideMemory::Warn => OutsideMemory::Warn,
         },
         affinity,
-        isolate: args.isolate.then(|| plan(args)),
+        isolate: match &protection {
+            Some(_) => Some(Plan {
+                network: Network::New,
+                ..Plan::default()
+            }),
+            None => args.isolate.then(|| plan(&args)),
+        },
+        flush_ms: if protection.is_some() {
+            PROTECTED_FLUSH_MS
+        } else {
+            WriterOptions::default().flush_ms
+        },
         ..Options::new(dir.clone())?
     };
-    match tracer::record::record(options, &args.command, Arc::new(notice)) {
+    let slot = Slot::default();
+    let attach: Attach = match protection {
+        Some(config) => protect(config, Arc::clone(&slot), Arc::new(messages::say)),
+        None => Box::new(|_| Ok(None)),
+    };
+    match tracer::record::record_with(options, &args.command, Arc::new(notice), attach) {
         Ok(outcome) => {
+            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(protection) = protection {
+                protection.application_ended();
+            }
             finished(&mut meta, &outcome);
             if let Err(error) = meta.write(&dir) {
                 messages::say(&format!("{error:#}; the recording itself is not affected"));
@@ -52,6 +84,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
                 RecordError::NotFound(_)
                     | RecordError::NotExecutable { .. }
                     | RecordError::Namespaces(_)
+                    | RecordError::Protection(_)
             ) {
                 Meta::remove(&dir);
                 recording.undo();

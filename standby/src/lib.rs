@@ -7,5 +7,6 @@ pub mod commit;
 pub mod config;
 pub mod gate;
 pub mod link;
+pub mod node;
 pub mod role;
 pub mod status;

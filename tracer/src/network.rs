@@ -1,34 +1,57 @@
 //! What the engine needs to know of the way to the network, and tells about it. Somebody else
 //! sees the packets; the engine sees descriptors.
 
+use crate::namespaces::Namespaces;
+use crate::record::RecordError;
+use journal::{Appender, ConnId, GateEvent};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-
-/// A TCP connection of the application, by the number that it has in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Conn(pub u32);
+use std::path::Path;
+use std::sync::Arc;
 
 /// Who sees the packets.
 pub trait Network: Send + Sync {
-    /// While recording: the connection between two addresses.
-    fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<Conn>;
+    /// While recording: the TCP connection between two addresses, from now on known to the
+    /// application.
+    fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId>;
+
+    /// In a shadow: the journal tells what passed.
+    fn passed(&self, event: &GateEvent<'_>) -> io::Result<()>;
+
+    /// In a shadow: the application knows a connection from now on.
+    fn known(&self, conn: ConnId);
 
     /// In a shadow: the application wrote to a connection.
-    fn wrote(&self, conn: Conn, bytes: &[u8]);
+    fn wrote(&self, conn: ConnId, bytes: &[u8]) -> io::Result<()>;
 
     /// In a shadow: the application took `len` bytes from a connection; which ones.
-    fn took(&self, conn: Conn, len: usize) -> Vec<u8>;
+    fn took(&self, conn: ConnId, len: usize) -> io::Result<Vec<u8>>;
 
-    /// In a shadow: the application ended one side, or both (`SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`).
-    fn shut(&self, conn: Conn, how: i32);
+    /// In a shadow: the application will write no more.
+    fn shut(&self, conn: ConnId);
+
+    /// In a shadow: the application has closed its last descriptor.
+    fn closed(&self, conn: ConnId);
 
     /// At a takeover: makes `socket`, which the application has, the live end of a connection.
-    /// Returns how many bytes the other side has already of what the application has still to
-    /// write: it was in the middle of it.
-    fn rebuild(&self, conn: Conn, socket: OwnedFd) -> io::Result<u64>;
+    fn rebuild(&self, conn: ConnId, socket: OwnedFd) -> io::Result<()>;
 
     /// At a takeover: all connections that the application has are rebuilt. What is left was
-    /// closed by it before all was delivered. From now on packets flow.
+    /// closed by it before all was delivered, or not accepted yet. From now on packets flow.
     fn open(&self) -> io::Result<()>;
 }
+
+/// What is there before the application starts, or goes on.
+pub struct Ground<'a> {
+    /// The recording's directory.
+    pub dir: &'a Path,
+    /// A hand of its journal.
+    pub appender: Appender,
+    /// The namespaces that the application is in, if it has its own.
+    pub namespaces: Option<&'a Namespaces>,
+}
+
+/// Prepares the way to the network on the ground that is given, and waits until the application
+/// may run.
+pub type Attach = Box<dyn FnOnce(Ground<'_>) -> Result<Option<Arc<dyn Network>>, RecordError>>;

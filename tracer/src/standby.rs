@@ -2,12 +2,12 @@
 //! goes on with it when the recording breaks off.
 
 use crate::namespaces::{Namespaces, Plan};
-use crate::network::Network;
+use crate::network::{Attach, Ground, Network};
 use crate::record::{self, RecordError};
 use crate::replay::shadow::Shadow;
 use crate::replay::{self, Outcome, ReplayError, Sink};
 use crate::sys::{host, tsc};
-use journal::{Follow, Reader, Tail};
+use journal::{Follow, Reader, Tail, Writer, WriterOptions};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,16 +15,22 @@ use std::sync::Arc;
 pub struct Options {
     /// Namespaces like those of the recorded application.
     pub plan: Plan,
-    /// Who sees the packets, if anybody.
-    pub network: Option<Arc<dyn Network>>,
+    /// Follows the application's connections. Called once the namespaces are there.
+    pub network: Box<dyn FnOnce(&Namespaces) -> Result<Option<Arc<dyn Network>>, RecordError>>,
     /// How to wait for more of the journal.
     pub follow: Follow,
+    /// Told after every event how many are replayed.
+    pub applied: Box<dyn Fn(u64)>,
     /// How to record after a takeover.
     pub record: record::Options,
     /// Whether to go on when the journal breaks off. Asked once, and answered when it is clear
     /// who may be active.
     pub promote: Box<dyn FnOnce() -> bool>,
-    /// Told of a takeover once the application runs.
+    /// The way to the network after a takeover.
+    pub attach: Attach,
+    /// Told when the application is live.
+    pub went_live: Box<dyn FnOnce()>,
+    /// Told what people should know.
     pub notice: Arc<dyn Fn(record::Notice) + Send + Sync>,
 }
 
@@ -55,41 +61,42 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
     reader.set_follow(Some(options.follow));
     let cpu = replay::choose_cpu(reader.header().machine.pinned_cpu)?;
     let namespaces = Namespaces::create(&options.plan).map_err(ReplayError::from)?;
+    let network = (options.network)(&namespaces)?;
     host::set_affinity(&[cpu]).map_err(ReplayError::os("choosing a CPU"))?;
     let restricted =
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = replay::Session::new(dir)?;
-    session.follow_with(Shadow::new(namespaces, options.network));
+    session.follow_with(Shadow::new(namespaces, network));
     let mut events = 0;
-    let played = replay::play(&mut session, &mut reader, sink, &mut events);
-    let end = match (&played, reader.end()) {
-        (Ok(()), Some(end)) if reader.tail() != Tail::Whole => end,
-        _ => {
-            let digest = session.observed_digest();
-            let status = session.end();
-            played?;
-            return Ok(Ended::Followed(Outcome {
-                status,
-                tail: reader.tail(),
-                events,
-                digest,
-            }));
-        }
-    };
-    if !(options.promote)() {
+    let played = replay::play(&mut session, &mut reader, sink, &mut events, &options.applied);
+    // Threads that are started from now on would inherit it.
+    drop(restricted);
+    let end = reader.end().filter(|_| reader.tail() != Tail::Whole && played.is_ok());
+    let Some(end) = end.filter(|_| (options.promote)()) else {
         let digest = session.observed_digest();
         let status = session.end();
+        played?;
         return Ok(Ended::Followed(Outcome {
             status,
             tail: reader.tail(),
             events,
             digest,
         }));
-    }
+    };
     drop(reader);
-    let taken = session.go_live()?;
-    // Threads that are started now would inherit it.
-    drop(restricted);
-    let outcome = record::go_on(options.record, taken, &end, options.notice)?;
+    let writer_options = WriterOptions {
+        flush_ms: options.record.flush_ms,
+        ..WriterOptions::default()
+    };
+    let writer = Writer::resume(dir, &end, writer_options).map_err(RecordError::from)?;
+    let ground = Ground {
+        dir,
+        appender: writer.appender(),
+        namespaces: session.namespaces(),
+    };
+    let network = (options.attach)(ground)?;
+    let taken = session.go_live(network.clone())?;
+    (options.went_live)();
+    let outcome = record::go_on(options.record, taken, writer, network, options.notice)?;
     Ok(Ended::TookOver(outcome))
 }

@@ -45,6 +45,11 @@ pub mod tun {
     pub use super::sys::tun::create;
 }
 
+/// Bytes that an interface of the calling thread's network namespace takes in one packet.
+pub fn mtu_of(dev: &str) -> io::Result<u32> {
+    Ok(sys::device::find(dev)?.mtu)
+}
+
 /// What the gate makes of bytes, for fuzzing.
 #[doc(hidden)]
 pub mod fuzzing;
@@ -53,8 +58,8 @@ use crate::commit::Commit;
 use journal::{Appender, ConnId};
 use stats::Counters;
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -194,6 +199,21 @@ impl Gate {
         rebuild::rebuild(fd, &state, |packet| {
             sys::tun::write(self.shared.tun.as_raw_fd(), vnet::Vnet::default(), packet)
         })
+    }
+
+    /// Rebuilds the connections that the application has closed and whose other end does not know
+    /// that, or not all that was sent; the application's kernel brings them to their end.
+    pub fn rebuild_orphans(&self, netns: BorrowedFd<'_>) -> Result<usize, RebuildError> {
+        let orphans = self.shared.streams.orphans();
+        for &conn in &orphans {
+            let Some(state) = self.shared.streams.state(conn) else {
+                continue;
+            };
+            let socket = sys::repair::fresh_socket(netns, SocketAddr::from(state.opened.local).is_ipv6())
+                .map_err(|error| RebuildError::Socket { conn, error })?;
+            self.rebuild(conn, socket.as_fd())?;
+        }
+        Ok(orphans.len())
     }
 
     /// Repeats the handshake of all connections that the application has not accepted with

@@ -21,6 +21,14 @@ pub enum RebuildError {
     /// Nothing is known of it.
     #[error("there is no connection {}", .0.0)]
     Unknown(ConnId),
+    /// There is no socket for it.
+    #[error("cannot make a socket for connection {}: {error}", conn.0)]
+    Socket {
+        /// For which connection.
+        conn: ConnId,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The kernel refused.
     #[error("cannot {doing} for connection {} of {local} with {remote}: {error}", conn.0)]
     Refused {

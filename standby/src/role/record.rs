@@ -59,6 +59,16 @@ impl From<NodeId> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Session(pub u64);
 
+impl Session {
+    /// A run that no other has.
+    pub fn random() -> Option<Self> {
+        let mut bytes = [0; 8];
+        let random = ring::rand::SystemRandom::new();
+        ring::rand::SecureRandom::fill(&random, &mut bytes).ok()?;
+        Some(Self(u64::from_le_bytes(bytes)))
+    }
+}
+
 /// How many times the right to be active has changed hands.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,

@@ -10,6 +10,7 @@ use super::{Notice, Options, Outcome, RecordError, Stumble, finish, supervise};
 use crate::agent;
 use crate::maps;
 use crate::model::capture::Call;
+use crate::network::Network;
 use crate::replay::shadow::{Stand, TakeOver, Thread};
 use crate::sys::host;
 use crate::sys::mem::Remote;
@@ -17,7 +18,7 @@ use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::tick::Tick;
 use crate::sys::tsc;
 use crate::sys::wait::Pid;
-use journal::{Args, End, Enter, Event, FileStore, Leave, Tid, Writer, WriterOptions};
+use journal::{Args, Enter, Event, FileStore, Leave, Tid, Writer};
 use pmu::Regs;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,14 +28,14 @@ use std::sync::Arc;
 pub(crate) fn go_on(
     options: Options,
     taken: TakeOver,
-    end: &End,
+    writer: Writer,
+    network: Option<Arc<dyn Network>>,
     notice: Arc<dyn Fn(Notice) + Send + Sync>,
 ) -> Result<Outcome, RecordError> {
     let store = FileStore::open(&options.dir).map_err(|error| RecordError::Keep {
         path: options.dir.display().to_string(),
         error: error.to_string(),
     })?;
-    let writer = Writer::resume(&options.dir, end, WriterOptions::default())?;
     let out = Output::resumed(writer, options.on_journal_error, taken.next_ids.0);
     let mut memories = Memories::new(store, options.outside_memory);
     memories.go_on(taken.next_ids.1, &taken.segments);
@@ -49,6 +50,7 @@ pub(crate) fn go_on(
     let names = (first, taken.first);
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();
+    session.network = network;
     session.isolated = true;
     session.clocks = taken.namespaces.clocks();
     session.cpu = host::affinity()
@@ -178,8 +180,6 @@ impl Session {
             .enter(&Remote(tid))
             .map_err(|error| super::doubt::unsupported(tid, &error))?;
         let given = regs.args();
-        #[allow(clippy::cast_possible_wrap, reason = "a length below 2 GiB")]
-        let ahead = call.args[2].abs_diff(given[2]) as i64;
         let enter = Enter {
             nr: call.def.nr,
             args: Args::new(given, call.def.args.len()),
@@ -195,7 +195,6 @@ impl Session {
                 emitted: true,
                 doubt: None,
                 regs,
-                ahead,
             });
             task.state = State::Waiting;
         }

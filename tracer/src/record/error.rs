@@ -8,6 +8,9 @@ use std::io;
 /// Why a recording could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// The application cannot be protected.
+    #[error("{0}")]
+    Protection(String),
     /// The program is not there.
     #[error("{0}: not found")]
     NotFound(String),

@@ -32,6 +32,7 @@ pub use supervise::Notice;
 pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
 
 use crate::namespaces::{self, Namespaces, Plan};
+use crate::network::{Attach, Ground};
 use crate::sys::host::{self, CpuSet};
 use crate::sys::{fork, tick::Tick, tsc, wait::Pid};
 use crate::{launch, machine};
@@ -56,6 +57,8 @@ pub struct Options {
     pub outside_memory: OutsideMemory,
     /// CPUs that the application would have had.
     pub affinity: CpuSet,
+    /// How long an event may wait to be written, in milliseconds.
+    pub flush_ms: u64,
     /// Device and inode of what the standard output and error lead to.
     pub standard_streams: Vec<(u64, u64)>,
     /// Namespaces of its own for the application.
@@ -68,6 +71,7 @@ impl Options {
         Ok(Self {
             dir,
             on_journal_error: OnJournalError::Stop,
+            flush_ms: WriterOptions::default().flush_ms,
             outside_memory: OutsideMemory::Refuse,
             affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
@@ -94,6 +98,17 @@ pub fn record(
     argv: &[OsString],
     notice: Arc<dyn Fn(Notice) + Send + Sync>,
 ) -> Result<Outcome, RecordError> {
+    record_with(options, argv, notice, Box::new(|_| Ok(None)))
+}
+
+/// The same, with a way to the network of its own: `attach` is called when the journal and the
+/// namespaces are there, and the application is not.
+pub fn record_with(
+    options: Options,
+    argv: &[OsString],
+    notice: Arc<dyn Fn(Notice) + Send + Sync>,
+    attach: Attach,
+) -> Result<Outcome, RecordError> {
     let name = argv
         .first()
         .ok_or_else(|| RecordError::NotFound(String::new()))?;
@@ -112,9 +127,11 @@ pub fn record(
     })?;
     let writer_options = WriterOptions {
         writer_cpu,
+        flush_ms: options.flush_ms,
         ..WriterOptions::default()
     };
     let writer = Writer::create(&options.dir, &header, writer_options)?;
+    let appender = writer.appender();
     let mut out = Output::new(writer, options.on_journal_error);
 
     let envp: Vec<Vec<u8>> = std::env::vars_os()
@@ -134,6 +151,12 @@ pub fn record(
         .as_ref()
         .map(Namespaces::create)
         .transpose()?;
+    let ground = Ground {
+        dir: &options.dir,
+        appender,
+        namespaces: namespaces.as_ref(),
+    };
+    let network = attach(ground)?;
     // In a process group from outside it would not know its own by any number. Where a terminal
     // controls it, that is the lesser evil.
     program.own_session = namespaces.is_some() && !host::has_terminal();
@@ -153,6 +176,7 @@ pub fn record(
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);
     session.cpu = cpu;
+    session.network = network;
     if let Some(namespaces) = &namespaces {
         session.isolated = true;
         session.clocks = namespaces.clocks();

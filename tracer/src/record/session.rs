@@ -7,6 +7,7 @@ use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
 use crate::model::Handler;
+use crate::network::Network;
 use crate::namespaces::ClockOffsets;
 use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
@@ -58,6 +59,8 @@ pub struct Session {
     pub(super) clocks: ClockOffsets,
     /// It runs in namespaces of its own.
     pub(super) isolated: bool,
+    /// Who sees the application's packets.
+    pub(super) network: Option<Arc<dyn Network>>,
     /// When the slice began, by the machine's uptime.
     pub(super) slice_start: Duration,
 }
@@ -93,6 +96,7 @@ impl Session {
             other_clocks: false,
             clocks: ClockOffsets::default(),
             isolated: false,
+            network: None,
             slice_start: host::uptime(),
         };
         session.tasks.insert(

@@ -143,7 +143,6 @@ impl Session {
             emitted: false,
             doubt,
             regs,
-            ahead: 0,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -203,7 +202,6 @@ impl Session {
             emitted: true,
             doubt: None,
             regs: *regs,
-            ahead: 0,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -313,10 +311,6 @@ impl Session {
         let Some(in_call) = self.tasks.get_mut(&tid).and_then(|task| task.call.take()) else {
             return Ok(());
         };
-        if in_call.ahead > 0 {
-            regs.rax = with_what_was_done(in_call.ahead, regs.rax.cast_signed()).cast_unsigned();
-            stopped.set_regs(&regs)?;
-        }
         let result = regs.rax.cast_signed();
         if let Some(task) = self.tasks.get_mut(&tid) {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
@@ -705,16 +699,6 @@ impl Session {
             }));
             left -= len;
         }
-    }
-}
-
-/// The result of a syscall of which a part was done before a takeover. An error that comes after
-/// a part is told the next time.
-const fn with_what_was_done(ahead: i64, result: i64) -> i64 {
-    if is_error(result) {
-        ahead
-    } else {
-        ahead + result
     }
 }
 

@@ -48,8 +48,6 @@ pub struct InCall {
     pub doubt: Option<CaptureError>,
     /// Registers at entry, as the application set them.
     pub regs: Regs,
-    /// Bytes at the beginning of what it asked for that were done before a takeover.
-    pub ahead: i64,
 }
 
 /// A thread by both its names.

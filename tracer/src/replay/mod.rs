@@ -62,7 +62,7 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = Session::new(dir)?;
     let mut events = 0;
-    let result = play(&mut session, &mut reader, sink, &mut events);
+    let result = play(&mut session, &mut reader, sink, &mut events, &|_| ());
     let digest = session.observed.digest();
     let status = session.end();
     result?;
@@ -82,6 +82,7 @@ pub(crate) fn play(
     reader: &mut Reader,
     sink: &mut dyn Sink,
     events: &mut u64,
+    applied: &dyn Fn(u64),
 ) -> Result<(), ReplayError> {
     loop {
         if events.is_multiple_of(PROGRESS_EVENTS) {
@@ -93,6 +94,7 @@ pub(crate) fn play(
         };
         *events = index.0 + 1;
         session.apply(index, &event, sink)?;
+        applied(*events);
     }
 }
 

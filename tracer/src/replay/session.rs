@@ -89,6 +89,11 @@ impl Session {
         self.shadow = Some(Box::new(shadow));
     }
 
+    /// The namespaces of a shadow.
+    pub(crate) fn namespaces(&self) -> Option<&crate::namespaces::Namespaces> {
+        self.shadow.as_ref().map(|shadow| shadow.namespaces())
+    }
+
     /// A digest of what the replayed program did.
     pub(crate) fn observed_digest(&self) -> u128 {
         self.observed.digest()
@@ -138,7 +143,8 @@ impl Session {
                 Ok(())
             }
             // Connections matter to a node that may take over, not to the program's execution.
-            Event::Time(_) | Event::Note(_) | Event::Gate(_) => Ok(()),
+            Event::Gate(event) => self.passed(event),
+            Event::Time(_) | Event::Note(_) => Ok(()),
             Event::End(status) => {
                 self.status = Some(*status);
                 Ok(())

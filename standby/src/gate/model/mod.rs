@@ -206,6 +206,22 @@ impl Streams {
         self.lock().conns.get(&conn).is_none_or(|conn| conn.closed)
     }
 
+    /// On an active node: forgets what only a takeover by this node would need.
+    pub fn tidy(&self) {
+        let mut model = self.lock();
+        let mut over = Vec::new();
+        for (id, conn) in &mut model.conns {
+            let end = conn.inbound.end();
+            conn.inbound.release(end);
+            if conn.over && conn.claimed {
+                over.push(*id);
+            }
+        }
+        for id in over {
+            model.remove(id);
+        }
+    }
+
     /// The node has become active: output is no longer kept.
     pub fn forget_output(&self) {
         let mut model = self.lock();

@@ -199,3 +199,21 @@ pub fn shut(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no memory is involved.
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) }).map(drop)
 }
+
+/// An unconnected TCP socket in a network namespace.
+pub fn fresh_socket(netns: BorrowedFd<'_>, ipv6: bool) -> io::Result<std::os::fd::OwnedFd> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    let family = if ipv6 {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    };
+    super::netns::within(netns, || {
+        Ok(socket(
+            family,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?)
+    })
+}

@@ -46,6 +46,7 @@ impl Session {
                 shadow.sent.remove(&tgid);
                 shadow.kinds.remove(&tgid);
             }
+            self.sweep_connections()?;
         }
         Ok(())
     }

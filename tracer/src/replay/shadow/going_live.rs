@@ -6,16 +6,17 @@ use super::streams::Channel;
 use crate::agent;
 use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
-use crate::network::Conn;
+use crate::network::Network;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{Pid, Status};
-use journal::{ObjectId, Tid};
+use journal::{ConnId, ObjectId, Tid};
 use pmu::Regs;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -87,7 +88,13 @@ pub struct TakeOver {
 
 impl Session {
     /// Brings a shadow to where a recording can go on.
-    pub(crate) fn go_live(mut self) -> Result<TakeOver, ReplayError> {
+    pub(crate) fn go_live(
+        mut self,
+        network: Option<Arc<dyn Network>>,
+    ) -> Result<TakeOver, ReplayError> {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.network = network;
+        }
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
         let mut stops = HashMap::new();
         for &tid in &tids {
@@ -99,7 +106,7 @@ impl Session {
             }
         }
         self.fill_objects(&tids)?;
-        let ahead = self.rebuild_connections(&tids)?;
+        self.rebuild_connections(&tids)?;
         let mut spaces: Vec<*const ()> = Vec::new();
         let mut threads = Vec::new();
         for &tid in &tids {
@@ -121,7 +128,7 @@ impl Session {
                     known.actions = self.forced_actions(tid)?;
                 }
             }
-            threads.push(self.live_thread(tid, number, status, known, &ahead)?);
+            threads.push(self.live_thread(tid, number, status, known)?);
         }
         let next_ids = (
             self.files.keys().map(|id| id.0 + 1).max().unwrap_or(0),
@@ -159,9 +166,8 @@ impl Session {
         space: usize,
         status: Option<Status>,
         known: Known,
-        ahead: &HashMap<u64, u64>,
     ) -> Result<Thread, ReplayError> {
-        let stand = self.stand(tid, status, ahead)?;
+        let stand = self.stand(tid, status)?;
         let task = self.task(tid)?;
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
         agent::Recording::begin(Remote(real), true)
@@ -190,7 +196,6 @@ impl Session {
         &mut self,
         tid: Tid,
         status: Option<Status>,
-        ahead: &HashMap<u64, u64>,
     ) -> Result<Stand, ReplayError> {
         let task = self.task(tid)?;
         if let Some(in_call) = task.call.take() {
@@ -211,8 +216,6 @@ impl Session {
                 return Ok(Stand::Answered(stopped, regs, 0));
             }
             let mut regs = in_call.regs;
-            let mut call = call;
-            self.skip_what_was_sent(tid, &mut call, &mut regs, ahead)?;
             regs.rax = call.def.nr.into();
             regs.orig_rax = u64::MAX;
             regs.rip -= SYSCALL_BYTES;
@@ -244,34 +247,6 @@ impl Session {
         let regs = task.regs;
         stopped.set_regs(&regs)?;
         Ok(Stand::Free(stopped, regs))
-    }
-
-    /// Of what a thread is about to send the other side may have the beginning already.
-    fn skip_what_was_sent(
-        &mut self,
-        tid: Tid,
-        call: &mut Call,
-        regs: &mut Regs,
-        ahead: &HashMap<u64, u64>,
-    ) -> Result<(), ReplayError> {
-        let Kind::Socket(socket) = self.kind(tid, call.int(0))? else {
-            return Ok(());
-        };
-        let sent = ahead.get(&socket.inode).copied().unwrap_or(0);
-        if sent == 0 {
-            return Ok(());
-        }
-        if !matches!(call.def.name, "write" | "sendto") || call.args[2] <= sent {
-            return Err(ReplayError::NotShadowed {
-                event: self.index,
-                what: format!("a takeover in the middle of {}", call.def.name),
-            });
-        }
-        call.args[1] += sent;
-        call.args[2] -= sent;
-        regs.set_arg(1, call.args[1]);
-        regs.set_arg(2, call.args[2]);
-        Ok(())
     }
 
     /// The kernel knows the program break of the program as it was started here.
@@ -396,11 +371,10 @@ impl Session {
         Ok(all)
     }
 
-    /// Makes the sockets that stand for connections their live ends. How much of what the
-    /// application has still to write the other side has already, by inode.
-    fn rebuild_connections(&mut self, tids: &[Tid]) -> Result<HashMap<u64, u64>, ReplayError> {
-        let mut ahead = HashMap::new();
-        let mut done: HashSet<Conn> = HashSet::new();
+    /// Makes the sockets that stand for connections their live ends.
+    fn rebuild_connections(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
+        self.sweep_connections()?;
+        let mut done: HashSet<ConnId> = HashSet::new();
         for (_, real, fd) in self.descriptors(tids)? {
             let Kind::Socket(socket) = super::kinds::look_up(real, fd) else {
                 continue;
@@ -415,14 +389,11 @@ impl Session {
             }
             let failed = || ReplayError::os("rebuilding a connection");
             let duplicate = host::duplicate_of(real, fd).map_err(failed())?;
-            let sent = network
+            network
                 .rebuild(*conn, OwnedFd::from(duplicate))
                 .map_err(failed())?;
-            if sent > 0 {
-                ahead.insert(socket.inode, sent);
-            }
         }
-        Ok(ahead)
+        Ok(())
     }
 }
 

@@ -74,6 +74,15 @@ pub fn look_up(process: Pid, fd: i32) -> Kind {
     }
 }
 
+/// The inodes of all sockets of a process.
+pub fn sockets(process: Pid) -> Vec<u64> {
+    crate::maps::descriptors(process)
+        .into_iter()
+        .filter_map(|fd| std::fs::read_link(format!("/proc/{process}/fd/{fd}")).ok())
+        .filter_map(|link| number_in(&link.to_string_lossy(), "socket:["))
+        .collect()
+}
+
 fn number_in(name: &str, prefix: &str) -> Option<u64> {
     name.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok()
 }

@@ -20,9 +20,9 @@ pub use going_live::{Stand, TakeOver, Thread};
 
 use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
-use crate::network::{Conn, Network};
+use crate::network::Network;
 use crate::sys::wait::Pid;
-use journal::{ObjectId, Tid};
+use journal::{ConnId, ObjectId, Tid};
 use kinds::Kind;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Shadow {
     /// Descriptors looked up: of a process, by number.
     kinds: HashMap<Tid, HashMap<i32, Kind>>,
     /// Connections by the inode of their socket.
-    conns: HashMap<u64, Conn>,
+    conns: HashMap<u64, ConnId>,
     /// The syscall whose effects are being applied.
     pub(super) call: Option<Call>,
     /// Signals that the kernel sent here, and that the journal has not delivered yet.
@@ -71,6 +71,11 @@ impl Shadow {
             segments: HashMap::new(),
             hashes: HashMap::new(),
         }
+    }
+
+    /// The namespaces that the application is in.
+    pub(super) const fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
 
     /// A signal came that is not the replay's doing.

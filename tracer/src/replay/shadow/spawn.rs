@@ -166,6 +166,19 @@ impl Session {
         Ok(())
     }
 
+    /// The journal tells what passed the gate.
+    pub(in crate::replay) fn passed(
+        &mut self,
+        event: &journal::GateEvent<'_>,
+    ) -> Result<(), ReplayError> {
+        match self.shadow.as_ref().and_then(|shadow| shadow.network.as_ref()) {
+            Some(network) => network
+                .passed(event)
+                .map_err(ReplayError::os("following a connection")),
+            None => Ok(()),
+        }
+    }
+
     /// A handler was entered: the kernel would have blocked signals for it.
     pub(in crate::replay) fn block_for_handler(
         &mut self,

@@ -1,14 +1,14 @@
 //! Following one syscall that succeeded in the recording: by the table.
 
-use super::kinds::Kind;
+use super::kinds::{self, Kind};
 use super::table::{self, Shadow as Policy};
 use crate::model::capture::Call;
-use crate::network::Conn;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::wait::Pid;
-use journal::{Effect, Leave, Tid};
+use std::collections::HashSet;
+use journal::{ConnId, Effect, Leave, Tid};
 
 /// Bytes of the `siginfo_t` before `si_pid`.
 const SI_PID: usize = 12;
@@ -148,12 +148,15 @@ impl Session {
 
     fn note_connection(&mut self, tid: Tid, fd: i32, leave: &Leave<'_>) -> Result<(), ReplayError> {
         let found = leave.effects.iter().find_map(|effect| match effect {
-            Effect::Connection { fd: of, conn } if *of == fd => Some(Conn(*conn)),
+            Effect::Connection { fd: of, conn } if *of == fd => Some(ConnId(*conn)),
             _ => None,
         });
         let kind = self.kind(tid, fd)?;
         if let (Some(conn), Kind::Socket(socket), Some(shadow)) = (found, kind, &mut self.shadow) {
             shadow.conns.insert(socket.inode, conn);
+            if let Some(network) = &shadow.network {
+                network.known(conn);
+            }
         }
         Ok(())
     }
@@ -167,12 +170,54 @@ impl Session {
             return Ok(());
         };
         if let (Some(conn), Some(network)) = (shadow.conns.get(&socket.inode), &shadow.network) {
-            network.shut(*conn, call.int(1));
+            if call.int(1) != libc::SHUT_RD {
+                network.shut(*conn);
+            }
             return Ok(());
         }
         if shadow.streams.other_end(socket.inode).is_some() {
             return self.same(tid, call, Some(0));
         }
+        Ok(())
+    }
+
+    /// A descriptor was closed: if it was the last of a connection, that is closed.
+    fn may_have_closed(&mut self, was: Option<Kind>) -> Result<(), ReplayError> {
+        let is_conn = match (was, &self.shadow) {
+            (Some(Kind::Socket(socket)), Some(shadow)) => shadow.conns.contains_key(&socket.inode),
+            // Never looked at since it was made: it may be one.
+            (None, Some(shadow)) => !shadow.conns.is_empty(),
+            _ => false,
+        };
+        if is_conn {
+            self.sweep_connections()?;
+        }
+        Ok(())
+    }
+
+    /// Connections of which no process has a descriptor any more are closed.
+    pub(super) fn sweep_connections(&mut self) -> Result<(), ReplayError> {
+        let Some(shadow) = &self.shadow else {
+            return Ok(());
+        };
+        if shadow.conns.is_empty() {
+            return Ok(());
+        }
+        let mut open = HashSet::new();
+        for task in self.tasks.values().filter(|task| task.tid == task.tgid) {
+            open.extend(kinds::sockets(task.real));
+        }
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        let network = shadow.network.clone();
+        shadow.conns.retain(|inode, conn| {
+            let stays = open.contains(inode);
+            if !stays && let Some(network) = &network {
+                network.closed(*conn);
+            }
+            stays
+        });
         Ok(())
     }
 
@@ -227,12 +272,17 @@ impl Session {
         let known = shadow.kinds.entry(process).or_default();
         match call.def.name {
             "close" => {
-                known.remove(&call.int(0));
+                let was = known.remove(&call.int(0));
+                return self.may_have_closed(was);
             }
             "dup2" | "dup3" => {
-                known.remove(&call.int(1));
+                let was = known.remove(&call.int(1));
+                return self.may_have_closed(was);
             }
-            "close_range" => known.clear(),
+            "close_range" => {
+                known.clear();
+                return self.sweep_connections();
+            }
             "socketpair" => {
                 let ends = leave
                     .outs

@@ -69,7 +69,9 @@ impl Session {
             Kind::Pipe(inode) => shadow.streams.take(Channel::Pipe(inode), len),
             Kind::Socket(Socket { inode, .. }) => {
                 match (shadow.conns.get(&inode), &shadow.network) {
-                    (Some(conn), Some(network)) => network.took(*conn, len),
+                    (Some(conn), Some(network)) => network
+                        .took(*conn, len)
+                        .map_err(ReplayError::os("reading a connection"))?,
                     _ => shadow.streams.take(Channel::Pair(inode), len),
                 }
             }
@@ -144,7 +146,9 @@ impl Session {
             }
             Kind::Socket(Socket { inode, .. }) => {
                 match (shadow.conns.get(&inode), &shadow.network) {
-                    (Some(conn), Some(network)) => network.wrote(*conn, bytes),
+                    (Some(conn), Some(network)) => network
+                        .wrote(*conn, bytes)
+                        .map_err(ReplayError::os("writing a connection"))?,
                     _ => {
                         if let Some(other) = shadow.streams.other_end(inode) {
                             shadow.streams.put(Channel::Pair(other), bytes);

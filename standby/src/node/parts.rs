@@ -1,0 +1,158 @@
+//! What both kinds of node are made of.
+
+use super::NodeError;
+use super::network::Live;
+use crate::commit::Commit;
+use crate::config;
+use crate::gate::{self, Gate, GateOptions, Prefix, Streams};
+use crate::link::{LinkError, LinkEvent};
+use crate::role::{DriverError, Event, Handle, Settings, Side};
+use crate::status::http;
+use crate::status::socket;
+use journal::Appender;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracer::namespaces::{Kind, Namespaces};
+
+/// The application's only interface.
+const TUN_NAME: &str = "eth0";
+/// How often what only a standby needs is forgotten.
+const TIDY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Makes the application's interface.
+pub(super) fn make_tun(
+    node: &config::Node,
+    namespaces: &Namespaces,
+) -> Result<(OwnedFd, OwnedFd), NodeError> {
+    let netns = OwnedFd::from(namespaces.file(Kind::Network).map_err(NodeError::Network)?);
+    let addresses: Vec<IpAddr> = node.vips.iter().map(|vip| vip.ip).collect();
+    let mtu = gate::mtu_of(&node.dev).map_err(NodeError::Network)?;
+    let tun = gate::tun::create(netns.as_fd(), TUN_NAME, mtu, &addresses)
+        .map_err(NodeError::Network)?;
+    Ok((tun, netns))
+}
+
+/// Sets up the gate, closed.
+pub(super) fn make_gate(
+    node: &config::Node,
+    (tun, netns): (OwnedFd, OwnedFd),
+    appender: Appender,
+    commit: &Arc<Commit>,
+    streams: Streams,
+) -> Result<Live, NodeError> {
+    let gate = Gate::start(GateOptions {
+        tun,
+        dev: node.dev.clone(),
+        vips: node
+            .vips
+            .iter()
+            .map(|vip| Prefix {
+                addr: vip.ip,
+                bits: vip.prefix,
+            })
+            .collect(),
+        mac: None,
+        appender,
+        commit: Arc::clone(commit),
+        streams,
+    })?;
+    let gate = Arc::new(gate);
+    let tidied = Arc::downgrade(&gate);
+    std::thread::Builder::new()
+        .name("ftrun-tidy".to_owned())
+        .spawn(move || {
+            while let Some(gate) = tidied.upgrade() {
+                gate.connections().tidy();
+                drop(gate);
+                std::thread::sleep(TIDY_PAUSE);
+            }
+        })
+        .map_err(NodeError::Network)?;
+    Ok(Live { gate, netns })
+}
+
+/// The role's settings.
+pub(super) fn settings(node: &config::Node, side: Side) -> Result<Settings, NodeError> {
+    Ok(Settings {
+        side,
+        node: node.node.clone(),
+        session: crate::role::Session::random().ok_or(DriverError::Random)?,
+        timing: node.timing,
+        paths: 0,
+        lag_max: node.lag_max,
+        on_lag: node.on_lag,
+        head_start: Duration::ZERO,
+        start_over: node.start_over,
+    })
+}
+
+/// A role that does not exist yet when the first events come.
+#[derive(Default)]
+pub(super) struct Told(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    handle: Option<Handle>,
+    early: Vec<LinkEvent>,
+}
+
+impl Told {
+    /// From now on events go here.
+    pub fn set(&self, handle: Handle) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in inner.early.drain(..) {
+            forward(&handle, &event);
+        }
+        inner.handle = Some(handle);
+    }
+
+    /// An event of the link.
+    pub fn link(&self, event: LinkEvent) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &inner.handle {
+            Some(handle) => forward(handle, &event),
+            None => inner.early.push(event),
+        }
+    }
+}
+
+fn forward(handle: &Handle, event: &LinkEvent) {
+    match event {
+        LinkEvent::Connected(_) => handle.tell(Event::LinkUp),
+        LinkEvent::Lost { reason } => handle.tell(Event::LinkDown {
+            closed: matches!(reason, LinkError::Closed),
+        }),
+        LinkEvent::Control(message) => handle.control(message),
+        LinkEvent::BacklogExceeded { .. } => handle.tell(Event::BacklogExceeded),
+        LinkEvent::RoundTrip(_) | LinkEvent::Complete { .. } | LinkEvent::JournalEnded { .. } => {}
+    }
+}
+
+/// Where people ask.
+pub(super) struct Doors {
+    _status: socket::Server,
+    _metrics: Option<http::Endpoint>,
+}
+
+impl Doors {
+    /// Opens them.
+    pub fn open(node: &config::Node, dir: &Path, handle: &Handle) -> Result<Self, NodeError> {
+        let status = socket::Server::start(dir, Arc::new(handle.clone()))
+            .map_err(NodeError::Status)?;
+        let metrics = node
+            .metrics
+            .map(|address| {
+                let snapshot = handle.snapshot();
+                http::Endpoint::start(address, move || snapshot.metrics())
+                    .map_err(|error| NodeError::Metrics(address, error))
+            })
+            .transpose()?;
+        Ok(Self {
+            _status: status,
+            _metrics: metrics,
+        })
+    }
+}

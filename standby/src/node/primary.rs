@@ -1,0 +1,174 @@
+//! The primary: the application is recorded behind a gate, and its journal goes to the standby.
+
+use super::parts::{self, Doors, Told};
+use super::{NodeError, network::Live};
+use crate::commit::Commit;
+use crate::config;
+use crate::gate::Streams;
+use crate::link::{self, Keys, LinkEvent, Sender, SenderOptions};
+use crate::role::machine::Standing;
+use crate::role::{Driver, Engine, Epoch, Event, Parts, Peer, Positions, Side};
+use crate::status::Meters;
+use crossbeam::channel::{self, Receiver};
+use journal::Appender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracer::network::{Attach, Ground, Network};
+
+/// How long the end of the journal may take to reach the standby.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// Told what people should know.
+pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A running protection. Dropped, it ends, and nothing goes out any more.
+pub struct Protection {
+    driver: Driver,
+    _doors: Doors,
+    _sender: Arc<Sender>,
+    complete: Receiver<()>,
+}
+
+impl Protection {
+    /// The application has ended by itself: waits until the standby knows.
+    pub fn application_ended(self) {
+        let connected = self._sender.is_connected();
+        if connected {
+            // If it does not arrive, the standby finds a journal without an end.
+            let _ = self.complete.recv_timeout(FAREWELL_MAX);
+        }
+        self.driver.handle().tell(Event::AppEnded);
+        // A last heartbeat says so.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Where the protection is kept, once it is there.
+pub type Slot = Arc<Mutex<Option<Protection>>>;
+
+/// What a recording is attached to so that it is protected: see [`tracer::record::record_with`].
+/// The protection is put into `slot`.
+#[must_use]
+pub fn protect(config: config::Primary, slot: Slot, say: Say) -> Attach {
+    Box::new(move |ground| {
+        let (protection, live) = begin(&config, &ground, &say)?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(protection);
+        let network: Arc<dyn Network> = Arc::new(live);
+        Ok(Some(network))
+    })
+}
+
+fn begin(
+    config: &config::Primary,
+    ground: &Ground<'_>,
+    say: &Say,
+) -> Result<(Protection, Live), NodeError> {
+    let node = &config.node;
+    let namespaces = ground.namespaces.ok_or(NodeError::NotIsolated)?;
+    let keys = Keys::load(&node.keys)?;
+    let commit = Arc::new(Commit::new(node.lag_max));
+    let tun = parts::make_tun(node, namespaces)?;
+    let streams = Streams::new(false);
+    let live = parts::make_gate(node, tun, ground.appender.clone(), &commit, streams)?;
+    let told = Arc::new(Told::default());
+    let (ended, complete) = channel::bounded(1);
+    let heard = Arc::clone(&told);
+    let options = SenderOptions::new(
+        config.standby,
+        keys,
+        ground.dir.to_path_buf(),
+        ground.appender.clone(),
+        Arc::clone(&commit),
+        link::Session::random()?,
+        tracer::machine::describe(None),
+    );
+    let sender = Arc::new(Sender::start(options, move |event| {
+        if matches!(event, LinkEvent::Complete { .. }) {
+            let _ = ended.try_send(());
+        }
+        heard.link(event);
+    })?);
+    let (may_start, started) = channel::bounded(1);
+    let engine = Recorder {
+        appender: ground.appender.clone(),
+        commit: Arc::clone(&commit),
+        may_start,
+        init: namespaces.init().0,
+        say: Arc::clone(say),
+    };
+    let driver = Driver::start(Parts {
+        settings: parts::settings(node, Side::Primary)?,
+        ways: node.heartbeats.clone(),
+        commit,
+        peer: Box::new(Out(Arc::clone(&sender))),
+        witness: node.witness()?,
+        engine: Box::new(engine),
+        meters: Meters::default(),
+    })?;
+    told.set(driver.handle());
+    let doors = Doors::open(node, ground.dir, &driver.handle())?;
+    // Either it may start, or it is fenced.
+    match started.recv() {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => return Err(NodeError::Fenced(reason)),
+        Err(_) => return Err(NodeError::Fenced("the role has ended".to_owned())),
+    }
+    live.gate.open()?;
+    let protection = Protection {
+        driver,
+        _doors: doors,
+        _sender: sender,
+        complete,
+    };
+    Ok((protection, live))
+}
+
+struct Out(Arc<Sender>);
+
+impl Peer for Out {
+    fn send(&self, message: &[u8]) {
+        // What cannot be sent is lost, as the role expects.
+        let _ = self.0.send_control(message);
+    }
+}
+
+struct Recorder {
+    appender: Appender,
+    commit: Arc<Commit>,
+    may_start: channel::Sender<Result<(), String>>,
+    /// The end of this process ends the application.
+    init: i32,
+    say: Say,
+}
+
+impl Engine for Recorder {
+    fn positions(&mut self, _side: Side) -> Positions {
+        Positions {
+            appended: self.appender.appended(),
+            committed: self.commit.committed(),
+            applied: self.commit.replayed(),
+        }
+    }
+
+    fn start(&mut self, _epoch: Epoch) {
+        let _ = self.may_start.try_send(Ok(()));
+    }
+
+    fn promote(&mut self, _epoch: Epoch) {}
+
+    fn stop_input(&mut self) {}
+
+    fn resume_input(&mut self) {}
+
+    fn fence(&mut self, reason: &str) {
+        (self.say)(&format!("fenced: {reason}"));
+        let _ = self.may_start.try_send(Err(reason.to_owned()));
+        let init = nix::unistd::Pid::from_raw(self.init);
+        // Gone is as good.
+        let _ = nix::sys::signal::kill(init, nix::sys::signal::Signal::SIGKILL);
+    }
+
+    fn standing(&mut self, standing: &Standing) {
+        (self.say)(&format!("{}: {}", standing.state, standing.reason));
+    }
+}
