@@ -3,8 +3,8 @@
 use crate::cli::FollowArgs;
 use crate::messages;
 use crate::record;
-use anyhow::Context;
 use crate::standby_node::Quiet;
+use anyhow::Context;
 use journal::Follow;
 use std::process::ExitCode;
 use std::sync::Arc;

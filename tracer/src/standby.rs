@@ -68,10 +68,18 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
     let mut session = replay::Session::new(dir)?;
     session.follow_with(Shadow::new(namespaces, network));
     let mut events = 0;
-    let played = replay::play(&mut session, &mut reader, sink, &mut events, &options.applied);
+    let played = replay::play(
+        &mut session,
+        &mut reader,
+        sink,
+        &mut events,
+        &options.applied,
+    );
     // Threads that are started from now on would inherit it.
     drop(restricted);
-    let end = reader.end().filter(|_| reader.tail() != Tail::Whole && played.is_ok());
+    let end = reader
+        .end()
+        .filter(|_| reader.tail() != Tail::Whole && played.is_ok());
     let Some(end) = end.filter(|_| (options.promote)()) else {
         let digest = session.observed_digest();
         let status = session.end();

@@ -209,8 +209,9 @@ impl Gate {
             let Some(state) = self.shared.streams.state(conn) else {
                 continue;
             };
-            let socket = sys::repair::fresh_socket(netns, SocketAddr::from(state.opened.local).is_ipv6())
-                .map_err(|error| RebuildError::Socket { conn, error })?;
+            let socket =
+                sys::repair::fresh_socket(netns, SocketAddr::from(state.opened.local).is_ipv6())
+                    .map_err(|error| RebuildError::Socket { conn, error })?;
             self.rebuild(conn, socket.as_fd())?;
         }
         Ok(orphans.len())

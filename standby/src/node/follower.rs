@@ -1,8 +1,8 @@
 //! The standby: follows the primary's journal with a shadow of the application, and takes over.
 
-use super::parts::{self, Doors, Told};
-use super::network::{Following, Live};
 use super::NodeError;
+use super::network::{Following, Live};
+use super::parts::{self, Doors, Told};
 use super::primary::Say;
 use crate::commit::Commit;
 use crate::config;
@@ -122,11 +122,7 @@ impl Follower {
         let streams = Streams::new(true);
         let tun: Arc<Mutex<Option<(OwnedFd, OwnedFd)>>> = Arc::default();
         let handle = driver.handle();
-        let (node, kept, followed) = (
-            config.node.clone(),
-            Arc::clone(&tun),
-            streams.clone(),
-        );
+        let (node, kept, followed) = (config.node.clone(), Arc::clone(&tun), streams.clone());
         let network = Box::new(move |namespaces: &namespaces::Namespaces| {
             let made = parts::make_tun(&node, namespaces)?;
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);

@@ -30,8 +30,8 @@ pub(super) fn make_tun(
     let netns = OwnedFd::from(namespaces.file(Kind::Network).map_err(NodeError::Network)?);
     let addresses: Vec<IpAddr> = node.vips.iter().map(|vip| vip.ip).collect();
     let mtu = gate::mtu_of(&node.dev).map_err(NodeError::Network)?;
-    let tun = gate::tun::create(netns.as_fd(), TUN_NAME, mtu, &addresses)
-        .map_err(NodeError::Network)?;
+    let tun =
+        gate::tun::create(netns.as_fd(), TUN_NAME, mtu, &addresses).map_err(NodeError::Network)?;
     Ok((tun, netns))
 }
 
@@ -127,7 +127,10 @@ fn forward(handle: &Handle, event: &LinkEvent) {
         }),
         LinkEvent::Control(message) => handle.control(message),
         LinkEvent::BacklogExceeded { .. } => handle.tell(Event::BacklogExceeded),
-        LinkEvent::RoundTrip(_) | LinkEvent::Complete { .. } | LinkEvent::JournalEnded { .. } => {}
+        LinkEvent::Rejected { .. }
+        | LinkEvent::RoundTrip(_)
+        | LinkEvent::Complete { .. }
+        | LinkEvent::JournalEnded { .. } => {}
     }
 }
 
@@ -140,8 +143,8 @@ pub(super) struct Doors {
 impl Doors {
     /// Opens them.
     pub fn open(node: &config::Node, dir: &Path, handle: &Handle) -> Result<Self, NodeError> {
-        let status = socket::Server::start(dir, Arc::new(handle.clone()))
-            .map_err(NodeError::Status)?;
+        let status =
+            socket::Server::start(dir, Arc::new(handle.clone())).map_err(NodeError::Status)?;
         let metrics = node
             .metrics
             .map(|address| {

@@ -3,9 +3,9 @@
 
 use super::session::Session;
 use crate::model::capture::Call;
+use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
-use crate::sys::host;
 use journal::Effect;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;

@@ -16,10 +16,10 @@ use crate::sys::wait::{Pid, Status};
 use journal::{ConnId, ObjectId, Tid};
 use pmu::Regs;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Bytes of a `syscall` instruction.
 const SYSCALL_BYTES: u64 = 2;
@@ -192,11 +192,7 @@ impl Session {
         })
     }
 
-    fn stand(
-        &mut self,
-        tid: Tid,
-        status: Option<Status>,
-    ) -> Result<Stand, ReplayError> {
+    fn stand(&mut self, tid: Tid, status: Option<Status>) -> Result<Stand, ReplayError> {
         let task = self.task(tid)?;
         if let Some(in_call) = task.call.take() {
             let Some(call) = in_call.call else {

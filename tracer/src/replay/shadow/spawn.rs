@@ -171,7 +171,11 @@ impl Session {
         &mut self,
         event: &journal::GateEvent<'_>,
     ) -> Result<(), ReplayError> {
-        match self.shadow.as_ref().and_then(|shadow| shadow.network.as_ref()) {
+        match self
+            .shadow
+            .as_ref()
+            .and_then(|shadow| shadow.network.as_ref())
+        {
             Some(network) => network
                 .passed(event)
                 .map_err(ReplayError::os("following a connection")),

@@ -7,8 +7,8 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::wait::Pid;
-use std::collections::HashSet;
 use journal::{ConnId, Effect, Leave, Tid};
+use std::collections::HashSet;
 
 /// Bytes of the `siginfo_t` before `si_pid`.
 const SI_PID: usize = 12;
