@@ -11,12 +11,16 @@ use journal::{Follow, Reader, Tail, Writer, WriterOptions};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Prepares to follow connections, given the namespaces.
+pub type Follows =
+    Box<dyn FnOnce(&Namespaces) -> Result<Option<Arc<dyn Network>>, RecordError>>;
+
 /// How to follow, and to go on.
 pub struct Options {
     /// Namespaces like those of the recorded application.
     pub plan: Plan,
     /// Follows the application's connections. Called once the namespaces are there.
-    pub network: Box<dyn FnOnce(&Namespaces) -> Result<Option<Arc<dyn Network>>, RecordError>>,
+    pub network: Follows,
     /// How to wait for more of the journal.
     pub follow: Follow,
     /// Told after every event how many are replayed.
