@@ -119,11 +119,25 @@ impl Told {
     }
 }
 
+/// Whether the other node's kernel has ended the connection, as it does when the process ends
+/// there: in order, or with a reset because something was left unread.
+fn is_closed(reason: &LinkError) -> bool {
+    use std::io::ErrorKind;
+    match reason {
+        LinkError::Closed => true,
+        LinkError::Socket(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+        ),
+        _ => false,
+    }
+}
+
 fn forward(handle: &Handle, event: &LinkEvent) {
     match event {
         LinkEvent::Connected(_) => handle.tell(Event::LinkUp),
         LinkEvent::Lost { reason } => handle.tell(Event::LinkDown {
-            closed: matches!(reason, LinkError::Closed),
+            closed: is_closed(reason),
         }),
         LinkEvent::Control(message) => handle.control(message),
         LinkEvent::BacklogExceeded { .. } => handle.tell(Event::BacklogExceeded),

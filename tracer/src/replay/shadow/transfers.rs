@@ -92,6 +92,10 @@ impl Session {
     /// Bytes were put into a descriptor.
     pub(super) fn put(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
         let fd = call.int(0);
+        if self.task(tid)?.fds.borrow().stream(fd).is_some() {
+            // It has been shown where it was recorded.
+            return Ok(());
+        }
         let kind = self.kind(tid, fd)?;
         if kind == Kind::File {
             let mut args = call.args;
