@@ -6,7 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 use tracer::network::Network;
+
+/// How often what only a standby needs is forgotten.
+const TIDY_PAUSE: Duration = Duration::from_millis(100);
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
@@ -104,7 +108,25 @@ impl Network for Live {
             .rebuild_orphans(self.netns.as_fd())
             .map_err(other)?;
         self.gate.repeat_handshakes().map_err(other)?;
+        self.begin()
+    }
+}
+
+impl Live {
+    /// Opens the gate. From now on what only a takeover by this node would need is forgotten.
+    pub fn begin(&self) -> io::Result<()> {
         self.gate.connections().forget_output();
-        self.gate.open().map_err(other)
+        self.gate.open().map_err(other)?;
+        let tidied = Arc::downgrade(&self.gate);
+        std::thread::Builder::new()
+            .name("ftrun-tidy".to_owned())
+            .spawn(move || {
+                while let Some(gate) = tidied.upgrade() {
+                    gate.connections().tidy();
+                    drop(gate);
+                    std::thread::sleep(TIDY_PAUSE);
+                }
+            })?;
+        Ok(())
     }
 }

@@ -19,8 +19,6 @@ use tracer::namespaces::{Kind, Namespaces};
 
 /// The application's only interface.
 const TUN_NAME: &str = "eth0";
-/// How often what only a standby needs is forgotten.
-const TIDY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the application's interface.
 pub(super) fn make_tun(
@@ -60,17 +58,6 @@ pub(super) fn make_gate(
         streams,
     })?;
     let gate = Arc::new(gate);
-    let tidied = Arc::downgrade(&gate);
-    std::thread::Builder::new()
-        .name("ftrun-tidy".to_owned())
-        .spawn(move || {
-            while let Some(gate) = tidied.upgrade() {
-                gate.connections().tidy();
-                drop(gate);
-                std::thread::sleep(TIDY_PAUSE);
-            }
-        })
-        .map_err(NodeError::Network)?;
     Ok(Live { gate, netns })
 }
 

@@ -113,7 +113,7 @@ fn begin(
         Ok(Err(reason)) => return Err(NodeError::Fenced(reason)),
         Err(_) => return Err(NodeError::Fenced("the role has ended".to_owned())),
     }
-    live.gate.open()?;
+    live.begin().map_err(NodeError::Network)?;
     let protection = Protection {
         driver,
         _doors: doors,

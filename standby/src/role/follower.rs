@@ -147,8 +147,14 @@ impl Follower {
         }
         let closed = shared.link.closed && !shared.link.up;
         // The process there has ended, unless another way says that it lives.
-        (closed && silent > timing.promise && now.since(shared.link.since) > timing.beat * 2)
+        let heard = shared.settings.paths > 1 && silent <= timing.promise;
+        (closed && !heard && now.since(shared.link.since) > timing.beat * 2)
             .then_some("the primary's process has ended")
+    }
+
+    /// Whether a heartbeat has any way to the primary.
+    fn has_way(shared: &Shared) -> bool {
+        shared.link.up || shared.settings.paths > 1
     }
 
     /// Whether the primary lets nothing out for as long as the record is the one that was replaced: to
@@ -315,8 +321,10 @@ impl Follower {
     fn body(&mut self, shared: &Shared, now: Time) -> Body {
         let peer = shared.peer.as_ref();
         let suspected = self.suspicion(shared, now).is_some();
+        // What nobody can hear is no promise.
         let promise = self.primary.is_some()
             && !suspected
+            && Self::has_way(shared)
             && matches!(self.attempt, None | Some(Attempt::Looking));
         if promise {
             self.promised_until = self
