@@ -23,6 +23,23 @@ fn server<'a>(scratch: &'a Scratch, port: u16, options: &[&str]) -> Record<'a> {
         .timeout(LIMIT)
 }
 
+/// A server listens before it has read its data.
+fn wait_until_loaded(port: u16) {
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = native(
+            program("redis-cli"),
+            ["-p", &port.to_string(), "ping"],
+            LIMIT,
+        );
+        if answer.out() == "PONG\n" {
+            return;
+        }
+        assert!(begun.elapsed() < LIMIT, "{answer}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 fn cli(port: u16, words: &[&str]) -> String {
     let port = port.to_string();
     let fixed = ["-h", "127.0.0.1", "-p", &port, "-e"];
@@ -176,6 +193,7 @@ fn recorded_server_keeps_its_data() {
     let port = free_port();
     let running = server(&scratch, port, &options).name("second").spawn();
     wait_for_port(port, LIMIT);
+    wait_until_loaded(port);
     assert_eq!(cli(port, &["llen", "list"]), "50\n");
     assert_eq!(cli(port, &["lindex", "list", "49"]), "item 49\n");
     native(

@@ -68,7 +68,7 @@ int main(void) {
     volatile int jumps = 0;
     if (sigsetjmp(out, 1))
         jumps++;
-    while (ticks < 90)
+    while (ticks < 90 || jumps < 10)
         read_clock(count++);
     jump = 0;
     pthread_t threads[3];
@@ -78,7 +78,6 @@ int main(void) {
     for (int i = 0; i < 3; i++)
         ZERO(pthread_join(threads[i], NULL));
     OK(setitimer(ITIMER_REAL, &none, NULL));
-    CHECK(jumps >= 10);
     say("%d ticks, %d jumps, sums %016lx %016lx", (int)ticks, jumps, (unsigned long)sum,
         (unsigned long)(sums[0] ^ sums[1] * 3 ^ sums[2] * 7));
     return 0;

@@ -12,8 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Prepares to follow connections, given the namespaces.
-pub type Follows =
-    Box<dyn FnOnce(&Namespaces) -> Result<Option<Arc<dyn Network>>, RecordError>>;
+pub type Follows = Box<dyn FnOnce(&Namespaces) -> Result<Option<Arc<dyn Network>>, RecordError>>;
 
 /// How to follow, and to go on.
 pub struct Options {
