@@ -20,6 +20,7 @@ mod proc;
 mod programs;
 mod record;
 mod scratch;
+mod takeover;
 
 pub use cc::{Build, build_c};
 pub use load::{heavy, soaking};
@@ -31,3 +32,4 @@ pub use record::{
     replay_ok, verify,
 };
 pub use scratch::Scratch;
+pub use takeover::{Events, assert_same_tree, copy_tree, cut, follow, journaled, tree};

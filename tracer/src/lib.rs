@@ -6,6 +6,7 @@
 mod agent;
 mod backtrace;
 mod claim;
+mod identities;
 mod insn;
 mod launch;
 mod layout;

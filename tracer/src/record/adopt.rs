@@ -45,13 +45,17 @@ pub(crate) fn go_on(
         .iter()
         .find(|thread| thread.id == taken.first)
         .map_or(Pid(0), |thread| thread.real);
-    supervision.forward_to(first);
+    if first.0 != 0 {
+        supervision.forward_to(first);
+    }
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let names = (first, taken.first);
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();
     session.network = network;
     session.isolated = true;
+    session.identities = Some(taken.identities);
+    session.first_status = taken.status;
     session.clocks = taken.namespaces.clocks();
     session.cpu = host::affinity()
         .ok()
@@ -106,6 +110,7 @@ impl Session {
             task.process = thread.process;
             task.tgid = leaders.get(&thread.process).copied().unwrap_or(real);
             task.interrupted = thread.interrupted;
+            task.restarts = thread.restarts;
             task.clear_tid = thread.clear_tid;
             task.robust_list = host::robust_list(real).unwrap_or(0);
             if let Some(signals) = actions.get(&thread.process) {
@@ -135,7 +140,8 @@ impl Session {
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.state = State::Reported(stopped, status);
                 }
-                self.ready.push_back(tid);
+                // What it has executed already, no other thread may precede in the journal.
+                self.ready.push_front(tid);
                 Ok(())
             }
             Stand::Answered(stopped, regs, result) => {
@@ -180,6 +186,8 @@ impl Session {
             .enter(&Remote(tid))
             .map_err(|error| super::doubt::unsupported(tid, &error))?;
         let given = regs.args();
+        #[allow(clippy::cast_possible_wrap, reason = "a length below 2 GiB")]
+        let done = call.args[2].abs_diff(given[2]) as i64;
         let enter = Enter {
             nr: call.def.nr,
             args: Args::new(given, call.def.args.len()),
@@ -195,6 +203,7 @@ impl Session {
                 emitted: true,
                 doubt: None,
                 regs,
+                done,
             });
             task.state = State::Waiting;
         }

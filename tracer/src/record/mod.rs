@@ -11,6 +11,7 @@ mod descriptors;
 mod doubt;
 mod error;
 mod exec;
+mod identities;
 mod journal_out;
 mod memory;
 mod prctl;

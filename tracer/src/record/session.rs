@@ -6,6 +6,7 @@ use super::memory::Memories;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
+use crate::identities::Identities;
 use crate::model::Handler;
 use crate::namespaces::ClockOffsets;
 use crate::network::Network;
@@ -57,6 +58,8 @@ pub struct Session {
     pub(super) other_clocks: bool,
     /// What the application's clocks show beyond the supervisor's.
     pub(super) clocks: ClockOffsets,
+    /// What files are to the application, after a takeover.
+    pub(super) identities: Option<Identities>,
     /// It runs in namespaces of its own.
     pub(super) isolated: bool,
     /// Who sees the application's packets.
@@ -95,6 +98,7 @@ impl Session {
             cpu: 0,
             other_clocks: false,
             clocks: ClockOffsets::default(),
+            identities: None,
             isolated: false,
             network: None,
             slice_start: host::uptime(),

@@ -143,7 +143,13 @@ impl Session {
             emitted: false,
             doubt,
             regs,
+            done: 0,
         });
+        if std::mem::take(&mut task.restarts) && known.handler == Handler::Restart {
+            let mut anew = regs;
+            anew.orig_rax = def.nr.into();
+            stopped.set_regs(&anew)?;
+        }
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }
@@ -202,6 +208,7 @@ impl Session {
             emitted: true,
             doubt: None,
             regs: *regs,
+            done: 0,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -311,6 +318,10 @@ impl Session {
         let Some(in_call) = self.tasks.get_mut(&tid).and_then(|task| task.call.take()) else {
             return Ok(());
         };
+        if in_call.done > 0 {
+            regs.rax = with_what_was_done(in_call.done, regs.rax.cast_signed()).cast_unsigned();
+            stopped.set_regs(&regs)?;
+        }
         let result = regs.rax.cast_signed();
         if let Some(task) = self.tasks.get_mut(&tid) {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
@@ -331,6 +342,7 @@ impl Session {
         {
             return Err(unsupported(tid, error).into());
         }
+        self.show_identity(tid, &in_call.call, result)?;
         let (stopped, effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
         let result = regs.rax.cast_signed();
         let mut ranges = Vec::new();
@@ -699,6 +711,16 @@ impl Session {
             }));
             left -= len;
         }
+    }
+}
+
+/// The result of a syscall of which a part was done before a takeover. An error that comes after
+/// a part is told the next time.
+const fn with_what_was_done(done: i64, result: i64) -> i64 {
+    if is_error(result) {
+        done
+    } else {
+        done + result
     }
 }
 

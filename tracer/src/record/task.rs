@@ -48,6 +48,8 @@ pub struct InCall {
     pub doubt: Option<CaptureError>,
     /// Registers at entry, as the application set them.
     pub regs: Regs,
+    /// Bytes at the beginning of what it asked for that were done before a takeover.
+    pub done: i64,
 }
 
 /// A thread by both its names.
@@ -103,6 +105,8 @@ pub struct Task {
     pub set_back: bool,
     /// The syscall that `restart_syscall` would continue.
     pub interrupted: Option<(u32, [u64; 6])>,
+    /// The kernel does not know of it: it begins anew.
+    pub restarts: bool,
     /// Head of its robust futex list.
     pub robust_list: u64,
     /// Address that the kernel clears at its end.
@@ -150,6 +154,7 @@ impl Task {
             sync_regs: Regs::default(),
             set_back: false,
             interrupted: None,
+            restarts: false,
             robust_list: 0,
             clear_tid: 0,
             own_filter: false,

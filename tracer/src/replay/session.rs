@@ -54,7 +54,7 @@ pub struct Session {
     /// Kernel objects are kept real, too.
     pub(super) shadow: Option<Box<Shadow>>,
     pub(super) first: Tid,
-    status: Option<i32>,
+    pub(super) status: Option<i32>,
 }
 
 impl Session {
@@ -319,6 +319,8 @@ impl Session {
         }
         while let Ok(Some((pid, status))) = wait::wait(Whom::Any, true) {
             if !matches!(status, Status::Ended(_)) {
+                // What failed may have lost sight of it.
+                let _ = host::signal_process(pid, libc::SIGKILL);
                 let _ = Stopped::reported(pid).resume(Resume::Cont, 0);
             }
         }

@@ -17,12 +17,6 @@ impl Session {
     /// A signal reaches the current thread.
     pub(super) fn signal(&mut self, signal: &Signal<'_>) -> Result<(), ReplayError> {
         let number = signal.number();
-        let process = self.task(self.current)?.tgid;
-        if let Some(shadow) = &mut self.shadow
-            && !matches!(signal.at, Delivery::Fault { .. })
-        {
-            shadow.delivered(process, number);
-        }
         match signal.at {
             Delivery::Here => {}
             Delivery::Fault { ip, signature } => self.fault(signal, number, ip, signature)?,
@@ -32,6 +26,9 @@ impl Session {
                     self.inconsistent("a signal at a position that this version does not replay")
                 );
             }
+        }
+        if self.shadow.is_some() && !matches!(signal.at, Delivery::Fault { .. }) {
+            self.delivered_live(&signal.info)?;
         }
         let Action::Handler { frame, regs } = &signal.action else {
             return Ok(());

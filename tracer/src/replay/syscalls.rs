@@ -102,9 +102,12 @@ impl Session {
     ) -> Result<(), ReplayError> {
         let tid = self.current;
         if let Some((Effect::Exec(exec), before)) = leave.effects.split_last() {
-            // What the kernel wrote when the thread left its old address space.
-            for effect in before {
-                self.effect(tid, effect, sink)?;
+            // What the kernel wrote when the thread left its old address space. A shadow really
+            // leaves it, and may have done so already.
+            if self.shadow.is_none() {
+                for effect in before {
+                    self.effect(tid, effect, sink)?;
+                }
             }
             return self.exec(exec);
         }
@@ -140,6 +143,7 @@ impl Session {
         for out in &leave.outs {
             self.write(tid, out.addr, &out.data)?;
         }
+        self.check_taken(tid)?;
         self.inject(tid, &in_call, leave.result)?;
         if layout::is_vsyscall(in_call.regs.rip) {
             self.leave_vsyscall(tid)?;

@@ -2,6 +2,7 @@
 //! crate is below here.
 
 pub mod agent;
+pub mod flow;
 pub mod fork;
 pub mod host;
 pub mod mem;

@@ -43,7 +43,7 @@ impl Session {
             }
             if let Some(shadow) = &mut self.shadow {
                 shadow.dying.remove(&tgid);
-                shadow.sent.remove(&tgid);
+                shadow.signals.forget(tgid);
                 shadow.kinds.remove(&tgid);
             }
             self.sweep_connections()?;

@@ -2,8 +2,8 @@
 //! thread is brought to where a recording can go on.
 
 use super::kinds::Kind;
-use super::streams::Channel;
 use crate::agent;
+use crate::identities::Identities;
 use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
 use crate::network::Network;
@@ -59,6 +59,8 @@ pub struct Thread {
     pub clear_tid: u64,
     /// The actions of the signals that traps raise, by signal; of a first thread.
     pub actions: Vec<(i32, [u8; 32])>,
+    /// That syscall begins anew when it is continued.
+    pub restarts: bool,
     /// Signals to be delivered.
     pub signals: Vec<[u8; 128]>,
 }
@@ -82,6 +84,10 @@ pub struct TakeOver {
     pub segments: HashMap<u64, ObjectId>,
     /// Kept files and objects have numbers below these.
     pub next_ids: (u32, u32),
+    /// What files here are to the application.
+    pub identities: Identities,
+    /// How the first process ended, if it has.
+    pub status: Option<i32>,
     /// The namespaces that they are in.
     pub namespaces: Namespaces,
 }
@@ -96,6 +102,30 @@ impl Session {
             shadow.network = network;
         }
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
+        self.fill_objects(&tids)?;
+        self.rebuild_connections(&tids)?;
+        let mut spaces: Vec<*const ()> = Vec::new();
+        let mut prepared = Vec::new();
+        for &tid in &tids {
+            let space = std::rc::Rc::as_ptr(&self.task(tid)?.space).cast::<()>();
+            let known = spaces.iter().position(|other| *other == space);
+            let number = known.unwrap_or(spaces.len());
+            let free = self.task(tid)?.stopped.is_some();
+            if known.is_none() {
+                spaces.push(space);
+                if free {
+                    self.restore_break(tid)?;
+                }
+            }
+            let mut known = Known::default();
+            if free {
+                known.clear_tid = self.cleared_address(tid)?;
+                if tid == self.task(tid)?.tgid {
+                    known.actions = self.forced_actions(tid)?;
+                }
+            }
+            prepared.push((tid, number, known));
+        }
         let mut stops = HashMap::new();
         for &tid in &tids {
             // Clock reads that the journal has: the thread gets them before it asks for more.
@@ -105,36 +135,48 @@ impl Session {
                 stops.insert(tid, status);
             }
         }
-        self.fill_objects(&tids)?;
-        self.rebuild_connections(&tids)?;
-        let mut spaces: Vec<*const ()> = Vec::new();
+        let able: Vec<Tid> = prepared
+            .iter()
+            .filter(|(tid, ..)| {
+                let stopped = self
+                    .tasks
+                    .get(tid)
+                    .is_some_and(|task| task.stopped.is_some());
+                stopped && !stops.contains_key(tid)
+            })
+            .map(|(tid, ..)| *tid)
+            .collect();
         let mut threads = Vec::new();
-        for &tid in &tids {
-            let space = std::rc::Rc::as_ptr(&self.task(tid)?.space).cast::<()>();
-            let known = spaces.iter().position(|other| *other == space);
-            let number = known.unwrap_or(spaces.len());
-            let free = self.task(tid)?.stopped.is_some();
+        let mut left = HashMap::new();
+        for process in tids.iter().copied() {
+            let tgid = |tid: &Tid| self.tasks.get(tid).map(|task| task.tgid);
+            if tgid(&process) == Some(process) {
+                let own: Vec<Tid> = able
+                    .iter()
+                    .copied()
+                    .filter(|tid| tgid(tid) == Some(process))
+                    .collect();
+                left.insert(process, self.queue_again(process, &own)?);
+            }
+        }
+        for (tid, number, known) in prepared {
+            let signals = left.remove(&tid).unwrap_or_default();
             let status = stops.remove(&tid);
-            if known.is_none() {
-                spaces.push(space);
-                if free && status.is_none() {
-                    self.restore_break(tid)?;
-                }
-            }
-            let mut known = Known::default();
-            if free && status.is_none() {
-                known.clear_tid = self.cleared_address(tid)?;
-                if tid == self.task(tid)?.tgid {
-                    known.actions = self.forced_actions(tid)?;
-                }
-            }
-            threads.push(self.live_thread(tid, number, status, known)?);
+            let thread = self.live_thread(tid, number, status, known)?;
+            threads.push(Thread { signals, ..thread });
+        }
+        if self
+            .shadow
+            .as_mut()
+            .is_some_and(|shadow| !shadow.streams.debts().is_empty())
+        {
+            return Err(self.not_shadowed("a takeover while what was read was being written"));
         }
         let next_ids = (
             self.files.keys().map(|id| id.0 + 1).max().unwrap_or(0),
             self.next_object,
         );
-        let first = self.first;
+        let (first, status) = (self.first, self.status);
         let Some(shadow) = self.shadow.take() else {
             return Err(self.inconsistent("a takeover without a shadow"));
         };
@@ -156,6 +198,8 @@ impl Session {
             objects,
             segments: shadow.segments,
             next_ids,
+            identities: shadow.identities,
+            status,
             namespaces: shadow.namespaces,
         })
     }
@@ -172,13 +216,6 @@ impl Session {
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
         agent::Recording::begin(Remote(real), true)
             .map_err(ReplayError::os("preparing the agent's page"))?;
-        let leader = tid == process;
-        let signals = self
-            .shadow
-            .as_mut()
-            .filter(|_| leader)
-            .and_then(|shadow| shadow.sent.remove(&process))
-            .unwrap_or_default();
         Ok(Thread {
             id: tid,
             process,
@@ -186,9 +223,10 @@ impl Session {
             space: u32::try_from(space).unwrap_or(u32::MAX),
             stand,
             interrupted,
+            restarts: interrupted.is_some(),
             clear_tid: known.clear_tid,
             actions: known.actions,
-            signals,
+            signals: Vec::new(),
         })
     }
 
@@ -199,9 +237,18 @@ impl Session {
                 return Err(self.inconsistent("an unknown syscall that was never left"));
             };
             let task = self.task(tid)?;
-            let Some(stopped) = task.stopped.take() else {
+            if task.stopped.is_none() {
                 return Ok(Stand::Inside(call, in_call.regs));
-            };
+            }
+            if let Some(result) = self.open_fifo_now(tid, &call)? {
+                let mut regs = in_call.regs;
+                regs.rax = result.cast_unsigned();
+                regs.orig_rax = u64::MAX;
+                let stopped = self.take_stop(tid)?;
+                stopped.set_regs(&regs)?;
+                return Ok(Stand::Answered(stopped, regs, result));
+            }
+            let stopped = self.take_stop(tid)?;
             if waits_on_futex(&call) {
                 // Who was to wake it may have done so already. That a wait may end for no
                 // reason is part of its description (futex(2)).
@@ -212,10 +259,21 @@ impl Session {
                 return Ok(Stand::Answered(stopped, regs, 0));
             }
             let mut regs = in_call.regs;
+            let mut call = call;
+            if let Some(result) = self.skip_what_was_read(tid, &mut call, &mut regs)? {
+                let mut regs = in_call.regs;
+                regs.rax = result.cast_unsigned();
+                regs.orig_rax = u64::MAX;
+                stopped.set_regs(&regs)?;
+                return Ok(Stand::Answered(stopped, regs, result));
+            }
             regs.rax = call.def.nr.into();
             regs.orig_rax = u64::MAX;
             regs.rip -= SYSCALL_BYTES;
             stopped.set_regs(&regs)?;
+            // What is to be delivered comes once the thread goes on.
+            let mask = stopped.signal_mask()?;
+            stopped.set_signal_mask(u64::MAX)?;
             stopped.resume(Resume::Cont, 0)?;
             match self.await_own_stop(tid, Resume::Cont)? {
                 Status::Event(libc::PTRACE_EVENT_SECCOMP) => {}
@@ -225,6 +283,7 @@ impl Session {
                 }
             }
             let stopped = self.take_stop(tid)?;
+            stopped.set_signal_mask(mask)?;
             return Ok(Stand::Entered(stopped, call, in_call.regs));
         }
         let stopped = self.take_stop(tid)?;
@@ -232,17 +291,42 @@ impl Session {
             return Ok(Stand::Stopped(stopped, status));
         }
         let task = self.task(tid)?;
-        if let Some(restart) = &mut task.restart
-            && let Some((nr, _)) = task.interrupted
-        {
-            // The kernel here has nothing to continue: the syscall begins anew.
-            restart.nr = nr.into();
-            restart.code = crate::record::RESTART_LAST;
-        }
         crate::replay::check::settle_restart(task);
         let regs = task.regs;
         stopped.set_regs(&regs)?;
         Ok(Stand::Free(stopped, regs))
+    }
+
+    /// Of what a thread is about to write to a pipe the beginning may have been read already. The
+    /// syscall's result, if that was all.
+    fn skip_what_was_read(
+        &mut self,
+        tid: Tid,
+        call: &mut Call,
+        regs: &mut Regs,
+    ) -> Result<Option<i64>, ReplayError> {
+        if call.def.name != "write" {
+            return Ok(None);
+        }
+        let Kind::Pipe(inode) = self.kind(tid, call.int(0))? else {
+            return Ok(None);
+        };
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(None);
+        };
+        let owed = shadow.streams.owed(inode) as u64;
+        if owed == 0 || owed > call.args[2] {
+            return Ok(None);
+        }
+        shadow.streams.debts().remove(&inode);
+        if owed == call.args[2] {
+            return Ok(Some(owed.cast_signed()));
+        }
+        call.args[1] += owed;
+        call.args[2] -= owed;
+        regs.set_arg(1, call.args[1]);
+        regs.set_arg(2, call.args[2]);
+        Ok(None)
     }
 
     /// The kernel knows the program break of the program as it was started here.
@@ -300,47 +384,20 @@ impl Session {
         Ok(actions)
     }
 
-    /// Puts into pipes, socket pairs and counters what lies in them.
+    /// Puts into event counters what is in them.
     fn fill_objects(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
         let mut done = HashSet::new();
         for (process, real, fd) in self.descriptors(tids)? {
             let Some(shadow) = &mut self.shadow else {
                 break;
             };
-            let failed = || ReplayError::os("filling a pipe");
-            match super::kinds::look_up(real, fd) {
-                Kind::Pipe(inode) => {
-                    let bytes = shadow.streams.content(Channel::Pipe(inode));
-                    if !bytes.is_empty() && done.insert(Channel::Pipe(inode)) {
-                        let path = format!("/proc/{real}/fd/{fd}");
-                        // Opened for both, it takes what it can without a reader.
-                        let mut pipe = File::options()
-                            .read(true)
-                            .write(true)
-                            .open(path)
-                            .map_err(failed())?;
-                        pipe.write_all(&bytes).map_err(failed())?;
-                    }
+            let failed = || ReplayError::os("setting an event counter");
+            if let Kind::Event(event) = super::kinds::look_up(real, fd) {
+                let change = shadow.streams.change(event);
+                if change != 0 && done.insert(event) {
+                    let counter = host::duplicate_of(real, fd).map_err(failed())?;
+                    set_counter(&counter, change).map_err(failed())?;
                 }
-                Kind::Socket(socket) => {
-                    let Some(other) = shadow.streams.other_end(socket.inode) else {
-                        continue;
-                    };
-                    let channel = Channel::Pair(other);
-                    let bytes = shadow.streams.content(channel);
-                    if !bytes.is_empty() && done.insert(channel) {
-                        let mut end = host::duplicate_of(real, fd).map_err(failed())?;
-                        end.write_all(&bytes).map_err(failed())?;
-                    }
-                }
-                Kind::Event(event) => {
-                    let change = shadow.streams.change(event);
-                    if change != 0 && done.insert(Channel::Pipe(u64::MAX - event)) {
-                        let counter = host::duplicate_of(real, fd).map_err(failed())?;
-                        set_counter(&counter, change).map_err(failed())?;
-                    }
-                }
-                _ => {}
             }
             let _ = process;
         }

@@ -18,6 +18,8 @@ pub enum Kind {
     Event(u64),
     /// A timer.
     Timer,
+    /// Signals.
+    Signals,
     /// Something that keeps no content.
     Other,
 }
@@ -65,6 +67,7 @@ pub fn look_up(process: Pid, fd: i32) -> Kind {
     match name.as_ref() {
         "anon_inode:[eventfd]" => event_id(process, fd).map_or(Kind::Other, Kind::Event),
         "anon_inode:[timerfd]" => Kind::Timer,
+        "anon_inode:[signalfd]" => Kind::Signals,
         _ => match std::fs::metadata(&path) {
             Ok(meta) if meta.is_file() || meta.is_dir() => Kind::File,
             // A fifo of the file system carries bytes like any pipe.

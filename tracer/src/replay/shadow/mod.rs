@@ -1,15 +1,18 @@
 //! A shadow: a replay that keeps the kernel's objects of the replayed processes as the recorded
 //! ones have them (descriptors, files, children, signals, ids), so that it can go live.
 //!
-//! What a syscall does to such objects is data: [`table`]. Bytes inside pipes and connections are
-//! kept beside them ([`streams`], [`crate::network::Network`]) until then.
+//! What a syscall does to such objects is data: [`table`]. Bytes of connections with the outside are
+//! kept beside them ([`crate::network::Network`]) until then.
 
 mod begin;
 mod deaths;
 mod exec;
+mod files;
 mod going_live;
+mod inside;
 mod kinds;
 mod mappings;
+mod signals;
 mod spawn;
 mod streams;
 mod syscalls;
@@ -18,12 +21,14 @@ mod transfers;
 
 pub use going_live::{Stand, TakeOver, Thread};
 
+use crate::identities::Identities;
 use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
 use crate::network::Network;
 use crate::sys::wait::Pid;
 use journal::{ConnId, ObjectId, Tid};
 use kinds::Kind;
+use signals::Signals;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use streams::Streams;
@@ -39,8 +44,14 @@ pub struct Shadow {
     conns: HashMap<u64, ConnId>,
     /// The syscall whose effects are being applied.
     pub(super) call: Option<Call>,
-    /// Signals that the kernel sent here, and that the journal has not delivered yet.
-    sent: HashMap<Tid, Vec<[u8; 128]>>,
+    /// What the current syscall took from a pipe or socket.
+    taken: Option<inside::Taken>,
+    /// Signals that the kernel sent here, against what the journal delivers.
+    signals: Signals,
+    /// Which files here are those of the journal.
+    identities: Identities,
+    /// Both ends of fifos that somebody is still opening, by inode.
+    fifos: HashMap<u64, std::fs::File>,
     /// Processes whose threads are all ending, or are being replaced.
     dying: HashSet<Tid>,
     /// Threads that the kernel has resumed in a syscall that it performs.
@@ -64,7 +75,10 @@ impl Shadow {
             kinds: HashMap::new(),
             conns: HashMap::new(),
             call: None,
-            sent: HashMap::new(),
+            taken: None,
+            signals: Signals::default(),
+            identities: Identities::default(),
+            fifos: HashMap::new(),
             dying: HashSet::new(),
             performing: HashSet::new(),
             objects: HashMap::new(),
@@ -78,25 +92,6 @@ impl Shadow {
         &self.namespaces
     }
 
-    /// A signal came that is not the replay's doing.
-    pub(super) fn note_signal(&mut self, process: Tid, info: [u8; 128]) {
-        /// Signals kept for a process; the kernel itself keeps no more per user by default.
-        const SIGNALS_MAX: usize = 4096;
-        let list = self.sent.entry(process).or_default();
-        if list.len() < SIGNALS_MAX {
-            list.push(info);
-        }
-    }
-
-    /// The journal delivers a signal.
-    pub(super) fn delivered(&mut self, process: Tid, signal: i32) {
-        if let Some(list) = self.sent.get_mut(&process)
-            && let Some(index) = list.iter().position(|info| number(info) == signal)
-        {
-            list.remove(index);
-        }
-    }
-
     /// What a descriptor leads to.
     fn kind(&mut self, process: Tid, real: Pid, fd: i32) -> Kind {
         let known = self.kinds.entry(process).or_default();
@@ -107,9 +102,4 @@ impl Shadow {
     fn forget_kinds(&mut self, process: Tid) {
         self.kinds.remove(&process);
     }
-}
-
-/// The number of the signal that a `siginfo` tells of.
-fn number(info: &[u8; 128]) -> i32 {
-    i32::from_le_bytes([info[0], info[1], info[2], info[3]])
 }

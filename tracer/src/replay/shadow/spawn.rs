@@ -161,7 +161,7 @@ impl Session {
     ) -> Result<(), ReplayError> {
         let process = self.task(tid)?.tgid;
         if let Some(shadow) = &mut self.shadow {
-            shadow.note_signal(process, info);
+            shadow.signals.note(process, tid, info);
         }
         Ok(())
     }

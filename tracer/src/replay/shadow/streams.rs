@@ -1,56 +1,73 @@
-//! What lies in pipes, socket pairs and event counters: kept beside the kernel's objects, which
-//! stay empty until they go live.
+//! What lies in pipes and sockets inside the application is in the kernel's own objects here, too;
+//! this keeps the books: which objects these are, and what was read from them before the write
+//! that put it there has left its syscall. Event counters are only counted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
 
-/// A kernel object that carries bytes or counts, by the number that the kernel shows for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Channel {
-    /// A pipe.
-    Pipe(u64),
-    /// The bytes on their way to this end of a socket pair.
-    Pair(u64),
+/// Bytes that somebody has read, and nobody has written yet.
+#[derive(Debug)]
+pub struct Debt {
+    /// A duplicate of the descriptor that they were read from.
+    pub from: File,
+    /// Its messages, or all in one if it has no such.
+    pub owed: VecDeque<Vec<u8>>,
+    /// Whether messages keep their boundaries.
+    pub messages: bool,
 }
 
 /// What is on its way inside the application.
 #[derive(Debug, Default)]
 pub struct Streams {
-    bytes: HashMap<Channel, VecDeque<u8>>,
+    /// Inodes of pipes and sockets both ends of which are the application's.
+    inside: HashSet<u64>,
+    /// By the inode of what was read from.
+    debts: HashMap<u64, Debt>,
     /// Changes of event counters since they were made.
     events: HashMap<u64, i128>,
-    /// The other end of a socket pair.
-    pairs: HashMap<u64, u64>,
 }
 
 impl Streams {
-    /// Two sockets are the ends of one pair.
-    pub fn pair(&mut self, one: u64, other: u64) {
-        self.pairs.insert(one, other);
-        self.pairs.insert(other, one);
+    /// A pipe or socket is the application's own.
+    pub fn is_own(&mut self, inode: u64) {
+        self.inside.insert(inode);
     }
 
-    /// The other end.
+    /// Whether it is.
     #[must_use]
-    pub fn other_end(&self, socket: u64) -> Option<u64> {
-        self.pairs.get(&socket).copied()
+    pub fn owns(&self, inode: u64) -> bool {
+        self.inside.contains(&inode)
     }
 
-    /// Bytes were put in.
-    pub fn put(&mut self, channel: Channel, bytes: &[u8]) {
-        self.bytes.entry(channel).or_default().extend(bytes);
-    }
-
-    /// Bytes were taken out; fewer, if there were not so many.
-    pub fn take(&mut self, channel: Channel, len: usize) -> Vec<u8> {
-        let Some(queue) = self.bytes.get_mut(&channel) else {
-            return Vec::new();
-        };
-        let len = len.min(queue.len());
-        let bytes = queue.drain(..len).collect();
-        if queue.is_empty() {
-            self.bytes.remove(&channel);
+    /// More was read than there is.
+    pub fn owe(&mut self, inode: u64, from: File, bytes: Vec<u8>, messages: bool) {
+        let debt = self.debts.entry(inode).or_insert_with(|| Debt {
+            from,
+            owed: VecDeque::new(),
+            messages,
+        });
+        match debt.owed.back_mut() {
+            Some(last) if !messages => last.extend(bytes),
+            _ => debt.owed.push_back(bytes),
         }
-        bytes
+    }
+
+    /// Whether something was read from it that nobody has written yet.
+    #[must_use]
+    pub fn owes(&self, inode: u64) -> bool {
+        self.debts.contains_key(&inode)
+    }
+
+    /// All debts, to be paid.
+    pub fn debts(&mut self) -> &mut HashMap<u64, Debt> {
+        &mut self.debts
+    }
+
+    /// How many bytes were read from it that nobody has written yet.
+    #[must_use]
+    pub fn owed(&self, inode: u64) -> usize {
+        let debt = self.debts.get(&inode);
+        debt.map_or(0, |debt| debt.owed.iter().map(Vec::len).sum())
     }
 
     /// An event counter changed.
@@ -67,15 +84,6 @@ impl Streams {
     pub fn change(&self, event: u64) -> i128 {
         self.events.get(&event).copied().unwrap_or(0)
     }
-
-    /// What lies in a channel.
-    #[must_use]
-    pub fn content(&self, channel: Channel) -> Vec<u8> {
-        self.bytes
-            .get(&channel)
-            .map(|queue| queue.iter().copied().collect())
-            .unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -83,25 +91,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_and_not_taken_is_left() {
+    fn debts_of_messages_keep_their_boundaries() {
+        let null = || File::open("/dev/null").expect("there is one");
         let mut streams = Streams::default();
-        let pipe = Channel::Pipe(7);
-        streams.put(pipe, b"hello");
-        assert_eq!(streams.take(pipe, 2), b"he");
-        streams.put(pipe, b"!");
-        assert_eq!(streams.content(pipe), b"llo!");
-        assert_eq!(streams.take(pipe, 100), b"llo!");
-        assert_eq!(streams.content(pipe), b"");
+        streams.owe(1, null(), b"one".to_vec(), true);
+        streams.owe(1, null(), b"two!".to_vec(), true);
+        streams.owe(2, null(), b"one".to_vec(), false);
+        streams.owe(2, null(), b"two!".to_vec(), false);
+        assert_eq!((streams.owed(1), streams.owed(2)), (7, 7));
+        let lens = |debt: &Debt| debt.owed.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lens(&streams.debts()[&1]), [3, 4]);
+        assert_eq!(lens(&streams.debts()[&2]), [7]);
+        assert!(streams.owes(1) && !streams.owes(3));
     }
 
     #[test]
-    fn pairs_and_counters() {
+    fn counters() {
         let mut streams = Streams::default();
-        streams.pair(1, 2);
-        assert_eq!(
-            (streams.other_end(1), streams.other_end(2)),
-            (Some(2), Some(1))
-        );
         streams.count(9, 5);
         streams.count(9, -3);
         assert_eq!((streams.change(9), streams.change(8)), (2, 0));

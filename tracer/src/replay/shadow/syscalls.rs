@@ -1,6 +1,6 @@
 //! Following one syscall that succeeded in the recording: by the table.
 
-use super::kinds::{self, Kind};
+use super::kinds::{self, Kind, Socket};
 use super::table::{self, Shadow as Policy};
 use crate::model::capture::Call;
 use crate::replay::error::ReplayError;
@@ -33,6 +33,7 @@ impl Session {
             Policy::Same => self.same(tid, call, Some(result)),
             Policy::Alike => self.same(tid, call, None),
             Policy::Seek if self.kind(tid, call.int(0))? != Kind::File => Ok(()),
+            Policy::Seek if self.is_standard(tid, call.int(0))? => Ok(()),
             Policy::Seek => self.same(tid, call, Some(result)),
             Policy::Take => self.take(tid, call, leave),
             Policy::Put => self.put(tid, call, result),
@@ -40,6 +41,10 @@ impl Session {
             Policy::Accept => self.accept(tid, call, leave),
             Policy::Connect => self.connect(tid, call, leave),
             Policy::Shutdown => self.shut(tid, call),
+            Policy::Open => self.open(tid, call, result),
+            Policy::Tell => self.note_identity(tid, call, leave),
+            Policy::Signal => self.send_signal(tid, call),
+            Policy::AwaitSignal => self.signal_awaited(tid, call, leave),
             Policy::Wait => self.waited(tid, call, leave),
             Policy::Refuse => Err(ReplayError::NotShadowed {
                 event: self.index,
@@ -111,10 +116,18 @@ impl Session {
             0
         };
         let word = |value: i32| u64::from(value.unsigned_abs());
+        let local = listener.family == libc::AF_UNIX;
+        if local {
+            self.connect_waiting(tid, fd)?;
+        }
         let pending = !listener.is_inet_stream() && host::is_readable(&self.duplicate(tid, fd)?);
         if pending {
             let args = [word(fd), 0, 0, word(flags), 0, 0];
             self.remote_as_then(tid, "accept4", libc::SYS_accept4, args, leave.result)?;
+            if local {
+                self.forget_descriptor(tid, leave.result)?;
+                self.now_own(tid, i32::try_from(leave.result).unwrap_or(-1))?;
+            }
         } else {
             // In the place of the connection stands a socket that will become it.
             let kind = listener.kind | flags;
@@ -130,10 +143,50 @@ impl Session {
             Kind::Socket(socket) if socket.is_inet_stream() => self.note_connection(tid, fd, leave),
             // Whoever it leads to may not be here.
             Kind::Socket(socket) if socket.family == libc::AF_UNIX => {
-                self.remote_any(tid, libc::SYS_connect, call.args)
+                let found = self.remote_result(tid, libc::SYS_connect, call.args)?;
+                if found == 0 || found == -i64::from(libc::EISCONN) {
+                    self.now_own(tid, fd)?;
+                }
+                Ok(())
             }
             _ => self.same(tid, call, Some(leave.result)),
         }
+    }
+
+    /// A connection may be accepted in the journal before the thread that made it has left its
+    /// syscall: makes those that are being made.
+    fn connect_waiting(&mut self, tid: Tid, listener: i32) -> Result<(), ReplayError> {
+        let listener = self.duplicate(tid, listener)?;
+        let connecting: Vec<(Tid, Call)> = self
+            .tasks
+            .values()
+            .filter(|task| task.stopped.is_some())
+            .filter_map(|task| Some((task.tid, task.call.as_ref()?.call?)))
+            .filter(|(_, call)| call.def.name == "connect")
+            .collect();
+        for (other, call) in connecting {
+            if host::is_readable(&listener) {
+                break;
+            }
+            if let Kind::Socket(socket) = self.kind(other, call.int(0))?
+                && socket.family == libc::AF_UNIX
+            {
+                self.remote_any(other, libc::SYS_connect, call.args)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_descriptor(&mut self, tid: Tid, fd: i64) -> Result<(), ReplayError> {
+        let (process, _) = self.process(tid)?;
+        if let Some(known) = self
+            .shadow
+            .as_mut()
+            .and_then(|shadow| shadow.kinds.get_mut(&process))
+        {
+            known.remove(&i32::try_from(fd).unwrap_or(-1));
+        }
+        Ok(())
     }
 
     /// Makes a syscall whose result does not matter.
@@ -175,7 +228,7 @@ impl Session {
             }
             return Ok(());
         }
-        if shadow.streams.other_end(socket.inode).is_some() {
+        if shadow.streams.owns(socket.inode) {
             return self.same(tid, call, Some(0));
         }
         Ok(())
@@ -283,26 +336,41 @@ impl Session {
                 known.clear();
                 return self.sweep_connections();
             }
-            "socketpair" => {
+            // Descriptors may have come with a message.
+            "recvmsg" | "recvmmsg" => known.clear(),
+            "pipe" | "pipe2" | "socketpair" => {
+                let at = if call.def.name == "socketpair" { 3 } else { 0 };
                 let ends = leave
                     .outs
                     .iter()
-                    .find(|out| out.addr == call.args[3])
+                    .find(|out| out.addr == call.args[at])
                     .and_then(|out| out.data.as_chunks::<4>().0.first_chunk::<2>().copied());
-                if let Some(ends) = ends {
-                    let [one, other] =
-                        ends.map(
-                            |end| match shadow.kind(process, real, i32::from_le_bytes(end)) {
-                                Kind::Socket(socket) => socket.inode,
-                                _ => 0,
-                            },
-                        );
-                    shadow.streams.pair(one, other);
+                for end in ends.into_iter().flatten().map(i32::from_le_bytes) {
+                    shadow.kinds.entry(process).or_default().remove(&end);
+                    if let Kind::Pipe(inode) | Kind::Socket(Socket { inode, .. }) =
+                        shadow.kind(process, real, end)
+                    {
+                        shadow.streams.is_own(inode);
+                    }
+                }
+            }
+            "bind" => {
+                if let Kind::Socket(socket) = shadow.kind(process, real, call.int(0))
+                    && socket.family == libc::AF_UNIX
+                {
+                    shadow.streams.is_own(socket.inode);
                 }
             }
             _ => {
                 if call.def.ret.is_descriptor() {
-                    known.remove(&i32::try_from(leave.result).unwrap_or(-1));
+                    let fd = i32::try_from(leave.result).unwrap_or(-1);
+                    known.remove(&fd);
+                    // A fifo of the file system.
+                    if matches!(call.def.name, "open" | "openat")
+                        && let Kind::Pipe(inode) = shadow.kind(process, real, fd)
+                    {
+                        shadow.streams.is_own(inode);
+                    }
                 }
             }
         }

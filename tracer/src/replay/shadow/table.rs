@@ -37,6 +37,14 @@ pub enum Shadow {
     Shutdown,
     /// A dead child was waited for.
     Wait,
+    /// A file was opened.
+    Open,
+    /// The application was told of a file.
+    Tell,
+    /// A signal was sent.
+    Signal,
+    /// A signal was waited for.
+    AwaitSignal,
     /// Cannot be protected yet.
     Refuse,
 }
@@ -109,9 +117,14 @@ const PRCTL: &[i32] = &[
 /// Everything that is not here is skipped.
 const TABLE: &[Entry] = &[
     // Descriptors.
-    same("open"),
-    same("openat"),
+    entry("open", Shadow::Open),
+    entry("openat", Shadow::Open),
     same("openat2"),
+    entry("stat", Shadow::Tell),
+    entry("lstat", Shadow::Tell),
+    entry("fstat", Shadow::Tell),
+    entry("newfstatat", Shadow::Tell),
+    entry("statx", Shadow::Tell),
     same("creat"),
     same("close"),
     same("close_range"),
@@ -230,6 +243,13 @@ const TABLE: &[Entry] = &[
     same("chroot"),
     same("umask"),
     // The process.
+    entry("kill", Shadow::Signal),
+    entry("tkill", Shadow::Signal),
+    entry("tgkill", Shadow::Signal),
+    entry("rt_sigqueueinfo", Shadow::Signal),
+    entry("rt_tgsigqueueinfo", Shadow::Signal),
+    entry("pidfd_send_signal", Shadow::Signal),
+    entry("rt_sigtimedwait", Shadow::AwaitSignal),
     same("rt_sigaction"),
     same("rt_sigprocmask"),
     same("sigaltstack"),

@@ -1,8 +1,8 @@
-//! Bytes that went into a descriptor or came out of it: files have them here, too; what lies in
-//! pipes and connections is kept beside the kernel's objects.
+//! Bytes that went into a descriptor or came out of it: files have them here, too, and so have
+//! pipes and sockets of the application's own ([`super::inside`]); connections with the outside are
+//! followed by the network.
 
 use super::kinds::{Kind, Socket};
-use super::streams::Channel;
 use crate::model::capture::Call;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
@@ -56,27 +56,28 @@ impl Session {
                 }
                 Ok(())
             }
-            kind => self.drain(kind, len).map(|_| ()),
+            Kind::Signals => self.signals_read(tid, call, leave),
+            kind => match self.own_inode(kind) {
+                Some(_) => self.take_inside(tid, call, kind, len),
+                None => {
+                    self.drain(kind, len)?;
+                    Ok(())
+                }
+            },
         }
     }
 
-    /// Takes bytes from what is kept beside the kernel's object.
+    /// Takes bytes from a connection.
     fn drain(&mut self, kind: Kind, len: usize) -> Result<Vec<u8>, ReplayError> {
-        let Some(shadow) = &mut self.shadow else {
+        let (Kind::Socket(Socket { inode, .. }), Some(shadow)) = (kind, &self.shadow) else {
             return Ok(Vec::new());
         };
-        Ok(match kind {
-            Kind::Pipe(inode) => shadow.streams.take(Channel::Pipe(inode), len),
-            Kind::Socket(Socket { inode, .. }) => {
-                match (shadow.conns.get(&inode), &shadow.network) {
-                    (Some(conn), Some(network)) => network
-                        .took(*conn, len)
-                        .map_err(ReplayError::os("reading a connection"))?,
-                    _ => shadow.streams.take(Channel::Pair(inode), len),
-                }
-            }
-            _ => Vec::new(),
-        })
+        match (shadow.conns.get(&inode), &shadow.network) {
+            (Some(conn), Some(network)) => network
+                .took(*conn, len)
+                .map_err(ReplayError::os("reading a connection")),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Moves the position of a file on, as a read did.
@@ -92,11 +93,14 @@ impl Session {
     /// Bytes were put into a descriptor.
     pub(super) fn put(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
         let fd = call.int(0);
-        if self.task(tid)?.fds.borrow().stream(fd).is_some() {
-            // It has been shown where it was recorded.
+        // What goes to the standard streams, the primary has shown.
+        if self.is_standard(tid, fd)? {
             return Ok(());
         }
         let kind = self.kind(tid, fd)?;
+        if self.own_inode(kind).is_some() || self.is_local(kind) {
+            return self.put_inside(tid, call, kind, result);
+        }
         if kind == Kind::File {
             let mut args = call.args;
             if call.def.name == "write" {
@@ -105,20 +109,36 @@ impl Session {
             let nr = i64::from(call.def.nr);
             return self.remote_as_then(tid, call.def.name, nr, args, result);
         }
-        let keeps = matches!(kind, Kind::Pipe(_) | Kind::Event(_)) || self.leads_on(kind);
+        let keeps = matches!(kind, Kind::Event(_)) || self.leads_on(kind);
         if !keeps {
             return Ok(());
         }
+        let bytes = self.gathered(tid, call, usize::try_from(result).unwrap_or(0))?;
+        self.fill(tid, fd, kind, &bytes)
+    }
+
+    /// Whether a descriptor leads to a standard stream of the application.
+    pub(super) fn is_standard(&mut self, tid: Tid, fd: i32) -> Result<bool, ReplayError> {
+        Ok(self.task(tid)?.fds.borrow().stream(fd).is_some())
+    }
+
+    /// The bytes of a syscall's buffers.
+    pub(super) fn gathered(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        len: usize,
+    ) -> Result<Vec<u8>, ReplayError> {
         let mut bytes = Vec::new();
-        for (addr, len) in self.pieces(tid, call, usize::try_from(result).unwrap_or(0))? {
+        for (addr, len) in self.pieces(tid, call, len)? {
             let (_, real) = self.process(tid)?;
             let start = bytes.len();
             bytes.resize(start + len, 0);
             Remote(real)
                 .read_exact(addr, &mut bytes[start..])
-                .map_err(ReplayError::os("reading what was written"))?;
+                .map_err(ReplayError::os("reading a syscall's buffers"))?;
         }
-        self.fill(tid, fd, kind, &bytes)
+        Ok(bytes)
     }
 
     /// Whether bytes written to a socket are kept.
@@ -126,11 +146,18 @@ impl Session {
         let (Kind::Socket(socket), Some(shadow)) = (kind, &self.shadow) else {
             return false;
         };
-        shadow.conns.contains_key(&socket.inode) || shadow.streams.other_end(socket.inode).is_some()
+        shadow.conns.contains_key(&socket.inode)
     }
 
-    /// Keeps bytes beside the kernel's object, or writes them to a file.
+    /// Bytes went into what a descriptor leads to.
     fn fill(&mut self, tid: Tid, fd: i32, kind: Kind, bytes: &[u8]) -> Result<(), ReplayError> {
+        if self.is_standard(tid, fd)? {
+            return Ok(());
+        }
+        if self.own_inode(kind).is_some() {
+            let file = self.duplicate(tid, fd)?;
+            return self.put_all(&file, bytes, kind);
+        }
         if kind == Kind::File {
             let mut file = self.duplicate(tid, fd)?;
             return file
@@ -141,7 +168,6 @@ impl Session {
             return Ok(());
         };
         match kind {
-            Kind::Pipe(inode) => shadow.streams.put(Channel::Pipe(inode), bytes),
             Kind::Event(event) => {
                 if let Some(value) = bytes.first_chunk() {
                     let value = u64::from_le_bytes(*value);
@@ -149,15 +175,10 @@ impl Session {
                 }
             }
             Kind::Socket(Socket { inode, .. }) => {
-                match (shadow.conns.get(&inode), &shadow.network) {
-                    (Some(conn), Some(network)) => network
+                if let (Some(conn), Some(network)) = (shadow.conns.get(&inode), &shadow.network) {
+                    network
                         .wrote(*conn, bytes)
-                        .map_err(ReplayError::os("writing a connection"))?,
-                    _ => {
-                        if let Some(other) = shadow.streams.other_end(inode) {
-                            shadow.streams.put(Channel::Pair(other), bytes);
-                        }
-                    }
+                        .map_err(ReplayError::os("writing a connection"))?;
                 }
             }
             _ => {}
@@ -165,8 +186,8 @@ impl Session {
         Ok(())
     }
 
-    /// Where the bytes lay that a syscall wrote.
-    fn pieces(
+    /// Where the bytes lie that a syscall wrote or read.
+    pub(super) fn pieces(
         &mut self,
         tid: Tid,
         call: &Call,
@@ -175,9 +196,9 @@ impl Session {
         let (_, real) = self.process(tid)?;
         let memory = Remote(real);
         Ok(match call.def.name {
-            "write" | "sendto" => vec![(call.args[1], written)],
-            "writev" => vectors(&memory, call.args[1], call.args[2], written),
-            "sendmsg" => {
+            "write" | "sendto" | "read" | "recvfrom" => vec![(call.args[1], written)],
+            "writev" | "readv" => vectors(&memory, call.args[1], call.args[2], written),
+            "sendmsg" | "recvmsg" => {
                 let word = |at| {
                     memory
                         .read_u64(call.args[1] + at)
@@ -205,7 +226,7 @@ impl Session {
         let (to, from) = (call.int(to), call.int(from));
         let len = usize::try_from(result).unwrap_or(0);
         let (target, source) = (self.kind(tid, to)?, self.kind(tid, from)?);
-        if call.def.name == "copy_file_range" {
+        if call.def.name == "copy_file_range" && !self.is_standard(tid, to)? {
             let nr = i64::from(call.def.nr);
             return self.remote_as_then(tid, call.def.name, nr, call.args, result);
         }
@@ -224,6 +245,8 @@ impl Session {
             file.read_exact_at(&mut bytes, at)
                 .map_err(ReplayError::os("reading a file"))?;
             bytes
+        } else if self.own_inode(source).is_some() {
+            self.take_exactly(tid, from, source, len)?
         } else {
             self.drain(source, len)?
         };

@@ -1,0 +1,297 @@
+//! A shadow of a recorded program, and its takeover, without a network: what an uninterrupted run
+//! gives, a run gives whose recorder was killed anywhere and whose shadow went on. Nothing is
+//! lost, nothing doubled, and the journal of both replays as one.
+//!
+//! A recording cut at an event stands for a supervisor killed there, exactly; killing one in
+//! earnest (`killed::`) adds that the shadow is live beside it until then.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::{
+    Exit, Record, Recorded, Scratch, assert_same_tree, build_c, copy_tree, cut, follow, journaled,
+    replay, show, verify, wait_until,
+};
+use nix::sys::signal::Signal;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What is run: a guest program of `tests/takeover/`, or a script.
+#[derive(Clone, Copy)]
+enum Program {
+    Guest,
+    Bash(&'static str),
+    /// Of `tests/guests/`.
+    Other(&'static str),
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    program: Program,
+    end: Exit,
+    /// Where a recording is cut: that many places, or everywhere.
+    cuts: Cuts,
+    /// Whether its output is the same in every run.
+    exact: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Cuts {
+    Some(u64),
+    Everywhere,
+}
+
+const PLAIN: Case = Case {
+    program: Program::Guest,
+    end: Exit::Code(0),
+    cuts: Cuts::Some(6),
+    exact: true,
+};
+
+fn guest(dir: &str, name: &str) -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let source = tests.join(dir).join(format!("{name}.c"));
+    build_c(&source, &[], &[&tests.join("guests/guest.h")])
+}
+
+/// Prepares `work/` and what is to be recorded in it.
+fn prepare<'s>(scratch: &'s Scratch, name: &str, case: &Case) -> Record<'s> {
+    let record = match case.program {
+        Program::Guest => Record::new(scratch, scratch.private_binary(&guest("takeover", name))),
+        Program::Other(name) => {
+            Record::new(scratch, scratch.private_binary(&guest("guests", name)))
+        }
+        Program::Bash(text) => Record::bash(scratch, text),
+    };
+    record.option("--isolate").timeout(LIMIT)
+}
+
+/// Follows a recording that is cut at many events, and to its end.
+fn run(name: &str, case: &Case) {
+    let scratch = Scratch::new(&format!("takeover-{name}"));
+    let record = prepare(&scratch, name, case);
+    let pristine = scratch.root().join("pristine");
+    copy_tree(&scratch.work(), &pristine);
+    let recorded = record.run();
+    assert_eq!(recorded.output.exit, case.end, "{}", recorded.output);
+    scratch.assert_no_process_left();
+    let all = journaled(&recorded.dir);
+    for at in places(&all, case.cuts) {
+        take_over_at(&scratch, &recorded, &pristine, at, case);
+    }
+    follow_to_the_end(&scratch, &recorded, &pristine);
+}
+
+fn places(all: &common::Events, cuts: Cuts) -> Vec<u64> {
+    let range = all.begun..all.count;
+    match cuts {
+        Cuts::Everywhere => range.collect(),
+        Cuts::Some(count) => {
+            let len = range.end - range.start;
+            // The first, the last, and between them never the same for two numbers of events.
+            (0..count)
+                .map(|index| range.start + index * (len - 1) / (count - 1))
+                .collect()
+        }
+    }
+}
+
+fn take_over_at(scratch: &Scratch, recorded: &Recorded<'_>, pristine: &Path, at: u64, case: &Case) {
+    let torn = scratch.root().join(format!("recording-cut-{at}"));
+    let twin = scratch.root().join(format!("twin-{at}"));
+    cut(&recorded.dir, &torn, at);
+    copy_tree(pristine, &twin);
+    let followed = follow(scratch, &torn, &twin).wait(LIMIT);
+    let what = format!("cut at event {at}");
+    assert_eq!(followed.exit, case.end, "{what}: {followed}");
+    scratch.assert_no_process_left();
+    let whole = replay(scratch, &torn, LIMIT);
+    let code = Exit::Code(case.end.replay_code());
+    assert_eq!(
+        whole.exit, code,
+        "{what}: replay of both: {whole}\nfollowed: {followed}"
+    );
+    assert!(
+        whole.stdout.ends_with(&followed.stdout),
+        "{what}: shown after the takeover: {}\nin the journal: {}",
+        show(&followed.stdout),
+        show(&whole.stdout)
+    );
+    if case.exact {
+        let same = whole.stdout == recorded.output.stdout;
+        assert!(same, "{what}: {}\nnot: {whole}", recorded.output);
+        assert_same_tree(&what, &scratch.work(), &twin);
+    }
+    let removed = std::fs::remove_dir_all(&twin).and_then(|()| std::fs::remove_dir_all(&torn));
+    removed.expect("our own directories");
+}
+
+fn follow_to_the_end(scratch: &Scratch, recorded: &Recorded<'_>, pristine: &Path) {
+    let twin = scratch.root().join("twin");
+    copy_tree(pristine, &twin);
+    let followed = follow(scratch, &recorded.dir, &twin).wait(LIMIT);
+    assert_eq!(
+        followed.exit, recorded.output.exit,
+        "to the end: {followed}"
+    );
+    assert!(followed.stdout.is_empty(), "shown twice: {followed}");
+    assert_same_tree("to the end", &scratch.work(), &twin);
+    scratch.assert_no_process_left();
+}
+
+/// Kills recorders in earnest, each with a shadow beside it.
+fn kill(name: &str, case: &Case) {
+    let scratch = Scratch::new(&format!("takeover-killed-{name}"));
+    let record = prepare(&scratch, name, case).name("whole");
+    let pristine = scratch.root().join("pristine");
+    copy_tree(&scratch.work(), &pristine);
+    let whole = record.run();
+    assert_eq!(whole.output.exit, case.end, "{}", whole.output);
+    let expected = scratch.root().join("expected");
+    std::fs::rename(scratch.work(), &expected).expect("on one file system");
+    for (round, part) in KILLED_AT.into_iter().enumerate() {
+        copy_tree(&pristine, &scratch.work());
+        let twin = scratch.root().join(format!("twin-{round}"));
+        copy_tree(&pristine, &twin);
+        let record = prepare(&scratch, name, case).name(&format!("killed-{round}"));
+        kill_one(
+            &scratch,
+            record,
+            whole.output.took.mul_f64(part),
+            (&expected, &twin),
+            &whole,
+            case,
+        );
+        std::fs::remove_dir_all(scratch.work()).expect("our own directory");
+    }
+}
+
+/// Of the time that a whole recording takes: early, in the middle, late, and about its end.
+const KILLED_AT: [f64; 4] = [0.15, 0.45, 0.75, 0.97];
+
+fn kill_one(
+    scratch: &Scratch,
+    record: Record<'_>,
+    after: Duration,
+    (expected, twin): (&Path, &Path),
+    whole: &Recorded<'_>,
+    case: &Case,
+) {
+    let primary = record.spawn();
+    let dir = primary.dir().to_owned();
+    let begun = || events_in(&dir) > 0;
+    wait_until("the journal begins", LIMIT, begun);
+    let follower = follow(scratch, &dir, twin);
+    std::thread::sleep(after);
+    primary.signal(Signal::SIGKILL);
+    let primary = primary.wait().output;
+    let followed = follower.wait(LIMIT);
+    let what = format!("killed after {after:?}");
+    assert_eq!(followed.exit, case.end, "{what}: {followed}");
+    scratch.assert_no_process_left();
+    let checked = verify(scratch, &dir, true, LIMIT);
+    assert_eq!(
+        checked.exit,
+        Exit::Code(0),
+        "{what}: {checked}\nfollowed: {followed}"
+    );
+    if !case.exact {
+        return;
+    }
+    // What the last syscall wrote may be shown by both.
+    let (first, second) = (&primary.stdout, &followed.stdout);
+    let all = &whole.output.stdout;
+    assert!(
+        all.starts_with(first) && all.ends_with(second) && first.len() + second.len() >= all.len(),
+        "{what}: {}\nand: {}\nare not: {}",
+        show(first),
+        show(second),
+        show(all)
+    );
+    assert_same_tree(&what, expected, twin);
+}
+
+/// How many events a journal that is being written has.
+fn events_in(dir: &Path) -> u64 {
+    let Ok(mut reader) = journal::Reader::open(dir) else {
+        return 0;
+    };
+    while let Ok(Some(_)) = reader.next() {}
+    reader.position().0
+}
+
+macro_rules! cases {
+    ($($name:ident { $($field:ident: $value:expr),* })*) => {
+        $(
+            #[test]
+            fn $name() {
+                run(stringify!($name), &Case { $($field: $value,)* ..PLAIN });
+            }
+        )*
+
+        mod killed {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    kill(stringify!($name), &Case { $($field: $value,)* ..PLAIN });
+                }
+            )*
+        }
+    };
+}
+
+cases! {
+    files { end: Exit::Code(7), cuts: Cuts::Everywhere }
+    threads {}
+    children { end: Exit::Code(5) }
+    pipes {}
+    pairs {}
+    events {}
+    signals {}
+    ids {}
+    execs { end: Exit::Code(9) }
+    spawns {}
+    memory {}
+    sleeps {}
+    thread_cond { program: Program::Other("thread_cond"), exact: false }
+    thread_robust { program: Program::Other("thread_robust"), exact: false }
+    signal_realtime { program: Program::Other("signal_realtime"), exact: false }
+    proc_fork_tree { program: Program::Other("proc_fork_tree"), exact: false }
+    time_posix_timers { program: Program::Other("time_posix_timers"), exact: false }
+    bash_pipelines {
+        program: Program::Bash(
+            "for i in 1 2 3; do seq $i 50 | sort -rn | head -20 | tee -a list | wc -l; done
+             x=$(cat list | wc -c); echo $x > count; (sleep 0.01; echo late >> list) & wait; exit 3"
+        ),
+        end: Exit::Code(3)
+    }
+    sqlite {
+        program: Program::Bash(
+            "sqlite3 data.db 'create table t (i, s); begin; insert into t values (1, 2); commit;
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 500)
+             insert into t select i, hex(i) from n; select count(*), sum(i) from t;
+             update t set s = 5 where i < 50; pragma integrity_check;'"
+        )
+    }
+    python {
+        program: Program::Bash(
+            "/usr/bin/python3 -c '\nimport os, subprocess, threading, tempfile, time\n\
+def work(n):\n  open(\"f%d\" % n, \"w\").write(\"x\" * n)\n\
+ts = [threading.Thread(target=work, args=(n,)) for n in range(3)]\n\
+[t.start() for t in ts]\n[t.join() for t in ts]\n\
+print(subprocess.run([\"cat\"], input=b\"abc\", capture_output=True).stdout)\n\
+time.sleep(0.01)\nprint(sorted(os.listdir(\".\")))\n'"
+        )
+    }
+    perl {
+        program: Program::Bash(
+            "perl -e 'open(F, \">out\"); for (1..200) { print F \"$_\\n\" } close F; \
+             open(P, \"sort -n out |\"); my $n = 0; $n += $_ while <P>; close P; \
+             print \"$n\\n\"; rename \"out\", \"in\"; select(undef, undef, undef, 0.01); exit 4'"
+        ),
+        end: Exit::Code(4)
+    }
+}

@@ -1,0 +1,333 @@
+//! Signals of a shadow: what the application sent itself, and what its timers and children sent it
+//! here, against what the journal has delivered. What is outstanding at a takeover is queued again
+//! with all that it carries.
+
+use crate::layout::{KERNEL_ROOM, PAGE_DATA};
+use crate::model::capture::Call;
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::sys::mem::Remote;
+use journal::{Leave, Tid};
+use std::collections::HashMap;
+
+/// Signals kept for a process; the kernel itself keeps no more per user by default.
+const SIGNALS_MAX: usize = 4096;
+/// Bytes of a `signalfd_siginfo`.
+const SIGNALFD_BYTES: usize = 128;
+const SI_CODE: usize = 8;
+const SI_PID: usize = 12;
+
+/// What came here that the journal has not delivered, and the reverse.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// By process: the thread that was told, and what.
+    sent: HashMap<Tid, Vec<(Tid, [u8; 128])>>,
+    /// By process and signal: how many were delivered before they were sent here.
+    owed: HashMap<(Tid, i32), u32>,
+}
+
+impl Signals {
+    /// One came.
+    pub fn note(&mut self, process: Tid, thread: Tid, info: [u8; 128]) {
+        if let Some(owed) = self.owed.get_mut(&(process, number(&info))) {
+            *owed -= 1;
+            if *owed == 0 {
+                self.owed.remove(&(process, number(&info)));
+            }
+            return;
+        }
+        let list = self.sent.entry(process).or_default();
+        if list.len() < SIGNALS_MAX {
+            list.push((thread, info));
+        }
+    }
+
+    /// Whether one that came is the one that is delivered now: then it is settled.
+    fn settle(&mut self, process: Tid, signal: i32) -> bool {
+        let Some(list) = self.sent.get_mut(&process) else {
+            return false;
+        };
+        let Some(index) = list.iter().position(|(_, info)| number(info) == signal) else {
+            return false;
+        };
+        list.remove(index);
+        true
+    }
+
+    /// What a process has still to be told.
+    pub fn outstanding(&mut self, process: Tid) -> Vec<(Tid, [u8; 128])> {
+        self.sent.remove(&process).unwrap_or_default()
+    }
+
+    /// A process is gone.
+    pub fn forget(&mut self, process: Tid) {
+        self.sent.remove(&process);
+        self.owed.retain(|(of, _), _| *of != process);
+    }
+}
+
+impl Session {
+    /// The journal delivers a signal to the current thread.
+    pub(in crate::replay) fn delivered_live(&mut self, info: &[u8]) -> Result<(), ReplayError> {
+        let mut whole = [0; 128];
+        for (slot, byte) in whole.iter_mut().zip(info) {
+            *slot = *byte;
+        }
+        let tid = self.current;
+        self.consumed(tid, &whole)
+    }
+
+    /// A signal that the kernel may have sent here, too, has reached the application.
+    fn consumed(&mut self, tid: Tid, info: &[u8; 128]) -> Result<(), ReplayError> {
+        let signal = number(info);
+        let (process, _) = self.process(tid)?;
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        if shadow.signals.settle(process, signal) || self.task(tid)?.stopped.is_none() {
+            return Ok(());
+        }
+        if self.take_pending(tid, signal)? {
+            return Ok(());
+        }
+        if signal == libc::SIGALRM && code(info) == libc::SI_KERNEL {
+            return self.disarm(tid);
+        }
+        if let Some(shadow) = &mut self.shadow
+            && comes_here_too(info)
+        {
+            *shadow.signals.owed.entry((process, signal)).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes a signal that is pending.
+    fn take_pending(&mut self, tid: Tid, signal: i32) -> Result<bool, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let set = 1u64 << (signal - 1).clamp(0, 63);
+        let mut room = [0; 24];
+        room[..8].copy_from_slice(&set.to_le_bytes());
+        Remote(real)
+            .write(KERNEL_ROOM, &room)
+            .map_err(ReplayError::os("placing a set of signals"))?;
+        let args = [KERNEL_ROOM, 0, KERNEL_ROOM + 8, 8, 0, 0];
+        let found = self.remote_result(tid, libc::SYS_rt_sigtimedwait, args)?;
+        Ok(found == i64::from(signal))
+    }
+
+    /// A timer that runs once has run out in the recording: it must not do so here.
+    fn disarm(&mut self, tid: Tid) -> Result<(), ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let which = u64::from(libc::ITIMER_REAL.unsigned_abs());
+        let args = [which, KERNEL_ROOM, 0, 0, 0, 0];
+        self.remote(tid, "getitimer", libc::SYS_getitimer, args)?;
+        let mut interval = [0; 16];
+        Remote(real)
+            .read_exact(KERNEL_ROOM, &mut interval)
+            .map_err(ReplayError::os("reading a timer"))?;
+        if interval != [0; 16] {
+            return Ok(());
+        }
+        Remote(real)
+            .write(KERNEL_ROOM, &[0; 32])
+            .map_err(ReplayError::os("placing a timer"))?;
+        self.remote(tid, "setitimer", libc::SYS_setitimer, args)?;
+        Ok(())
+    }
+
+    /// The application sent a signal to one of its own.
+    pub(super) fn send_signal(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
+        let index = match call.def.name {
+            "tgkill" | "rt_tgsigqueueinfo" => 2,
+            _ => 1,
+        };
+        // Ends and stops are events of the journal.
+        let skipped = [
+            0,
+            libc::SIGKILL,
+            libc::SIGSTOP,
+            libc::SIGTSTP,
+            libc::SIGTTIN,
+            libc::SIGTTOU,
+            libc::SIGCONT,
+        ];
+        if skipped.contains(&call.int(index)) {
+            return Ok(());
+        }
+        // Whoever it was for may have ended here already.
+        self.remote_any(tid, i64::from(call.def.nr), call.args)
+    }
+
+    /// The current thread has waited for a signal.
+    pub(super) fn signal_awaited(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let mut info = [0; 128];
+        let told = leave
+            .outs
+            .iter()
+            .find(|out| call.args[1] != 0 && out.addr == call.args[1]);
+        if let Some(out) = told {
+            for (slot, byte) in info.iter_mut().zip(out.data.iter()) {
+                *slot = *byte;
+            }
+        }
+        let number = i32::try_from(leave.result).unwrap_or(0);
+        info[..4].copy_from_slice(&number.to_le_bytes());
+        self.consumed(tid, &info)
+    }
+
+    /// Signals were read from a descriptor.
+    pub(super) fn signals_read(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let read = leave.outs.iter().find(|out| out.addr == call.args[1]);
+        let Some(read) = read else {
+            return Ok(());
+        };
+        for entry in read.data.chunks_exact(SIGNALFD_BYTES) {
+            // ssi_signo, ssi_errno, ssi_code, ssi_pid: as in a siginfo_t.
+            let mut info = [0; 128];
+            info[..16].copy_from_slice(&entry[..16]);
+            self.consumed(tid, &info)?;
+        }
+        Ok(())
+    }
+
+    /// Queues again what was held back from a process. What this cannot be done for.
+    pub(super) fn queue_again(
+        &mut self,
+        process: Tid,
+        able: &[Tid],
+    ) -> Result<Vec<[u8; 128]>, ReplayError> {
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(Vec::new());
+        };
+        let mut left = Vec::new();
+        for (thread, info) in shadow.signals.outstanding(process) {
+            let told = code(&info) == libc::SI_TKILL;
+            let by = if told && able.contains(&thread) {
+                thread
+            } else if able.contains(&process) {
+                process
+            } else if let Some(other) = able.first() {
+                *other
+            } else {
+                left.push(info);
+                continue;
+            };
+            self.queue(process, by, told || by != process, &info)?;
+        }
+        Ok(left)
+    }
+
+    fn queue(
+        &mut self,
+        process: Tid,
+        by: Tid,
+        to_thread: bool,
+        info: &[u8; 128],
+    ) -> Result<(), ReplayError> {
+        let (_, real) = self.process(by)?;
+        Remote(real)
+            .write(PAGE_DATA, info)
+            .map_err(ReplayError::os("placing a signal"))?;
+        let word = |value: i32| u64::from(value.unsigned_abs());
+        let signal = word(number(info));
+        let (nr, args) = if to_thread {
+            let args = [word(process.0), word(by.0), signal, PAGE_DATA, 0, 0];
+            (libc::SYS_rt_tgsigqueueinfo, args)
+        } else {
+            let args = [word(process.0), signal, PAGE_DATA, 0, 0, 0];
+            (libc::SYS_rt_sigqueueinfo, args)
+        };
+        // It must wait until the thread goes on.
+        let mask = self.block_all(by)?;
+        self.remote(by, "queueing a signal", nr, args)?;
+        self.unblock(by, mask)
+    }
+
+    /// Has no signal delivered to a thread; its mask.
+    pub(super) fn block_all(&mut self, tid: Tid) -> Result<u64, ReplayError> {
+        let Some(stopped) = &self.task(tid)?.stopped else {
+            return Err(ReplayError::Killed);
+        };
+        let mask = stopped.signal_mask()?;
+        stopped.set_signal_mask(u64::MAX)?;
+        Ok(mask)
+    }
+
+    /// The reverse.
+    pub(super) fn unblock(&mut self, tid: Tid, mask: u64) -> Result<(), ReplayError> {
+        let Some(stopped) = &self.task(tid)?.stopped else {
+            return Err(ReplayError::Killed);
+        };
+        Ok(stopped.set_signal_mask(mask)?)
+    }
+}
+
+/// The number of the signal that a `siginfo` tells of.
+fn number(info: &[u8; 128]) -> i32 {
+    word(info, 0)
+}
+
+fn code(info: &[u8; 128]) -> i32 {
+    word(info, SI_CODE)
+}
+
+fn word(info: &[u8; 128], at: usize) -> i32 {
+    i32::from_le_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
+}
+
+/// Whether the sender is part of the application, and its syscall is made here.
+fn comes_here_too(info: &[u8; 128]) -> bool {
+    match code(info) {
+        libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL => {
+            // Those from outside have no number in here; SIGPIPE is sent by a write that fails.
+            word(info, SI_PID) != 0 && number(info) != libc::SIGPIPE
+        }
+        libc::SI_TIMER => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(signal: i32, code: i32, pid: i32) -> [u8; 128] {
+        let mut info = [0; 128];
+        info[..4].copy_from_slice(&signal.to_le_bytes());
+        info[8..12].copy_from_slice(&code.to_le_bytes());
+        info[12..16].copy_from_slice(&pid.to_le_bytes());
+        info
+    }
+
+    #[test]
+    fn what_is_delivered_is_no_longer_outstanding() {
+        let mut signals = Signals::default();
+        let (process, thread) = (Tid(2), Tid(3));
+        signals.note(process, thread, info(10, 0, 2));
+        signals.note(process, process, info(12, 0, 2));
+        assert!(signals.settle(process, 10));
+        assert!(!signals.settle(process, 10));
+        signals.owed.insert((process, 10), 1);
+        signals.note(process, thread, info(10, 0, 2));
+        let left = signals.outstanding(process);
+        assert_eq!(left, [(process, info(12, 0, 2))]);
+    }
+
+    #[test]
+    fn senders_outside_are_told_apart() {
+        assert!(comes_here_too(&info(10, libc::SI_USER, 5)));
+        assert!(!comes_here_too(&info(10, libc::SI_USER, 0)));
+        assert!(!comes_here_too(&info(libc::SIGPIPE, libc::SI_USER, 5)));
+        assert!(!comes_here_too(&info(libc::SIGCHLD, libc::CLD_EXITED, 5)));
+    }
+}
