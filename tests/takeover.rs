@@ -260,7 +260,6 @@ cases! {
     thread_robust { program: Program::Other("thread_robust"), exact: false }
     signal_realtime { program: Program::Other("signal_realtime"), exact: false }
     proc_fork_tree { program: Program::Other("proc_fork_tree"), exact: false }
-    time_posix_timers { program: Program::Other("time_posix_timers"), exact: false }
     bash_pipelines {
         program: Program::Bash(
             "for i in 1 2 3; do seq $i 50 | sort -rn | head -20 | tee -a list | wc -l; done

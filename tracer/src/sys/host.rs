@@ -138,8 +138,14 @@ pub fn is_readable(file: &File) -> bool {
 
 /// A duplicate of descriptor `fd` of another process: the same open file, its position included.
 pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
+    // Only a first thread can be opened.
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status"))?;
+    let process = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+        .unwrap_or(thread.0);
     // SAFETY: no memory is involved.
-    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, thread.0, 0) };
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
     if pidfd == -1 {
         return Err(io::Error::last_os_error());
     }

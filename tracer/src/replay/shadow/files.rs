@@ -74,7 +74,7 @@ impl Session {
             .filter(|path| std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()));
         let nr = i64::from(call.def.nr);
         let Some(path) = fifo else {
-            return self.remote_as_then(tid, call.def.name, nr, call.args, result);
+            return self.remote_descriptor(tid, call.def.name, nr, call.args, result);
         };
         let both_ends = OpenOptions::new()
             .read(true)
@@ -82,7 +82,7 @@ impl Session {
             .custom_flags(libc::O_NONBLOCK)
             .open(path)
             .map_err(ReplayError::os("opening a fifo"))?;
-        self.remote_as_then(tid, call.def.name, nr, call.args, result)?;
+        self.remote_descriptor(tid, call.def.name, nr, call.args, result)?;
         let inode = both_ends
             .metadata()
             .map_err(ReplayError::os("looking at a fifo"))?

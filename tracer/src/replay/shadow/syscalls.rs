@@ -100,9 +100,48 @@ impl Session {
         }
         let nr = i64::from(call.def.nr);
         match result {
+            Some(result) if call.def.ret.is_descriptor() => {
+                self.remote_descriptor(tid, call.def.name, nr, args, result)
+            }
             Some(result) => self.remote_as_then(tid, call.def.name, nr, args, result),
             None => self.remote(tid, call.def.name, nr, args).map(|_| ()),
         }
+    }
+
+    /// Makes a syscall that gives a descriptor. Of the numbers that were free here one may have
+    /// been taken then: by a syscall of another thread that waits with it (`accept`, or the
+    /// opening of a fifo).
+    pub(super) fn remote_descriptor(
+        &mut self,
+        tid: Tid,
+        what: &'static str,
+        nr: i64,
+        args: [u64; 6],
+        result: i64,
+    ) -> Result<(), ReplayError> {
+        let found = self.remote_result(tid, nr, args)?;
+        if found == result {
+            return Ok(());
+        }
+        if found < 0 || found > result {
+            return Err(self.diverged(
+                format!("{what} with result {result}"),
+                format!("{what} with result {found}"),
+            ));
+        }
+        let (from, to) = (found.cast_unsigned(), result.cast_unsigned());
+        let get = libc::F_GETFD.unsigned_abs().into();
+        let flags = self.remote(tid, "fcntl", libc::SYS_fcntl, [from, get, 0, 0, 0, 0])?;
+        // Not over what has that number: the lowest from there on that is free.
+        let dup = if flags & u64::from(libc::FD_CLOEXEC.unsigned_abs()) == 0 {
+            libc::F_DUPFD
+        } else {
+            libc::F_DUPFD_CLOEXEC
+        };
+        let args = [from, dup.unsigned_abs().into(), to, 0, 0, 0];
+        self.remote_as_then(tid, what, libc::SYS_fcntl, args, result)?;
+        self.remote(tid, "close", libc::SYS_close, [from, 0, 0, 0, 0, 0])?;
+        Ok(())
     }
 
     fn accept(&mut self, tid: Tid, call: &Call, leave: &Leave<'_>) -> Result<(), ReplayError> {
@@ -123,7 +162,7 @@ impl Session {
         let pending = !listener.is_inet_stream() && host::is_readable(&self.duplicate(tid, fd)?);
         if pending {
             let args = [word(fd), 0, 0, word(flags), 0, 0];
-            self.remote_as_then(tid, "accept4", libc::SYS_accept4, args, leave.result)?;
+            self.remote_descriptor(tid, "accept4", libc::SYS_accept4, args, leave.result)?;
             if local {
                 self.forget_descriptor(tid, leave.result)?;
                 self.now_own(tid, i32::try_from(leave.result).unwrap_or(-1))?;
@@ -132,7 +171,7 @@ impl Session {
             // In the place of the connection stands a socket that will become it.
             let kind = listener.kind | flags;
             let args = [word(listener.family), word(kind), 0, 0, 0, 0];
-            self.remote_as_then(tid, "socket", libc::SYS_socket, args, leave.result)?;
+            self.remote_descriptor(tid, "socket", libc::SYS_socket, args, leave.result)?;
         }
         self.note_connection(tid, i32::try_from(leave.result).unwrap_or(-1), leave)
     }
