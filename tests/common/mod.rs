@@ -16,11 +16,13 @@
 mod cc;
 mod load;
 mod net;
+pub mod nodes;
 mod proc;
 mod programs;
 mod record;
 mod scratch;
 mod takeover;
+mod wire;
 
 pub use cc::{Build, build_c};
 pub use load::{heavy, soaking};

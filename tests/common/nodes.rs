@@ -1,0 +1,395 @@
+//! Two nodes and a client, each in a network namespace of its own: a protected application, its
+//! standby, and what can befall them. It knows nothing of the application.
+//!
+//! The nodes and the client are on one bridge; the journal goes over a cable of its own, heartbeats
+//! over both. All names are this value's, and all of it is gone with it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::net::wait_until;
+use super::proc::{Output, Spawned, native};
+use super::record::ftrun;
+use super::scratch::Scratch;
+use super::wire::Wire;
+
+/// The application's address.
+pub const VIP: &str = "10.77.0.9";
+/// Where the application's clients are.
+const DEV: &str = "eth0";
+/// Where the journal goes.
+const CABLE: &str = "eth1";
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Bridge,
+    Primary,
+    Standby,
+    Client,
+}
+
+use Place::{Bridge, Client, Primary, Standby};
+
+const PLACES: [Place; 4] = [Bridge, Primary, Standby, Client];
+
+/// How the nodes are to be.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// A fencing command instead of no witness.
+    pub witness: Option<PathBuf>,
+    /// More options of both nodes.
+    pub options: Vec<String>,
+}
+
+/// See the module.
+pub struct Nodes<'a> {
+    scratch: &'a Scratch,
+    net: Net,
+    plan: Plan,
+    primary: Option<Spawned>,
+    standby: Option<Spawned>,
+    wire: Wire,
+}
+
+/// The namespaces, removed with their value.
+struct Net {
+    name: String,
+}
+
+impl Net {
+    fn new() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "these tests need root");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let net = Self {
+            name: format!("ftp{}-{number}", std::process::id()),
+        };
+        for place in PLACES {
+            run("netns", &["add", &net.ns(place)]);
+            net.ip(place, "link set lo up");
+        }
+        net.ip(Bridge, "link add br0 type bridge");
+        net.ip(Bridge, "link set br0 up");
+        for (place, host) in [(Primary, 1), (Standby, 2), (Client, 3)] {
+            let port = port(place);
+            let peer = net.ns(place);
+            net.ip(
+                Bridge,
+                &format!("link add {port} type veth peer name {DEV} netns {peer}"),
+            );
+            net.ip(Bridge, &format!("link set {port} master br0 up"));
+            net.ip(place, &format!("addr add 10.77.0.{host}/24 dev {DEV}"));
+            net.ip(place, &format!("link set {DEV} up"));
+        }
+        let peer = net.ns(Standby);
+        net.ip(
+            Primary,
+            &format!("link add {CABLE} type veth peer name {CABLE} netns {peer}"),
+        );
+        for (place, host) in [(Primary, 1), (Standby, 2)] {
+            net.ip(place, &format!("addr add 10.78.0.{host}/24 dev {CABLE}"));
+            net.ip(place, &format!("link set {CABLE} up"));
+        }
+        net
+    }
+
+    fn ns(&self, place: Place) -> String {
+        format!("{}-{place:?}", self.name)
+    }
+
+    fn ip(&self, place: Place, words: &str) {
+        let ns = self.ns(place);
+        let mut all = vec!["-n", &ns];
+        all.extend(words.split_whitespace());
+        run(all[0], &all[1..]);
+    }
+
+    /// Runs something on a thread of its own in a namespace; the sockets it makes stay there.
+    fn within<T: Send>(&self, place: Place, action: impl FnOnce() -> T + Send) -> T {
+        let ns = File::open(format!("/run/netns/{}", self.ns(place))).expect("a namespace");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(ns.as_fd(), CloneFlags::CLONE_NEWNET).expect("root may enter it");
+                action()
+            });
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for place in PLACES {
+            let ns = self.ns(place);
+            let _ = Command::new("ip").args(["netns", "del", &ns]).output();
+        }
+    }
+}
+
+fn port(place: Place) -> String {
+    format!("to{place:?}")
+}
+
+fn run(first: &str, words: &[&str]) {
+    let words: Vec<&str> = [first].into_iter().chain(words.iter().copied()).collect();
+    native("ip", words, Duration::from_secs(10));
+}
+
+impl<'a> Nodes<'a> {
+    /// Both nodes with the application running behind the gate, protected. Its working directory
+    /// is `work/data`, on either node one of its own that begins as a copy of `work/seed`.
+    #[track_caller]
+    pub fn start(scratch: &'a Scratch, plan: Plan, command: &[&str]) -> Self {
+        let net = Net::new();
+        scratch.dir("data");
+        scratch.dir("seed");
+        native(
+            ftrun(),
+            [OsStr::new("keys"), scratch.root().join("keys").as_os_str()],
+            START_LIMIT,
+        );
+        let wire = net.within(Bridge, || Wire::tap(VIP));
+        let mut nodes = Self {
+            scratch,
+            net,
+            plan,
+            primary: None,
+            standby: None,
+            wire,
+        };
+        nodes.start_standby();
+        nodes.start_primary(command);
+        nodes.wait_for_state(Primary, "PROTECTED", START_LIMIT);
+        nodes
+    }
+
+    fn start_standby(&mut self) {
+        let listen = ["standby", "--listen", "10.78.0.2:7000"];
+        self.standby = Some(self.node(Standby, &listen, &[]));
+    }
+
+    fn start_primary(&mut self, command: &[&str]) {
+        let to = ["--standby", "10.78.0.2:7000"];
+        self.primary = Some(self.node(Primary, &to, command));
+    }
+
+    fn node(&self, place: Place, first: &[&str], command: &[&str]) -> Spawned {
+        let (keys, own, other) = match place {
+            Primary => ("keys/node1", 1, 2),
+            _ => ("keys/node2", 2, 1),
+        };
+        let witness = match &self.plan.witness {
+            Some(path) => format!("command:{}", path.display()),
+            None => "none".to_owned(),
+        };
+        let beats =
+            |net: u8, port: u16| format!("10.{net}.0.{own}:{port}=10.{net}.0.{other}:{port}");
+        // Each node has storage of its own at the same place.
+        let script = "mount -t tmpfs none \"$1\" && cp -a \"$2/.\" \"$1\" && cd \"$1\" && shift 2 && exec \"$@\"";
+        let mut node = Command::new("ip");
+        node.args(["netns", "exec", &self.net.ns(place)])
+            .args(["unshare", "-m", "sh", "-c", script, "sh"])
+            .args([self.scratch.path("data"), self.scratch.path("seed")])
+            .arg(ftrun())
+            .args(first)
+            .arg("--keys")
+            .arg(self.scratch.root().join(keys))
+            .args(["--vip", &format!("{VIP}/24"), "--dev", DEV])
+            .args(["--service", "tested", "--witness", &witness])
+            .args(["--node", name(place), "--heartbeat", &beats(77, 7001)])
+            .args(&self.plan.options)
+            .arg("--dir")
+            .arg(self.dir(place));
+        if !command.is_empty() {
+            node.arg("--").args(command);
+        }
+        node.env("LC_ALL", "C");
+        Spawned::start(node, None)
+    }
+
+    /// The directory of a node's recording.
+    pub fn dir(&self, place: Place) -> PathBuf {
+        self.scratch.recording(name(place))
+    }
+
+    /// What `ftrun status` says of a node, if it answers.
+    pub fn status(&self, place: Place) -> Option<Value> {
+        let mut command = Command::new(ftrun());
+        command.args(["status", "--json"]).arg(self.dir(place));
+        let output = super::proc::run_command(command, None, Duration::from_secs(10));
+        let mut whole: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(whole["nodes"][0].take())
+    }
+
+    #[track_caller]
+    pub fn wait_for_state(&mut self, place: Place, state: &str, limit: Duration) {
+        let deadline = std::time::Instant::now() + limit;
+        loop {
+            let status = self.status(place);
+            if status
+                .as_ref()
+                .is_some_and(|status| status["state"] == state)
+            {
+                return;
+            }
+            self.running(place).assert_running();
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{place:?} is not {state} within {limit:?}: {status:#?}\n{}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[track_caller]
+    fn running(&mut self, place: Place) -> &mut Spawned {
+        match place {
+            Primary => self.primary.as_mut(),
+            _ => self.standby.as_mut(),
+        }
+        .expect("the node has not been waited for")
+    }
+
+    /// What both nodes have said, for messages.
+    pub fn said(&self) -> String {
+        let said = |node: &Option<Spawned>| {
+            node.as_ref().map_or_else(
+                || "(over)".to_owned(),
+                |node| super::proc::show(&node.stderr_so_far()),
+            )
+        };
+        format!(
+            "--- primary: {}\n--- standby: {}",
+            said(&self.primary),
+            said(&self.standby)
+        )
+    }
+
+    /// Sends a signal to a node's supervisor.
+    #[track_caller]
+    pub fn signal(&mut self, place: Place, signal: Signal) {
+        self.running(place).signal(signal);
+    }
+
+    /// Waits for a node's end.
+    #[track_caller]
+    pub fn wait(&mut self, place: Place, limit: Duration) -> Output {
+        let node = match place {
+            Primary => self.primary.take(),
+            _ => self.standby.take(),
+        };
+        node.expect("the node has not been waited for").wait(limit)
+    }
+
+    /// Takes a node off the bridge, or puts it back.
+    pub fn bridge(&self, place: Place, up: bool) {
+        let way = if up { "up" } else { "down" };
+        self.net
+            .ip(Bridge, &format!("link set {} {way}", port(place)));
+    }
+
+    /// Pulls the cable between the nodes, or puts it back.
+    pub fn cable(&self, up: bool) {
+        let way = if up { "up" } else { "down" };
+        self.net.ip(Primary, &format!("link set {CABLE} {way}"));
+        if up {
+            self.net
+                .ip(Primary, &format!("addr replace 10.78.0.1/24 dev {CABLE}"));
+        }
+    }
+
+    /// Connects to the application, as a client.
+    #[track_caller]
+    pub fn connect(&self, port: u16) -> TcpStream {
+        self.net.within(Client, || dial(port))
+    }
+
+    /// Connects so many times.
+    #[track_caller]
+    pub fn connect_all(&self, port: u16, count: usize) -> Vec<TcpStream> {
+        self.net
+            .within(Client, || (0..count).map(|_| dial(port)).collect())
+    }
+
+    /// Waits until the application accepts connections.
+    #[track_caller]
+    pub fn wait_for_port(&self, port: u16) {
+        let address: SocketAddr = format!("{VIP}:{port}").parse().expect("an address");
+        self.net.within(Client, || {
+            wait_until("listener behind the gate", START_LIMIT, || {
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+            });
+        });
+    }
+
+    /// Runs a program at the client's.
+    #[track_caller]
+    pub fn at_client(&self, program: &str, words: &[&str], limit: Duration) -> Output {
+        let ns = self.net.ns(Client);
+        let fixed = ["netns", "exec", &ns, program];
+        native("ip", fixed.iter().chain(words), limit)
+    }
+
+    fn port_index(&self, place: Place) -> i64 {
+        let name = port(place);
+        let bridge = self.net.ns(Bridge);
+        let text = native(
+            "ip",
+            ["-n", &bridge, "-j", "link", "show", &name],
+            Duration::from_secs(10),
+        );
+        let links: Value = serde_json::from_slice(&text.stdout).expect("ip writes JSON");
+        links[0]["ifindex"].as_i64().expect("an index")
+    }
+
+    /// What the bridge has seen so far in the application's name: packets of the primary, then of
+    /// the standby, and none of the primary after one of the standby. Returns how many of each.
+    #[track_caller]
+    pub fn assert_one_active(&self) -> (usize, usize) {
+        let (primary, standby) = (self.port_index(Primary), self.port_index(Standby));
+        let seen: Vec<i64> = self.wire.seen().into_iter().map(i64::from).collect();
+        let of = |port: i64, seen: &[i64]| seen.iter().filter(|one| **one == port).count();
+        let first = seen.iter().position(|port| *port == standby);
+        let (before, after) = seen.split_at(first.unwrap_or(seen.len()));
+        let late = of(primary, after);
+        assert_eq!(late, 0, "two nodes were active\n{}", self.said());
+        (of(primary, before), of(standby, after))
+    }
+}
+
+fn name(place: Place) -> &'static str {
+    match place {
+        Primary => "p",
+        _ => "s",
+    }
+}
+
+fn dial(port: u16) -> TcpStream {
+    let address: SocketAddr = format!("{VIP}:{port}").parse().expect("an address");
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10));
+    let stream = stream.expect("the application accepts connections");
+    stream.set_nodelay(true).expect("a fresh connection");
+    stream
+        .set_read_timeout(Some(GAP_MAX))
+        .expect("a fresh connection");
+    stream
+}
+
+/// More than this between a request and its answer, and it is no takeover but a hang.
+pub const GAP_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,202 @@
+//! Protected applications under load, and what befalls their nodes: no connection is reset, no
+//! acknowledged byte is lost or doubled, and never are two nodes active.
+#![allow(missing_docs, clippy::print_stderr)]
+
+mod common;
+#[path = "protected/counting.rs"]
+mod counting;
+
+use std::time::Duration;
+
+use common::nodes::{GAP_MAX, Nodes, Place, Plan};
+use common::{Exit, Output, Scratch, heavy, program};
+use counting::{Clients, Sum};
+use nix::sys::signal::Signal;
+
+const PORT: u16 = 6379;
+const END_LIMIT: Duration = Duration::from_secs(30);
+
+/// Redis on both nodes.
+#[track_caller]
+fn redis<'a>(scratch: &'a Scratch, plan: Plan) -> Nodes<'a> {
+    let server = program("redis-server");
+    let server = server.to_str().expect("a path");
+    let fixed = ["--save", "", "--protected-mode", "no"];
+    let debug = ["--enable-debug-command", "yes"];
+    let command = [&[server][..], &fixed, &debug].concat();
+    let nodes = Nodes::start(scratch, plan, &command);
+    nodes.wait_for_port(PORT);
+    nodes
+}
+
+/// Ends Redis by its own means.
+fn shutdown(nodes: &Nodes<'_>) {
+    let words = ["-h", common::nodes::VIP, "shutdown", "nosave"];
+    let cli = program("redis-cli");
+    nodes.at_client(cli.to_str().expect("a path"), &words, END_LIMIT);
+}
+
+#[track_caller]
+fn report(what: &str, sum: Sum) {
+    eprintln!(
+        "{what}: {} rounds, longest gap {} ms",
+        sum.rounds,
+        sum.gap.as_millis()
+    );
+    assert!(sum.gap < GAP_MAX, "{what}: {sum:?}");
+}
+
+#[track_caller]
+fn assert_says(output: &Output, words: &str) {
+    assert!(output.err().contains(words), "no `{words}`: {output}");
+}
+
+/// The standby has gone on after the primary was killed: the application ends there.
+#[track_caller]
+fn end_on_standby(nodes: &mut Nodes<'_>, scratch: &Scratch) {
+    let (before, after) = nodes.assert_one_active();
+    assert!(before > 0 && after > 0, "{before} and {after} packets");
+    shutdown(nodes);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    standby.expect_code(0);
+    assert_says(&standby, "TAKING-OVER");
+    nodes.assert_one_active();
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn primary_killed_under_two_hundred_connections() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-200");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 200));
+    clients.go_on_for(2000, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    clients.go_on_for(2000, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("killed under 200 connections", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    end_on_standby(&mut nodes, &scratch);
+}
+
+#[test]
+fn primary_killed_at_any_moment() {
+    let _turn = heavy();
+    // Each falls into another phase of the server's loop.
+    for moment in 0..5_u64 {
+        let scratch = Scratch::new("protected-moments");
+        let mut nodes = redis(&scratch, Plan::default());
+        let clients = Clients::start(nodes.connect_all(PORT, 30));
+        clients.go_on_for(100, END_LIMIT);
+        // A moment is not waited for: any is as good as another.
+        std::thread::sleep(Duration::from_micros(37_313 * (moment + 1)));
+        nodes.signal(Place::Primary, Signal::SIGKILL);
+        clients.go_on_for(300, END_LIMIT);
+        let sum = clients.finish(|| nodes.said());
+        report(&format!("killed at moment {moment}"), sum);
+        let primary = nodes.wait(Place::Primary, END_LIMIT);
+        assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+        end_on_standby(&mut nodes, &scratch);
+    }
+}
+
+#[test]
+fn frozen_primary_thawed_after_the_takeover() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-frozen");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGSTOP);
+    clients.go_on_for(300, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGCONT);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("frozen", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_says(&primary, "fenced:");
+    end_on_standby(&mut nodes, &scratch);
+}
+
+/// The application ends where it began, and never was anywhere else.
+#[track_caller]
+fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {
+    shutdown(nodes);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    primary.expect_code(0);
+    let (before, after) = nodes.assert_one_active();
+    assert!(before > 0 && after == 0, "{before} and {after} packets");
+    primary
+}
+
+#[test]
+fn standby_killed() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-alone");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.signal(Place::Standby, Signal::SIGKILL);
+    nodes.wait_for_state(Place::Primary, "SOLO", END_LIMIT);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("standby killed", sum);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    assert_eq!(standby.exit, Exit::Signal(libc::SIGKILL), "{standby}");
+    end_on_primary(&mut nodes);
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn cable_between_the_nodes_cut() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-cable");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.cable(false);
+    nodes.wait_for_state(Place::Primary, "SOLO", END_LIMIT);
+    clients.go_on_for(300, END_LIMIT);
+    nodes.cable(true);
+    nodes.wait_for_state(Place::Primary, "PROTECTED", END_LIMIT);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("cable cut", sum);
+    end_on_primary(&mut nodes);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    assert_says(&standby, "did not take over");
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn application_that_ends() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-end");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 5));
+    clients.go_on_for(50, END_LIMIT);
+    clients.finish(|| nodes.said());
+    end_on_primary(&mut nodes);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    standby.expect_code(0);
+    assert_says(&standby, "did not take over");
+    nodes.assert_one_active();
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn application_that_crashes() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-crash");
+    let mut nodes = redis(&scratch, Plan::default());
+    let mut client = nodes.connect(PORT);
+    std::io::Write::write_all(&mut client, b"DEBUG SEGFAULT\r\n").expect("it is there");
+    for place in [Place::Primary, Place::Standby] {
+        let node = nodes.wait(place, END_LIMIT);
+        assert_eq!(node.exit, Exit::Signal(libc::SIGSEGV), "{place:?}: {node}");
+    }
+    let (before, after) = nodes.assert_one_active();
+    assert!(before > 0 && after == 0, "{before} and {after} packets");
+    scratch.assert_no_process_left();
+}

@@ -1,0 +1,156 @@
+//! Clients of Redis that know every byte of every answer: each counts on a connection of its own,
+//! and adds to a text of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What one client has seen.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    rounds: u64,
+    gap: Duration,
+}
+
+/// Clients at work.
+pub struct Clients {
+    stop: Arc<AtomicBool>,
+    rounds: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<Result<Seen, String>>>,
+}
+
+/// What all of them have seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Sum {
+    pub rounds: u64,
+    /// The longest time without an answer.
+    pub gap: Duration,
+}
+
+impl Clients {
+    /// Begins; a client for each connection.
+    pub fn start(connections: Vec<TcpStream>) -> Self {
+        let (stop, rounds) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let threads = connections
+            .into_iter()
+            .enumerate()
+            .map(|(id, stream)| {
+                let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
+                std::thread::Builder::new()
+                    .stack_size(256 << 10)
+                    .spawn(move || count(id, &stream, &stop, &rounds))
+                    .expect("threads for clients")
+            })
+            .collect();
+        Self {
+            stop,
+            rounds,
+            threads,
+        }
+    }
+
+    /// Rounds of all clients so far.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more rounds are over.
+    #[track_caller]
+    pub fn go_on_for(&self, rounds: u64, limit: Duration) {
+        let (from, deadline) = (self.rounds(), Instant::now() + limit);
+        while self.rounds() < from + rounds {
+            if self.threads.iter().any(JoinHandle::is_finished) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {rounds} rounds within {limit:?}",
+                self.rounds() - from
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets every client finish its round and read back its text. Any client that has seen
+    /// anything but the exact answers fails the test.
+    #[track_caller]
+    pub fn finish(self, said: impl Fn() -> String) -> Sum {
+        self.stop.store(true, Ordering::Relaxed);
+        let results: Vec<Result<Seen, String>> = self
+            .threads
+            .into_iter()
+            .map(|thread| thread.join().expect("clients report"))
+            .collect();
+        let wrong: Vec<&String> = results
+            .iter()
+            .filter_map(|one| one.as_ref().err())
+            .collect();
+        assert!(
+            wrong.is_empty(),
+            "{} of {} clients: {:#?}\n{}",
+            wrong.len(),
+            results.len(),
+            &wrong[..wrong.len().min(5)],
+            said()
+        );
+        let seen = || results.iter().flatten();
+        Sum {
+            rounds: seen().map(|one| one.rounds).sum(),
+            gap: seen().map(|one| one.gap).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// What is added in a round: 16 bytes that differ by client and round.
+fn piece(id: usize, round: u64) -> String {
+    format!("{id:05}-{round:09};")
+}
+
+fn count(
+    id: usize,
+    stream: &TcpStream,
+    stop: &AtomicBool,
+    rounds: &AtomicU64,
+) -> Result<Seen, String> {
+    let mut answers = BufReader::new(stream);
+    let (mut round, mut gap, mut text) = (0, Duration::ZERO, String::new());
+    let mut last = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        round += 1;
+        let piece = piece(id, round);
+        text += &piece;
+        let failed = |error| format!("client {id}, round {round}: {error}");
+        let mut out = stream;
+        out.write_all(format!("INCR n{id}\r\nAPPEND t{id} {piece}\r\n").as_bytes())
+            .map_err(failed)?;
+        for expected in [round, round * piece.len() as u64] {
+            let mut line = String::new();
+            answers.read_line(&mut line).map_err(failed)?;
+            if line != format!(":{expected}\r\n") {
+                return Err(format!(
+                    "client {id}, round {round}: {line:?} instead of :{expected}"
+                ));
+            }
+        }
+        gap = gap.max(last.elapsed());
+        last = Instant::now();
+        rounds.fetch_add(1, Ordering::Relaxed);
+    }
+    let failed = |error| format!("client {id}, at the end: {error}");
+    let mut out = stream;
+    out.write_all(format!("GET t{id}\r\n").as_bytes())
+        .map_err(failed)?;
+    let expected = format!("${}\r\n{text}\r\n", text.len());
+    let mut found = vec![0; expected.len()];
+    std::io::Read::read_exact(&mut answers, &mut found).map_err(failed)?;
+    if found != expected.as_bytes() {
+        return Err(format!("client {id}: its text is not what it has added"));
+    }
+    Ok(Seen { rounds: round, gap })
+}
