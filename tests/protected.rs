@@ -2,12 +2,15 @@
 //! acknowledged byte is lost or doubled, and never are two nodes active.
 #![allow(missing_docs, clippy::print_stderr)]
 
+#[path = "protected/asking.rs"]
+mod asking;
 mod common;
 #[path = "protected/counting.rs"]
 mod counting;
 
 use std::time::Duration;
 
+use asking::{Asking, Download, SMALL};
 use common::nodes::{GAP_MAX, Nodes, Place, Plan};
 use common::{Exit, Output, Scratch, heavy, program};
 use counting::{Clients, Sum};
@@ -101,24 +104,6 @@ fn primary_killed_at_any_moment() {
     }
 }
 
-#[test]
-fn frozen_primary_thawed_after_the_takeover() {
-    let _turn = heavy();
-    let scratch = Scratch::new("protected-frozen");
-    let mut nodes = redis(&scratch, Plan::default());
-    let clients = Clients::start(nodes.connect_all(PORT, 30));
-    clients.go_on_for(100, END_LIMIT);
-    nodes.signal(Place::Primary, Signal::SIGSTOP);
-    clients.go_on_for(300, END_LIMIT);
-    nodes.signal(Place::Primary, Signal::SIGCONT);
-    clients.go_on_for(300, END_LIMIT);
-    let sum = clients.finish(|| nodes.said());
-    report("frozen", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_says(&primary, "fenced:");
-    end_on_standby(&mut nodes, &scratch);
-}
-
 /// The application ends where it began, and never was anywhere else.
 #[track_caller]
 fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {
@@ -198,5 +183,83 @@ fn application_that_crashes() {
     }
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after == 0, "{before} and {after} packets");
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn memcached_killed() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-memcached");
+    let server = program("memcached");
+    let server = server.to_str().expect("a path");
+    let fixed = ["-u", "root", "-l", "0.0.0.0", "-p", "11211"];
+    let command = [&[server][..], &fixed, &["-t", "2", "-A"]].concat();
+    let mut nodes = Nodes::start(&scratch, Plan::default(), &command);
+    nodes.wait_for_port(11211);
+    let clients = Asking::memcached(nodes.connect_all(11211, 20));
+    clients.go_on_for(200, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    clients.go_on_for(400, END_LIMIT);
+    let gap = clients.finish(|| nodes.said());
+    eprintln!("memcached: longest gap {} ms", gap.as_millis());
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    let (before, after) = nodes.assert_one_active();
+    assert!(before > 0 && after > 0, "{before} and {after} packets");
+    let mut client = nodes.connect(11211);
+    std::io::Write::write_all(&mut client, b"shutdown\r\n").expect("it is there");
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    standby.expect_code(0);
+    assert_says(&standby, "TAKING-OVER");
+    scratch.assert_no_process_left();
+}
+
+const SITE: &str = "
+daemon off;
+user root;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr warn;
+events { worker_connections 256; }
+http {
+    access_log off;
+    client_body_temp_path body; proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    sendfile on; keepalive_requests 1000000; keepalive_timeout 60;
+    server { listen 80; root html; }
+}
+";
+
+#[test]
+fn nginx_killed_during_a_download() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-nginx");
+    let big: Vec<u8> = (0..6_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    scratch.write("seed/nginx.conf", SITE);
+    scratch.write("seed/html/big", &big);
+    scratch.write("seed/html/small", SMALL);
+    let data = scratch.path("data");
+    let server = program("nginx");
+    let (server, data) = (
+        server.to_str().expect("a path"),
+        data.to_str().expect("a path"),
+    );
+    let command = [server, "-p", data, "-c", "nginx.conf", "-e", "stderr"];
+    let mut nodes = Nodes::start(&scratch, Plan::default(), &command);
+    nodes.wait_for_port(80);
+    let clients = Asking::pages(nodes.connect_all(80, 10));
+    let mut download = Download::begin(nodes.connect(80), "/big", big.len());
+    clients.go_on_for(100, END_LIMIT);
+    download.read_to(&big, 1 << 20);
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    download.read_to(&big, big.len());
+    clients.go_on_for(200, END_LIMIT);
+    let gap = clients.finish(|| nodes.said());
+    eprintln!("nginx: longest gap {} ms", gap.as_millis());
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    let (before, after) = nodes.assert_one_active();
+    assert!(before > 0 && after > 0, "{before} and {after} packets");
+    drop(nodes);
     scratch.assert_no_process_left();
 }
