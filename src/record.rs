@@ -79,6 +79,10 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Ok(end_like(outcome.status))
         }
         Err(error) => {
+            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(protection) = protection {
+                protection.application_lost(&error.to_string());
+            }
             if matches!(
                 error,
                 RecordError::NotFound(_)

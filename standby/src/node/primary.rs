@@ -18,6 +18,9 @@ use tracer::network::{Attach, Ground, Network};
 /// How long the end of the journal may take to reach the standby.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
+/// How long the last heartbeat, which says what happened, may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// Told what people should know.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -30,6 +33,14 @@ pub struct Protection {
 }
 
 impl Protection {
+    /// The application is lost here, by no fault of its own: the standby may go on with it.
+    pub fn application_lost(self, reason: &str) {
+        self.driver
+            .handle()
+            .tell(Event::AppKilled(reason.to_owned()));
+        std::thread::sleep(LAST_WORDS);
+    }
+
     /// The application has ended by itself: waits until the standby knows.
     pub fn application_ended(self) {
         let connected = self._sender.is_connected();
@@ -38,8 +49,7 @@ impl Protection {
             let _ = self.complete.recv_timeout(FAREWELL_MAX);
         }
         self.driver.handle().tell(Event::AppEnded);
-        // A last heartbeat says so.
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(LAST_WORDS);
     }
 }
 

@@ -8,6 +8,9 @@ use std::io;
 /// Why a recording could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// Somebody outside killed a process of a protected application.
+    #[error("process {0} of the application was killed from outside")]
+    KilledFromOutside(i32),
     /// The application cannot be protected.
     #[error("{0}")]
     Protection(String),

@@ -13,6 +13,7 @@ mod error;
 mod exec;
 mod identities;
 mod journal_out;
+mod kills;
 mod memory;
 mod prctl;
 mod session;

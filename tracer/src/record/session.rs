@@ -2,6 +2,7 @@
 
 use super::error::{RecordError, Step, Stumble};
 use super::journal_out::Output;
+use super::kills::Kills;
 use super::memory::Memories;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
@@ -64,6 +65,8 @@ pub struct Session {
     pub(super) isolated: bool,
     /// Who sees the application's packets.
     pub(super) network: Option<Arc<dyn Network>>,
+    /// Processes that the application itself kills.
+    pub(super) kills: Kills,
     /// When the slice began, by the machine's uptime.
     pub(super) slice_start: Duration,
 }
@@ -101,6 +104,7 @@ impl Session {
             identities: None,
             isolated: false,
             network: None,
+            kills: Kills::default(),
             slice_start: host::uptime(),
         };
         session.tasks.insert(

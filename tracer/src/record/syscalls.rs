@@ -88,6 +88,7 @@ impl Session {
         }
         let call = Call { def, args };
         self.forging |= signals::forges(&call);
+        self.kills.note(&call);
         let memory = Ahead {
             memory: Remote(tid),
             addr: ahead_at,

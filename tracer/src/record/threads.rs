@@ -147,6 +147,11 @@ impl Session {
     /// A thread has executed its last instruction.
     pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
+        if let Err(error) = self.check_killer(tid, status) {
+            // It must not stand in the way of its own end.
+            stopped.resume(Resume::Cont, 0)?;
+            return Err(error);
+        }
         let cut_short = !self.at_its_sync_point(tid, &stopped);
         self.emit_end(tid, status)?;
         if cut_short {
@@ -164,6 +169,19 @@ impl Session {
             .values()
             .any(|task| task.tgid == tgid && task.tid != tid);
         self.until_ended(tid, tid == tgid && others)
+    }
+
+    /// A protected application that somebody outside kills has not come to its own end: nothing of
+    /// that may be journaled, for another node can go on with it.
+    fn check_killer(&self, tid: Pid, status: i32) -> Step {
+        let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
+        let process = self.tasks.get(&tid).map(|task| task.process);
+        match process {
+            Some(process) if killed && self.network.is_some() && !self.kills.includes(process) => {
+                Err(RecordError::KilledFromOutside(process.0).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the kernel changes at a thread's end must not race with another thread: waits
