@@ -16,6 +16,10 @@ pub trait Network: Send + Sync {
     /// application.
     fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId>;
 
+    /// While recording: the application is lost. Nothing that its kernel sends from now on may
+    /// leave. Done when this returns.
+    fn halt(&self);
+
     /// In a shadow: the journal tells what passed.
     fn passed(&self, event: &GateEvent<'_>) -> io::Result<()>;
 

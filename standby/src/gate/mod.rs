@@ -191,6 +191,12 @@ impl Gate {
         self.ask(Command::Close)
     }
 
+    /// The application is lost: closes for good, and nothing that its kernel says while it takes
+    /// the connections down is journaled. Nothing leaves after this returns.
+    pub fn halt(&self) -> Result<(), GateError> {
+        self.ask(Command::Halt)
+    }
+
     /// Makes `fd`, an unconnected TCP socket in the application's namespace, the connection
     /// `conn`. The gate must be closed until all connections are rebuilt.
     pub fn rebuild(&self, conn: ConnId, fd: BorrowedFd<'_>) -> Result<(), RebuildError> {

@@ -24,6 +24,8 @@ impl Network for Following {
         None
     }
 
+    fn halt(&self) {}
+
     fn passed(&self, event: &GateEvent<'_>) -> io::Result<()> {
         self.0.apply(event).map_err(other)
     }
@@ -77,6 +79,11 @@ pub(super) struct Live {
 impl Network for Live {
     fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
         self.gate.connections().claim(local, remote)
+    }
+
+    fn halt(&self) {
+        // A gate that has failed lets nothing out either.
+        let _ = self.gate.halt();
     }
 
     fn passed(&self, _event: &GateEvent<'_>) -> io::Result<()> {

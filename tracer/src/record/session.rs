@@ -450,6 +450,12 @@ impl Session {
             // Already dead is as good.
             let _ = host::signal_process(task.tgid, libc::SIGKILL);
         }
+        // At its end a thread may stand in a stop that was reported already.
+        let reported = self.tasks.values_mut().filter_map(Task::take_stop);
+        let early = self.early.drain().map(|(tid, _)| Stopped::reported(tid));
+        for stopped in reported.chain(early) {
+            let _ = stopped.resume(Resume::Cont, 0);
+        }
         while let Ok(Some((pid, status))) = wait_any(true) {
             if !matches!(status, Status::Ended(_)) {
                 let _ = host::signal_process(pid, libc::SIGKILL);

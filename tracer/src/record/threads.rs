@@ -148,6 +148,10 @@ impl Session {
     pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
         if let Err(error) = self.check_killer(tid, status) {
+            // Its sockets are closed only after this stop.
+            if let Some(network) = &self.network {
+                network.halt();
+            }
             // It must not stand in the way of its own end.
             stopped.resume(Resume::Cont, 0)?;
             return Err(error);

@@ -43,6 +43,7 @@ const WAKE: u64 = 2;
 pub(super) enum Command {
     Open(Sender<()>),
     Close(Sender<()>),
+    Halt(Sender<()>),
     Repeat(Vec<ConnState>, Sender<()>),
     Stop,
 }
@@ -121,6 +122,8 @@ pub(super) struct Worker {
     /// Label of what was hurried last.
     hurried: u64,
     open: bool,
+    /// The application is lost: what its kernel says of that is nobody's business.
+    halted: bool,
     /// When the addresses are announced next, and how often they were.
     announce: Option<(Instant, usize)>,
     began: Instant,
@@ -170,6 +173,7 @@ impl Worker {
             hold: Hold::default(),
             hurried: 0,
             open: false,
+            halted: false,
             announce: None,
             began,
             buffer: vec![0; PACKET_BYTES_MAX],
@@ -199,7 +203,10 @@ impl Worker {
     fn obey_only(&self) {
         while let Ok(command) = self.inbox.recv() {
             match command {
-                Command::Open(done) | Command::Close(done) | Command::Repeat(_, done) => {
+                Command::Open(done)
+                | Command::Close(done)
+                | Command::Halt(done)
+                | Command::Repeat(_, done) => {
                     // Who does not wait does not need to know.
                     let _ = done.send(());
                 }
@@ -261,11 +268,16 @@ impl Worker {
             let done = match command {
                 Command::Stop => return false,
                 Command::Open(done) => {
-                    self.open = true;
+                    self.open = !self.halted;
                     self.announce = Some((Instant::now(), 0));
                     done
                 }
                 Command::Close(done) => {
+                    self.shut();
+                    done
+                }
+                Command::Halt(done) => {
+                    self.halted = true;
                     self.shut();
                     done
                 }

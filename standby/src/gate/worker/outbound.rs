@@ -34,6 +34,9 @@ impl Worker {
 
     /// Takes a packet; false if it goes no further.
     fn leaving(&mut self, vnet: Vnet, mut packet: Vec<u8>) -> Result<bool, GateError> {
+        if self.halted {
+            return Ok(false);
+        }
         let Some(ip) = Ip::parse(&packet) else {
             return Ok(false);
         };
