@@ -281,6 +281,10 @@ impl Session {
                 return Ok(Some(report));
             }
             let asleep = match self.tasks.get_mut(&tid).and_then(Task::kernel_state) {
+                Some(b'Z' | b'X') => {
+                    self.vanished(tid);
+                    return Ok(None);
+                }
                 Some(b'S') => true,
                 // `vfork` and `execve` wait for other threads so. All else: for a lock in the
                 // kernel, or for a device; who writes to a pipe that is being read must not
@@ -317,7 +321,14 @@ impl Session {
                 }
                 Ok(report) => return Ok(report),
             }
-            if !self.sleeps(tid) {
+            let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
+            if matches!(state, Some(b'Z' | b'X')) {
+                // Killed with its process. The end of a first thread is reported after those
+                // of the others, which may wait for their turn.
+                self.vanished(tid);
+                return Ok(None);
+            }
+            if !matches!(state, Some(b'S' | b'D')) {
                 if self.goes_apart(tid) {
                     return Ok(None);
                 }
@@ -329,11 +340,6 @@ impl Session {
             }
             return self.set_aside(tid).map(|()| None);
         }
-    }
-
-    fn sleeps(&mut self, tid: Pid) -> bool {
-        let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
-        matches!(state, Some(b'S' | b'D'))
     }
 
     /// A thread waits in the kernel: it gives the logical CPU away.
