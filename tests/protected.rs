@@ -104,6 +104,24 @@ fn primary_killed_at_any_moment() {
     }
 }
 
+#[test]
+fn frozen_primary_thawed_after_the_takeover() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-frozen");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGSTOP);
+    clients.go_on_for(300, END_LIMIT);
+    nodes.signal(Place::Primary, Signal::SIGCONT);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("frozen", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_says(&primary, "fenced:");
+    end_on_standby(&mut nodes, &scratch);
+}
+
 /// The application ends where it began, and never was anywhere else.
 #[track_caller]
 fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {
@@ -184,6 +202,46 @@ fn application_that_crashes() {
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after == 0, "{before} and {after} packets");
     scratch.assert_no_process_left();
+}
+
+/// A fencing command for two nodes: a node that is cut off reaches nobody whom it could ask, and
+/// who is fenced by the other is off the bridge already.
+fn fencing(scratch: &Scratch) -> std::path::PathBuf {
+    let cut = scratch.path("cut-off");
+    scratch.script(
+        "fence",
+        &format!(
+            "#!/bin/sh\n[ \"$(cat {0})\" != \"$FTRUN_NODE\" ] && [ \"$(cat {0})\" = \"$2\" ]\n",
+            cut.display()
+        ),
+    )
+}
+
+#[test]
+fn primary_cut_off_and_back_after_the_takeover() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-cut-off");
+    scratch.write("cut-off", "nobody");
+    let plan = Plan {
+        witness: Some(fencing(&scratch)),
+        ..Plan::default()
+    };
+    let mut nodes = redis(&scratch, plan);
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.cable(false);
+    nodes.bridge(Place::Primary, false);
+    scratch.write("cut-off", "p");
+    clients.go_on_for(300, END_LIMIT);
+    nodes.bridge(Place::Primary, true);
+    nodes.cable(true);
+    clients.go_on_for(300, END_LIMIT);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_says(&primary, "fenced:");
+    clients.go_on_for(100, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("cut off", sum);
+    end_on_standby(&mut nodes, &scratch);
 }
 
 #[test]
