@@ -1,9 +1,9 @@
 //! The standby: follows the primary's journal with a shadow of the application, and takes over.
 
 use super::NodeError;
-use super::network::{Following, Live};
+use super::network::Following;
 use super::parts::{self, Doors, Told};
-use super::primary::Say;
+use super::primary::{LAST_WORDS, Say};
 use crate::commit::Commit;
 use crate::config;
 use crate::gate::Streams;
@@ -129,12 +129,11 @@ impl Follower {
             let network: Arc<dyn Network> = Arc::new(Following(followed));
             Ok(Some(network))
         });
-        let (node, commit) = (config.node.clone(), Arc::clone(&commit));
+        let node = config.node.clone();
         let attach = Box::new(move |ground: Ground<'_>| {
             let made = tun.lock().unwrap_or_else(PoisonError::into_inner).take();
             let made = made.ok_or(NodeError::NotIsolated)?;
-            let live: Live =
-                parts::make_gate(&node, made, ground.appender.clone(), &commit, streams)?;
+            let live = parts::make_gate(&node, made, ground.appender, &commit, streams)?;
             let network: Arc<dyn Network> = Arc::new(live);
             Ok::<_, RecordError>(Some(network))
         });
@@ -161,15 +160,13 @@ impl Follower {
         };
         let ended = tracer::standby::run(dir, options, sink);
         match &ended {
-            Ok(Ended::Followed(_)) => handle.tell(Event::AppEnded),
-            Ok(Ended::TookOver(_)) => handle.tell(Event::AppEnded),
+            Ok(_) => handle.tell(Event::AppEnded),
             Err(StandbyError::Replay(error)) => handle.tell(Event::Diverged(error.to_string())),
             Err(StandbyError::Record(error)) => {
                 handle.tell(Event::TakeoverFailed(error.to_string()));
             }
         }
-        // A last heartbeat says so.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(LAST_WORDS);
         drop(doors);
         drop(driver);
         Ok(ended?)

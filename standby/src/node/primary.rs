@@ -19,7 +19,7 @@ use tracer::network::{Attach, Ground, Network};
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// How long the last heartbeat, which says what happened, may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// Told what people should know.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -28,7 +28,7 @@ pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Protection {
     driver: Driver,
     _doors: Doors,
-    _sender: Arc<Sender>,
+    sender: Arc<Sender>,
     complete: Receiver<()>,
 }
 
@@ -43,7 +43,7 @@ impl Protection {
 
     /// The application has ended by itself: waits until the standby knows.
     pub fn application_ended(self) {
-        let connected = self._sender.is_connected();
+        let connected = self.sender.is_connected();
         if connected {
             // If it does not arrive, the standby finds a journal without an end.
             let _ = self.complete.recv_timeout(FAREWELL_MAX);
@@ -127,7 +127,7 @@ fn begin(
     let protection = Protection {
         driver,
         _doors: doors,
-        _sender: sender,
+        sender,
         complete,
     };
     Ok((protection, live))

@@ -41,7 +41,19 @@ impl Session {
             PARENT | libc::SIGCHLD.cast_unsigned() as u64 | spawn.flags & VM
         };
         let (child, stopped) = self.remote_clone(tid, flags)?;
-        let parent = self.task(tid)?;
+        self.add_task(tid, spawn, child, stopped)
+    }
+
+    /// Follows a thread from now on that `parent` has made, and that stands at its first stop.
+    pub(super) fn add_task(
+        &mut self,
+        parent: Tid,
+        spawn: &Spawn<'_>,
+        real: Pid,
+        stopped: Stopped,
+    ) -> Result<(), ReplayError> {
+        let thread = spawn.flags & THREAD != 0;
+        let parent = self.task(parent)?;
         let space = if spawn.flags & VM != 0 {
             Rc::clone(&parent.space)
         } else {
@@ -57,7 +69,7 @@ impl Session {
         let task = Task {
             tid: spawn.tid,
             tgid: if thread { parent.tgid } else { spawn.tid },
-            real: child,
+            real,
             stopped: Some(stopped),
             regs,
             space,

@@ -241,31 +241,19 @@ impl Session {
                 return Ok(Stand::Inside(call, in_call.regs));
             }
             if let Some(result) = self.open_fifo_now(tid, &call)? {
-                let mut regs = in_call.regs;
-                regs.rax = result.cast_unsigned();
-                regs.orig_rax = u64::MAX;
                 let stopped = self.take_stop(tid)?;
-                stopped.set_regs(&regs)?;
-                return Ok(Stand::Answered(stopped, regs, result));
+                return answered(stopped, in_call.regs, result);
             }
             let stopped = self.take_stop(tid)?;
             if waits_on_futex(&call) {
                 // Who was to wake it may have done so already. That a wait may end for no
                 // reason is part of its description (futex(2)).
-                let mut regs = in_call.regs;
-                regs.rax = 0;
-                regs.orig_rax = u64::MAX;
-                stopped.set_regs(&regs)?;
-                return Ok(Stand::Answered(stopped, regs, 0));
+                return answered(stopped, in_call.regs, 0);
             }
             let mut regs = in_call.regs;
             let mut call = call;
             if let Some(result) = self.skip_what_was_read(tid, &mut call, &mut regs)? {
-                let mut regs = in_call.regs;
-                regs.rax = result.cast_unsigned();
-                regs.orig_rax = u64::MAX;
-                stopped.set_regs(&regs)?;
-                return Ok(Stand::Answered(stopped, regs, result));
+                return answered(stopped, in_call.regs, result);
             }
             regs.rax = call.def.nr.into();
             regs.orig_rax = u64::MAX;
@@ -387,7 +375,7 @@ impl Session {
     /// Puts into event counters what is in them.
     fn fill_objects(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
         let mut done = HashSet::new();
-        for (process, real, fd) in self.descriptors(tids)? {
+        for (real, fd) in self.descriptors(tids)? {
             let Some(shadow) = &mut self.shadow else {
                 break;
             };
@@ -399,13 +387,12 @@ impl Session {
                     set_counter(&counter, change).map_err(failed())?;
                 }
             }
-            let _ = process;
         }
         Ok(())
     }
 
     /// Every descriptor of every process.
-    fn descriptors(&mut self, tids: &[Tid]) -> Result<Vec<(Tid, Pid, i32)>, ReplayError> {
+    fn descriptors(&mut self, tids: &[Tid]) -> Result<Vec<(Pid, i32)>, ReplayError> {
         let mut all = Vec::new();
         for &tid in tids {
             let (process, real) = self.process(tid)?;
@@ -417,7 +404,7 @@ impl Session {
             for entry in entries.flatten() {
                 let name = entry.file_name();
                 if let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) {
-                    all.push((process, real, fd));
+                    all.push((real, fd));
                 }
             }
         }
@@ -428,7 +415,7 @@ impl Session {
     fn rebuild_connections(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
         self.sweep_connections()?;
         let mut done: HashSet<ConnId> = HashSet::new();
-        for (_, real, fd) in self.descriptors(tids)? {
+        for (real, fd) in self.descriptors(tids)? {
             let Kind::Socket(socket) = super::kinds::look_up(real, fd) else {
                 continue;
             };
@@ -448,6 +435,15 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// A thread that is to find the syscall that it stands in done, with this result.
+fn answered(stopped: Stopped, entered: Regs, result: i64) -> Result<Stand, ReplayError> {
+    let mut regs = entered;
+    regs.rax = result.cast_unsigned();
+    regs.orig_rax = u64::MAX;
+    stopped.set_regs(&regs)?;
+    Ok(Stand::Answered(stopped, regs, result))
 }
 
 /// Whether a call waits on a futex that somebody else is to wake.

@@ -4,16 +4,10 @@
 use crate::layout;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
-use crate::replay::task::{Space, Task};
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Spawn, Tid};
-use std::cell::RefCell;
-use std::rc::Rc;
 
-const VM: u64 = libc::CLONE_VM.cast_unsigned() as u64;
-const THREAD: u64 = libc::CLONE_THREAD.cast_unsigned() as u64;
-const FILES: u64 = libc::CLONE_FILES.cast_unsigned() as u64;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 
 impl Session {
@@ -53,51 +47,8 @@ impl Session {
             Some((child, Status::Stop(_))) => Stopped::reported(child),
             _ => return Err(ReplayError::Killed),
         };
-        self.add_task(tid, spawn, child, first)?;
         // The ids that the kernel stored are the same, or were recorded otherwise.
-        for write in &spawn.writes {
-            self.write(write.tid, write.addr, &write.data)?;
-        }
-        Ok(())
-    }
-
-    fn add_task(
-        &mut self,
-        parent: Tid,
-        spawn: &Spawn<'_>,
-        real: Pid,
-        stopped: Stopped,
-    ) -> Result<(), ReplayError> {
-        let parent = self.task(parent)?;
-        let thread = spawn.flags & THREAD != 0;
-        let space = if spawn.flags & VM != 0 {
-            Rc::clone(&parent.space)
-        } else {
-            Rc::new(RefCell::new(Space::clone(&parent.space.borrow())))
-        };
-        let fds = if spawn.flags & FILES != 0 {
-            Rc::clone(&parent.fds)
-        } else {
-            Rc::new(RefCell::new(parent.fds.borrow().clone()))
-        };
-        let mut regs = spawn.regs;
-        regs.orig_rax = u64::MAX;
-        let task = Task {
-            tid: spawn.tid,
-            tgid: if thread { parent.tgid } else { spawn.tid },
-            real,
-            stopped: Some(stopped),
-            regs,
-            space,
-            fds,
-            call: None,
-            restart: None,
-            interrupted: None,
-            clocks: Vec::new(),
-            prelude: false,
-        };
-        self.tasks.insert(spawn.tid, task);
-        Ok(())
+        self.add_task(tid, spawn, child, first)
     }
 
     /// If the kernel performs a syscall of the thread itself: waits for its exit.
