@@ -14,7 +14,7 @@ use asking::{Asking, Download, SMALL};
 use common::nodes::{GAP_MAX, Nodes, Place, Plan};
 use common::{Exit, Output, Scratch, heavy, program};
 use counting::{Clients, Sum};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 const PORT: u16 = 6379;
 const END_LIMIT: Duration = Duration::from_secs(30);
@@ -102,6 +102,35 @@ fn primary_killed_at_any_moment() {
         assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
         end_on_standby(&mut nodes, &scratch);
     }
+}
+
+/// Everything that keeps the application alive can be killed; its supervisor reports the rest.
+#[track_caller]
+fn killed_inside(name: &str, number: i32) {
+    let _turn = heavy();
+    let scratch = Scratch::new(name);
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 100));
+    clients.go_on_for(1000, END_LIMIT);
+    let victim = nodes.inside(Place::Primary, number);
+    kill(victim, Signal::SIGKILL).expect("it runs");
+    clients.go_on_for(1000, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report(name, sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    primary.expect_code(125);
+    assert_says(&primary, "killed from outside");
+    end_on_standby(&mut nodes, &scratch);
+}
+
+#[test]
+fn application_killed() {
+    killed_inside("protected-application", 2);
+}
+
+#[test]
+fn init_of_the_application_killed() {
+    killed_inside("protected-init", 1);
 }
 
 #[test]

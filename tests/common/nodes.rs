@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::net::wait_until;
@@ -287,6 +288,17 @@ impl<'a> Nodes<'a> {
         self.running(place).signal(signal);
     }
 
+    /// A process of a node by its number inside the application's namespaces: 1 is their init, 2
+    /// the application's first process.
+    #[track_caller]
+    pub fn inside(&mut self, place: Place, number: i32) -> Pid {
+        let supervisor = self.running(place).pid();
+        let found = super::proc::descendants(supervisor)
+            .into_iter()
+            .find(|pid| super::proc::inner_number(*pid) == Some(number));
+        found.unwrap_or_else(|| panic!("no process {number} of {place:?}\n{}", self.said()))
+    }
+
     /// Waits for a node's end.
     #[track_caller]
     pub fn wait(&mut self, place: Place, limit: Duration) -> Output {
@@ -344,6 +356,15 @@ impl<'a> Nodes<'a> {
         let ns = self.net.ns(Client);
         let fixed = ["netns", "exec", &ns, program];
         native("ip", fixed.iter().chain(words), limit)
+    }
+
+    /// Starts a program at the client's.
+    pub fn start_at_client(&self, program: &str, words: &[&str]) -> Spawned {
+        let mut command = Command::new("ip");
+        let ns = self.net.ns(Client);
+        command.args(["netns", "exec", &ns, program]).args(words);
+        command.env("LC_ALL", "C");
+        Spawned::start(command, None)
     }
 
     fn port_index(&self, place: Place) -> i64 {

@@ -278,6 +278,44 @@ impl Drop for Spawned {
     }
 }
 
+/// All processes that descend from one and have not been left to another.
+pub fn descendants(of: Pid) -> Vec<Pid> {
+    let parents: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let (_, rest) = stat.rsplit_once(')')?;
+            let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+            Some((Pid::from_raw(pid), Pid::from_raw(parent)))
+        })
+        .collect();
+    let mut found = vec![of];
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at];
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        found.extend(children.map(|(pid, _)| *pid));
+        at += 1;
+    }
+    found.remove(0);
+    found
+}
+
+/// The number of a process in a process id namespace of its own, if it is in one.
+pub fn inner_number(pid: Pid) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    let numbers: Vec<i32> = line
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    (numbers.len() > 1).then(|| numbers[numbers.len() - 1])
+}
+
 /// State and kernel wait channel of each process in the group, for the message of a time-out.
 fn describe_group(group: Pid) -> String {
     let Ok(entries) = std::fs::read_dir("/proc") else {

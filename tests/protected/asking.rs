@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-type Client = fn(usize, &TcpStream, &AtomicBool, &AtomicU64) -> Result<Duration, String>;
+/// Works on its connection until it is to stop, counts its rounds, and tells the longest time
+/// without an answer, or what was wrong.
+pub type Client = fn(usize, &TcpStream, &AtomicBool, &AtomicU64) -> Result<Duration, String>;
 
 /// Clients at work.
 pub struct Asking {
@@ -27,7 +29,8 @@ impl Asking {
         Self::start(connections, page)
     }
 
-    fn start(connections: Vec<TcpStream>, client: Client) -> Self {
+    /// Begins; a client for each connection.
+    pub fn start(connections: Vec<TcpStream>, client: Client) -> Self {
         let (stop, rounds) = (Arc::default(), Arc::default());
         let threads = connections.into_iter().enumerate().map(|(id, stream)| {
             let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
