@@ -23,6 +23,9 @@ use std::time::Duration;
 
 /// How long a thread may wait for a lock of the kernel's before others go on.
 const LOCKED_MAX: Duration = Duration::from_millis(5);
+/// How often the CPU is given away to a thread in a system call before it is slept for.
+const YIELDS_MAX: u32 = 4;
+const ASIDE: Duration = Duration::from_micros(50);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -275,8 +278,16 @@ impl Session {
             matches!(handler, Some(Handler::Clone | Handler::Exec))
         });
         let mut locked = None;
+        let mut looks = 0;
         loop {
-            host::yield_cpu();
+            // Who yields is put behind all others on this CPU. If they are strangers, that is a
+            // long time: rather sleep for a short one.
+            looks += 1;
+            if looks <= YIELDS_MAX {
+                host::yield_cpu();
+            } else {
+                std::thread::sleep(ASIDE);
+            }
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
