@@ -7,6 +7,10 @@ mod asking;
 mod common;
 #[path = "protected/counting.rs"]
 mod counting;
+#[path = "protected/ledger.rs"]
+mod ledger;
+#[path = "protected/postgres.rs"]
+mod postgres;
 
 use std::time::Duration;
 
