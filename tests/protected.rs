@@ -7,6 +7,8 @@ mod asking;
 mod common;
 #[path = "protected/counting.rs"]
 mod counting;
+#[path = "protected/lasting.rs"]
+mod lasting;
 #[path = "protected/ledger.rs"]
 mod ledger;
 #[path = "protected/postgres.rs"]
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use asking::{Asking, Download, SMALL};
 use common::nodes::{GAP_MAX, Nodes, Place, Plan};
-use common::{Exit, Output, Scratch, heavy, program};
+use common::{Exit, Output, Scratch, heavy, program, wait_until};
 use counting::{Clients, Sum};
 use nix::sys::signal::{Signal, kill};
 
@@ -25,12 +27,12 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// Redis on both nodes.
 #[track_caller]
-fn redis<'a>(scratch: &'a Scratch, plan: Plan) -> Nodes<'a> {
+fn redis<'a>(scratch: &'a Scratch, more: &[&str], plan: Plan) -> Nodes<'a> {
     let server = program("redis-server");
     let server = server.to_str().expect("a path");
     let fixed = ["--save", "", "--protected-mode", "no"];
     let debug = ["--enable-debug-command", "yes"];
-    let command = [&[server][..], &fixed, &debug].concat();
+    let command = [&[server][..], &fixed, &debug, more].concat();
     let nodes = Nodes::start(scratch, plan, &command);
     nodes.wait_for_port(PORT);
     nodes
@@ -75,7 +77,7 @@ fn end_on_standby(nodes: &mut Nodes<'_>, scratch: &Scratch) {
 fn primary_killed_under_two_hundred_connections() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-200");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 200));
     clients.go_on_for(2000, END_LIMIT);
     nodes.signal(Place::Primary, Signal::SIGKILL);
@@ -93,7 +95,7 @@ fn primary_killed_at_any_moment() {
     // Each falls into another phase of the server's loop.
     for moment in 0..5_u64 {
         let scratch = Scratch::new("protected-moments");
-        let mut nodes = redis(&scratch, Plan::default());
+        let mut nodes = redis(&scratch, &[], Plan::default());
         let clients = Clients::start(nodes.connect_all(PORT, 30));
         clients.go_on_for(100, END_LIMIT);
         // A moment is not waited for: any is as good as another.
@@ -113,7 +115,7 @@ fn primary_killed_at_any_moment() {
 fn killed_inside(name: &str, number: i32) {
     let _turn = heavy();
     let scratch = Scratch::new(name);
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 100));
     clients.go_on_for(1000, END_LIMIT);
     let victim = nodes.inside(Place::Primary, number);
@@ -141,7 +143,7 @@ fn init_of_the_application_killed() {
 fn frozen_primary_thawed_after_the_takeover() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-frozen");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.signal(Place::Primary, Signal::SIGSTOP);
@@ -170,7 +172,7 @@ fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {
 fn standby_killed() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-alone");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.signal(Place::Standby, Signal::SIGKILL);
@@ -188,7 +190,7 @@ fn standby_killed() {
 fn cable_between_the_nodes_cut() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-cable");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.cable(false);
@@ -209,7 +211,7 @@ fn cable_between_the_nodes_cut() {
 fn application_that_ends() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-end");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 5));
     clients.go_on_for(50, END_LIMIT);
     clients.finish(|| nodes.said());
@@ -225,7 +227,7 @@ fn application_that_ends() {
 fn application_that_crashes() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-crash");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let mut client = nodes.connect(PORT);
     std::io::Write::write_all(&mut client, b"DEBUG SEGFAULT\r\n").expect("it is there");
     for place in [Place::Primary, Place::Standby] {
@@ -259,7 +261,7 @@ fn primary_cut_off_and_back_after_the_takeover() {
         witness: Some(fencing(&scratch)),
         ..Plan::default()
     };
-    let mut nodes = redis(&scratch, plan);
+    let mut nodes = redis(&scratch, &[], plan);
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.cable(false);

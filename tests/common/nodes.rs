@@ -228,6 +228,15 @@ impl<'a> Nodes<'a> {
         self.scratch.recording(name(place))
     }
 
+    /// The application's working directory as a node has it, while the node runs.
+    #[track_caller]
+    pub fn files(&mut self, place: Place) -> PathBuf {
+        let data = self.scratch.path("data");
+        let data = data.strip_prefix("/").expect("an absolute path");
+        let node = self.running(place).pid();
+        PathBuf::from(format!("/proc/{node}/root")).join(data)
+    }
+
     /// What `ftrun status` says of a node, if it answers.
     pub fn status(&self, place: Place) -> Option<Value> {
         let mut command = Command::new(ftrun());

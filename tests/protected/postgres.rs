@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::asking::Asking;
 use super::common::nodes::VIP;
-use super::common::{postgres_bin, program, run_command, unprivileged_user, wait_until};
+use super::common::{postgres_bin, program, run_command, unprivileged_user};
 use super::ledger::{BALANCED, Session, TABLES, keep_books};
 use super::*;
 
