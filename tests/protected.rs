@@ -14,10 +14,13 @@ mod ledger;
 #[path = "protected/postgres.rs"]
 mod postgres;
 
+#[path = "protected/witness.rs"]
+mod witness;
+
 use std::time::Duration;
 
 use asking::{Asking, Download, SMALL};
-use common::nodes::{GAP_MAX, Nodes, Place, Plan};
+use common::nodes::{GAP_MAX, Nodes, Place, Plan, Witness};
 use common::{Exit, Output, Scratch, heavy, program, wait_until};
 use counting::{Clients, Sum};
 use nix::sys::signal::{Signal, kill};
@@ -187,6 +190,53 @@ fn standby_killed() {
 }
 
 #[test]
+fn standby_frozen_and_thawed() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-standby-frozen");
+    let mut nodes = redis(&scratch, &[], Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    nodes.signal(Place::Standby, Signal::SIGSTOP);
+    nodes.wait_for_state(Place::Primary, "SOLO", END_LIMIT);
+    clients.go_on_for(300, END_LIMIT);
+    nodes.signal(Place::Standby, Signal::SIGCONT);
+    nodes.wait_for_state(Place::Primary, "PROTECTED", END_LIMIT);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("standby frozen", sum);
+    end_on_primary(&mut nodes);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    standby.expect_code(0);
+    assert_says(&standby, "did not take over");
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn clients_cut_off_and_back() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-clients");
+    let mut nodes = redis(&scratch, &[], Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 30));
+    clients.go_on_for(100, END_LIMIT);
+    // Nothing is to happen in the meantime: the nodes have nothing to do with it.
+    nodes.bridge(Place::Client, false);
+    std::thread::sleep(Duration::from_secs(1));
+    nodes.bridge(Place::Client, true);
+    clients.go_on_for(300, END_LIMIT);
+    nodes.assert_state(Place::Primary, "PROTECTED");
+    nodes.bridge(Place::Client, false);
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    nodes.wait_for_state(Place::Standby, "SOLO", END_LIMIT);
+    nodes.bridge(Place::Client, true);
+    clients.go_on_for(300, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("clients cut off", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    end_on_standby(&mut nodes, &scratch);
+}
+
+#[test]
 fn cable_between_the_nodes_cut() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-cable");
@@ -258,7 +308,7 @@ fn primary_cut_off_and_back_after_the_takeover() {
     let scratch = Scratch::new("protected-cut-off");
     scratch.write("cut-off", "nobody");
     let plan = Plan {
-        witness: Some(fencing(&scratch)),
+        witness: Witness::Command(fencing(&scratch)),
         ..Plan::default()
     };
     let mut nodes = redis(&scratch, &[], plan);

@@ -17,6 +17,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::net::wait_until;
 use super::proc::{Output, Spawned, native};
@@ -30,6 +31,7 @@ pub const VIP: &str = "10.77.0.9";
 const DEV: &str = "eth0";
 /// Where the journal goes.
 const CABLE: &str = "eth1";
+const ETCD: &str = "http://10.77.0.4:2379";
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -41,17 +43,28 @@ pub enum Place {
     Primary,
     Standby,
     Client,
+    Witness,
 }
 
 use Place::{Bridge, Client, Primary, Standby};
 
-const PLACES: [Place; 4] = [Bridge, Primary, Standby, Client];
+const PLACES: [Place; 5] = [Bridge, Primary, Standby, Client, Place::Witness];
+
+/// Who has the last word on which node is active.
+#[derive(Debug, Clone, Default)]
+pub enum Witness {
+    #[default]
+    None,
+    /// A fencing command.
+    Command(PathBuf),
+    /// An etcd server.
+    Etcd,
+}
 
 /// How the nodes are to be.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// A fencing command instead of no witness.
-    pub witness: Option<PathBuf>,
+    pub witness: Witness,
     /// More options of both nodes.
     pub options: Vec<String>,
 }
@@ -63,6 +76,7 @@ pub struct Nodes<'a> {
     plan: Plan,
     primary: Option<Spawned>,
     standby: Option<Spawned>,
+    etcd: Option<(Spawned, TempDir)>,
     wire: Wire,
 }
 
@@ -84,7 +98,7 @@ impl Net {
         }
         net.ip(Bridge, "link add br0 type bridge");
         net.ip(Bridge, "link set br0 up");
-        for (place, host) in [(Primary, 1), (Standby, 2), (Client, 3)] {
+        for (place, host) in [(Primary, 1), (Standby, 2), (Client, 3), (Place::Witness, 4)] {
             let port = port(place);
             let peer = net.ns(place);
             net.ip(
@@ -171,12 +185,37 @@ impl<'a> Nodes<'a> {
             plan,
             primary: None,
             standby: None,
+            etcd: None,
             wire,
         };
+        if matches!(nodes.plan.witness, Witness::Etcd) {
+            nodes.start_etcd();
+        }
         nodes.start_standby();
         nodes.start_primary(command);
         nodes.wait_for_state(Primary, "PROTECTED", START_LIMIT);
         nodes
+    }
+
+    fn start_etcd(&mut self) {
+        let data = TempDir::with_prefix("ftrun-test-etcd-").expect("a directory");
+        let (clients, peers) = (ETCD, "http://127.0.0.1:2380");
+        let mut etcd = Command::new("ip");
+        etcd.args(["netns", "exec", &self.net.ns(Place::Witness), "etcd"])
+            .args(["--name", "w", "--logger", "zap", "--data-dir"])
+            .arg(data.path())
+            .args(["--listen-client-urls", clients])
+            .args(["--advertise-client-urls", clients])
+            .args(["--listen-peer-urls", peers])
+            .args(["--initial-advertise-peer-urls", peers])
+            .args(["--initial-cluster", "w=http://127.0.0.1:2380"]);
+        self.etcd = Some((Spawned::start(etcd, None), data));
+        let address: SocketAddr = ETCD["http://".len()..].parse().expect("an address");
+        self.net.within(Client, || {
+            wait_until("etcd", START_LIMIT, || {
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+            });
+        });
     }
 
     fn start_standby(&mut self) {
@@ -195,8 +234,9 @@ impl<'a> Nodes<'a> {
             _ => ("keys/node2", 2, 1),
         };
         let witness = match &self.plan.witness {
-            Some(path) => format!("command:{}", path.display()),
-            None => "none".to_owned(),
+            Witness::Command(path) => format!("command:{}", path.display()),
+            Witness::Etcd => format!("etcd:{ETCD}"),
+            Witness::None => "none".to_owned(),
         };
         let beats =
             |net: u8, port: u16| format!("10.{net}.0.{own}:{port}=10.{net}.0.{other}:{port}");
@@ -244,6 +284,17 @@ impl<'a> Nodes<'a> {
         let output = super::proc::run_command(command, None, Duration::from_secs(10));
         let mut whole: Value = serde_json::from_slice(&output.stdout).ok()?;
         Some(whole["nodes"][0].take())
+    }
+
+    #[track_caller]
+    pub fn assert_state(&self, place: Place, state: &str) {
+        let status = self.status(place);
+        let found = status.as_ref().map(|status| &status["state"]);
+        assert!(
+            found.is_some_and(|found| found == state),
+            "{place:?} is not {state}: {status:#?}\n{}",
+            self.said()
+        );
     }
 
     #[track_caller]
@@ -318,7 +369,7 @@ impl<'a> Nodes<'a> {
         node.expect("the node has not been waited for").wait(limit)
     }
 
-    /// Takes a node off the bridge, or puts it back.
+    /// Takes a place off the bridge, or puts it back.
     pub fn bridge(&self, place: Place, up: bool) {
         let way = if up { "up" } else { "down" };
         self.net
@@ -386,6 +437,11 @@ impl<'a> Nodes<'a> {
         );
         let links: Value = serde_json::from_slice(&text.stdout).expect("ip writes JSON");
         links[0]["ifindex"].as_i64().expect("an index")
+    }
+
+    /// How many packets the bridge has seen so far in the application's name.
+    pub fn packets(&self) -> usize {
+        self.wire.seen().len()
     }
 
     /// What the bridge has seen so far in the application's name: packets of the primary, then of
