@@ -78,6 +78,17 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             }
             Ok(end_like(outcome.status))
         }
+        Err(error @ RecordError::HandedOver) => {
+            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(protection) = protection {
+                protection.handed_over();
+            }
+            messages::say(&error.to_string());
+            meta.finished_unix_ns = Some(meta::unix_ns());
+            meta.lost = Some(error.to_string());
+            meta.write(&dir)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => {
             let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(protection) = protection {

@@ -196,12 +196,13 @@ fn signals_to_the_supervisor_reach_the_application() {
 #[test]
 fn an_interrupt_from_the_terminal_reaches_the_application() {
     let scratch = Scratch::new("isolated-terminal");
-    let text = "trap 'echo caught; exit 3' INT; echo ready; sleep 60";
+    // Whenever the key comes, the trap runs soon: a signal that finds no `sleep` yet ends none.
+    let text = "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done";
     let script = scratch.write("interrupted.sh", text);
     for (name, option) in [("plain", ""), ("isolated", "--isolate")] {
         let dir = scratch.recording(name);
         let line = format!(
-            "{} record {option} --dir {} -- /bin/sh {}",
+            "exec {} record {option} --dir {} -- /bin/sh {}",
             ftrun().display(),
             dir.display(),
             script.display()
@@ -209,6 +210,8 @@ fn an_interrupt_from_the_terminal_reaches_the_application() {
         // It gives the command a terminal of its own.
         let mut terminal = Command::new("script")
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            // Not whatever shell the user has.
+            .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -160,6 +160,29 @@ fn frozen_primary_thawed_after_the_takeover() {
     end_on_standby(&mut nodes, &scratch);
 }
 
+#[test]
+fn planned_switchover() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-switchover");
+    let mut nodes = redis(&scratch, Plan::default());
+    let clients = Clients::start(nodes.connect_all(PORT, 50));
+    clients.go_on_for(500, END_LIMIT);
+    let wrong = nodes.switchover(Place::Standby);
+    wrong.expect_code(125);
+    assert_says(&wrong, "ask the primary");
+    clients.go_on_for(100, END_LIMIT);
+    nodes.switchover(Place::Primary).expect_code(0);
+    clients.go_on_for(1000, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("switchover", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    primary.expect_code(0);
+    assert_says(&primary, "goes on at another node");
+    let standby = nodes.status(Place::Standby).expect("it is there");
+    assert_eq!(standby["state"], "SOLO", "{standby:#?}");
+    end_on_standby(&mut nodes, &scratch);
+}
+
 /// The application ends where it began, and never was anywhere else.
 #[track_caller]
 fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {

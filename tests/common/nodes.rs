@@ -286,6 +286,14 @@ impl<'a> Nodes<'a> {
         Some(whole["nodes"][0].take())
     }
 
+    /// `ftrun switchover` at a node.
+    #[track_caller]
+    pub fn switchover(&self, place: Place) -> Output {
+        let mut command = Command::new(ftrun());
+        command.arg("switchover").arg(self.dir(place));
+        super::proc::run_command(command, None, START_LIMIT)
+    }
+
     #[track_caller]
     pub fn assert_state(&self, place: Place, state: &str) {
         let status = self.status(place);

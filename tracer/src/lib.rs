@@ -5,6 +5,7 @@
 
 mod agent;
 mod backtrace;
+pub mod brake;
 mod claim;
 mod identities;
 mod insn;

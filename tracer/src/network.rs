@@ -1,6 +1,7 @@
 //! What the engine needs to know of the way to the network, and tells about it. Somebody else
 //! sees the packets; the engine sees descriptors.
 
+use crate::brake::Brake;
 use crate::namespaces::Namespaces;
 use crate::record::RecordError;
 use journal::{Appender, ConnId, GateEvent};
@@ -52,6 +53,8 @@ pub struct Ground<'a> {
     pub dir: &'a Path,
     /// A hand of its journal.
     pub appender: Appender,
+    /// What holds the recorder.
+    pub brake: Brake,
     /// The namespaces that the application is in, if it has its own.
     pub namespaces: Option<&'a Namespaces>,
 }

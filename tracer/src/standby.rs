@@ -1,6 +1,7 @@
 //! A standby: follows a recording, possibly while it is made, with a shadow of the application, and
 //! goes on with it when the recording breaks off.
 
+use crate::brake::Brake;
 use crate::namespaces::{Namespaces, Plan};
 use crate::network::{Attach, Ground, Network};
 use crate::record::{self, RecordError};
@@ -100,14 +101,22 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
         ..WriterOptions::default()
     };
     let writer = Writer::resume(dir, &end, writer_options).map_err(RecordError::from)?;
+    let brake = Brake::default();
     let ground = Ground {
         dir,
         appender: writer.appender(),
+        brake: brake.clone(),
         namespaces: session.namespaces(),
     };
     let network = (options.attach)(ground)?;
     let taken = session.go_live(network.clone())?;
     (options.went_live)();
-    let outcome = record::go_on(options.record, taken, writer, network, options.notice)?;
+    let outcome = record::go_on(
+        options.record,
+        taken,
+        (writer, brake),
+        network,
+        options.notice,
+    )?;
     Ok(Ended::TookOver(outcome))
 }

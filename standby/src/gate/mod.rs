@@ -191,6 +191,23 @@ impl Gate {
         self.ask(Command::Close)
     }
 
+    /// Lets nothing in, and nothing of it get lost: what comes waits where the system keeps it, up
+    /// to a few MiB. What waits to go out still goes.
+    pub fn pause(&self) -> Result<(), GateError> {
+        self.ask(Command::Pause)
+    }
+
+    /// Lets in again what has waited.
+    pub fn resume(&self) -> Result<(), GateError> {
+        self.ask(Command::Resume)
+    }
+
+    /// Says, before the gate opens, that the virtual addresses are here now. What comes from then
+    /// on waits until it does.
+    pub fn claim(&self) -> Result<(), GateError> {
+        self.ask(Command::Claim)
+    }
+
     /// The application is lost: closes for good, and nothing that its kernel says while it takes
     /// the connections down is journaled. Nothing leaves after this returns.
     pub fn halt(&self) -> Result<(), GateError> {

@@ -134,6 +134,8 @@ impl Follower {
             let made = tun.lock().unwrap_or_else(PoisonError::into_inner).take();
             let made = made.ok_or(NodeError::NotIsolated)?;
             let live = parts::make_gate(&node, made, ground.appender, &commit, streams)?;
+            // Peers need not wait for their timers if what they send meanwhile is not lost.
+            live.gate.claim().map_err(NodeError::Gate)?;
             let network: Arc<dyn Network> = Arc::new(live);
             Ok::<_, RecordError>(Some(network))
         });

@@ -2,6 +2,7 @@
 //! journal; the standby follows it, and becomes the same kind of node when it takes over.
 
 mod follower;
+mod handover;
 mod network;
 mod parts;
 mod primary;

@@ -8,7 +8,7 @@ use crate::gate::{self, Gate, GateOptions, Prefix, Streams};
 use crate::link::{LinkError, LinkEvent};
 use crate::role::{DriverError, Event, Handle, Settings, Side};
 use crate::status::http;
-use crate::status::{Report, socket};
+use crate::status::socket;
 use journal::Appender;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -135,19 +135,6 @@ fn forward(handle: &Handle, event: &LinkEvent) {
     }
 }
 
-/// What may be asked of a node.
-struct Asked(Handle);
-
-impl socket::Node for Asked {
-    fn report(&self) -> Report {
-        self.0.report()
-    }
-
-    fn switchover(&self) -> Result<(), String> {
-        Err("this version cannot hand over in order; end the primary's process instead".to_owned())
-    }
-}
-
 /// Where people ask.
 pub(super) struct Doors {
     _status: socket::Server,
@@ -157,8 +144,8 @@ pub(super) struct Doors {
 impl Doors {
     /// Opens them.
     pub fn open(node: &config::Node, dir: &Path, handle: &Handle) -> Result<Self, NodeError> {
-        let status = socket::Server::start(dir, Arc::new(Asked(handle.clone())))
-            .map_err(NodeError::Status)?;
+        let status =
+            socket::Server::start(dir, Arc::new(handle.clone())).map_err(NodeError::Status)?;
         let metrics = node
             .metrics
             .map(|address| {

@@ -1,5 +1,6 @@
 //! The primary: the application is recorded behind a gate, and its journal goes to the standby.
 
+use super::handover::Handover;
 use super::parts::{self, Doors, Told};
 use super::{NodeError, network::Live};
 use crate::commit::Commit;
@@ -39,6 +40,11 @@ impl Protection {
             .handle()
             .tell(Event::AppKilled(reason.to_owned()));
         std::thread::sleep(LAST_WORDS);
+    }
+
+    /// The other node goes on with the application, as it was asked to.
+    pub fn handed_over(self) {
+        drop(self);
     }
 
     /// The application has ended by itself: waits until the standby knows.
@@ -99,7 +105,15 @@ fn begin(
         heard.link(event);
     })?);
     let (may_start, started) = channel::bounded(1);
+    let handover = Handover::new(
+        ground.brake.clone(),
+        Arc::clone(&live.gate),
+        ground.appender.clone(),
+        Arc::clone(&commit),
+    );
+    let introduce = handover.introduce();
     let engine = Recorder {
+        handover,
         appender: ground.appender.clone(),
         commit: Arc::clone(&commit),
         may_start,
@@ -115,6 +129,7 @@ fn begin(
         engine: Box::new(engine),
         meters: Meters::default(),
     })?;
+    introduce(driver.handle());
     told.set(driver.handle());
     let doors = Doors::open(node, ground.dir, &driver.handle())?;
     // Either it may start, or it is fenced.
@@ -143,6 +158,7 @@ impl Peer for Out {
 }
 
 struct Recorder {
+    handover: Handover,
     appender: Appender,
     commit: Arc<Commit>,
     may_start: channel::Sender<Result<(), String>>,
@@ -166,12 +182,20 @@ impl Engine for Recorder {
 
     fn promote(&mut self, _epoch: Epoch) {}
 
-    fn stop_input(&mut self) {}
+    fn stop_input(&mut self) {
+        if let Err(error) = self.handover.begin() {
+            // The role calls it off when nothing is drained in time.
+            (self.say)(&format!("the switchover cannot begin: {error}"));
+        }
+    }
 
-    fn resume_input(&mut self) {}
+    fn resume_input(&mut self) {
+        self.handover.cancel();
+    }
 
     fn fence(&mut self, reason: &str) {
         (self.say)(&format!("fenced: {reason}"));
+        self.handover.end();
         let _ = self.may_start.try_send(Err(reason.to_owned()));
         let init = nix::unistd::Pid::from_raw(self.init);
         // Gone is as good.

@@ -8,6 +8,7 @@ use super::task::{InCall, SpaceId, State, Task};
 use super::traps::Signals;
 use super::{Notice, Options, Outcome, RecordError, Stumble, finish, supervise};
 use crate::agent;
+use crate::brake::Brake;
 use crate::maps;
 use crate::model::capture::Call;
 use crate::network::Network;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 pub(crate) fn go_on(
     options: Options,
     taken: TakeOver,
-    writer: Writer,
+    (writer, brake): (Writer, Brake),
     network: Option<Arc<dyn Network>>,
     notice: Arc<dyn Fn(Notice) + Send + Sync>,
 ) -> Result<Outcome, RecordError> {
@@ -36,7 +37,7 @@ pub(crate) fn go_on(
         path: options.dir.display().to_string(),
         error: error.to_string(),
     })?;
-    let out = Output::resumed(writer, options.on_journal_error, taken.next_ids.0);
+    let out = Output::resumed(writer, options.on_journal_error, taken.next_ids.0, brake);
     let mut memories = Memories::new(store, options.outside_memory);
     memories.go_on(taken.next_ids.1, &taken.segments);
     let supervision = supervise::Supervision::begin(notice);

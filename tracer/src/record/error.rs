@@ -11,6 +11,9 @@ pub enum RecordError {
     /// Somebody outside killed a process of a protected application.
     #[error("process {0} of the application was killed from outside")]
     KilledFromOutside(i32),
+    /// Another node goes on with the application.
+    #[error("the application goes on at another node")]
+    HandedOver,
     /// The application cannot be protected.
     #[error("{0}")]
     Protection(String),

@@ -2,6 +2,7 @@
 //! it can no longer be written.
 
 use super::error::RecordError;
+use crate::brake::{Brake, Over};
 use crate::sys::host;
 use journal::{Event, FileId, KeptFile, Tid, WriteError, Writer};
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ pub struct Output {
     since_check: u32,
     next_file: u32,
     lost: Option<WriteError>,
+    brake: Brake,
 }
 
 impl Output {
@@ -43,15 +45,18 @@ impl Output {
             since_check: 0,
             next_file: 0,
             lost: None,
+            brake: Brake::default(),
         }
     }
 
-    /// Goes on with a journal that was cut; kept files have numbers from `next_file` on.
-    pub fn resumed(writer: Writer, on_error: OnJournalError, next_file: u32) -> Self {
+    /// Goes on with a journal that was cut, held by `brake`; kept files have numbers from
+    /// `next_file` on.
+    pub fn resumed(writer: Writer, on_error: OnJournalError, next_file: u32, brake: Brake) -> Self {
         Self {
             // No thread: the first event names its own.
             current: Some(Tid(0)),
             next_file,
+            brake,
             ..Self::new(writer, on_error)
         }
     }
@@ -82,10 +87,16 @@ impl Output {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        match writer.append(event) {
-            Ok(_) => Ok(()),
-            Err(error) => self.failed(error),
+        match self.brake.pass(|| writer.append(event)) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => self.failed(error),
+            Err(Over) => Err(RecordError::HandedOver),
         }
+    }
+
+    /// What holds it.
+    pub fn brake(&self) -> Brake {
+        self.brake.clone()
     }
 
     fn failed(&mut self, error: WriteError) -> Result<(), RecordError> {
@@ -149,8 +160,14 @@ impl Output {
         let Some(mut writer) = self.writer else {
             return Ok(None);
         };
-        writer.append(&Event::Time(unix_ns()))?;
-        writer.append(&Event::End(status))?;
+        let last =
+            |event: &Event<'_>, writer: &mut Writer| match self.brake.pass(|| writer.append(event))
+            {
+                Ok(done) => Ok(done.map(|_| ())?),
+                Err(Over) => Err(RecordError::HandedOver),
+            };
+        last(&Event::Time(unix_ns()), &mut writer)?;
+        last(&Event::End(status), &mut writer)?;
         Ok(Some(writer.finish()?))
     }
 

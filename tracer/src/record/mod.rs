@@ -156,6 +156,7 @@ pub fn record_with(
     let ground = Ground {
         dir: &options.dir,
         appender,
+        brake: out.brake(),
         namespaces: namespaces.as_ref(),
     };
     let network = attach(ground)?;

@@ -44,6 +44,9 @@ pub(super) enum Command {
     Open(Sender<()>),
     Close(Sender<()>),
     Halt(Sender<()>),
+    Pause(Sender<()>),
+    Resume(Sender<()>),
+    Claim(Sender<()>),
     Repeat(Vec<ConnState>, Sender<()>),
     Stop,
 }
@@ -124,6 +127,11 @@ pub(super) struct Worker {
     open: bool,
     /// The application is lost: what its kernel says of that is nobody's business.
     halted: bool,
+    /// What comes in waits, in the socket.
+    paused: bool,
+    reading_outer: bool,
+    /// Not open yet, but the addresses are this node's.
+    claimed: bool,
     /// When the addresses are announced next, and how often they were.
     announce: Option<(Instant, usize)>,
     began: Instant,
@@ -174,6 +182,9 @@ impl Worker {
             hurried: 0,
             open: false,
             halted: false,
+            paused: false,
+            reading_outer: true,
+            claimed: false,
             announce: None,
             began,
             buffer: vec![0; PACKET_BYTES_MAX],
@@ -206,6 +217,9 @@ impl Worker {
                 Command::Open(done)
                 | Command::Close(done)
                 | Command::Halt(done)
+                | Command::Pause(done)
+                | Command::Resume(done)
+                | Command::Claim(done)
                 | Command::Repeat(_, done) => {
                     // Who does not wait does not need to know.
                     let _ = done.send(());
@@ -269,6 +283,8 @@ impl Worker {
                 Command::Stop => return false,
                 Command::Open(done) => {
                     self.open = !self.halted;
+                    self.paused = false;
+                    self.claimed = false;
                     self.announce = Some((Instant::now(), 0));
                     done
                 }
@@ -279,6 +295,20 @@ impl Worker {
                 Command::Halt(done) => {
                     self.halted = true;
                     self.shut();
+                    done
+                }
+                Command::Pause(done) => {
+                    self.paused = true;
+                    done
+                }
+                Command::Resume(done) => {
+                    self.paused = false;
+                    done
+                }
+                Command::Claim(done) => {
+                    self.paused = true;
+                    self.claimed = true;
+                    self.announce = Some((Instant::now(), 0));
                     done
                 }
                 Command::Repeat(states, done) => {
@@ -298,6 +328,8 @@ impl Worker {
 
     fn shut(&mut self) {
         self.open = false;
+        self.paused = false;
+        self.claimed = false;
         self.announce = None;
         self.hold.clear();
         self.link.forget();
@@ -306,11 +338,12 @@ impl Worker {
 
     fn round(&mut self, ready: Ready) -> Result<(), GateError> {
         self.announce();
-        if ready.outer {
+        let outer = ready.outer && !self.paused;
+        if outer {
             self.take_from_outside()?;
         }
         // The kernel answers while it is given a packet.
-        if ready.tun || ready.outer {
+        if ready.tun || outer {
             self.take_from_application()?;
         }
         self.let_go();
@@ -322,7 +355,8 @@ impl Worker {
         }
         let counters = &self.shared.counters;
         Counters::set(&counters.connections, self.tracker.len());
-        self.mind_tun()
+        self.mind_tun()?;
+        self.mind_outer()
     }
 
     /// Reads from the TUN device only while there is room: otherwise the kernel's queue fills.
@@ -339,12 +373,18 @@ impl Worker {
                 .map_err(|errno| GateError::system("wait for packets")(errno.into()))?;
             self.reading_tun = wanted;
         }
-        let flags = if self.link.is_stalled() {
-            EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT
-        } else {
-            EpollFlags::EPOLLIN
-        };
-        if self.link.changed_stall() {
+        Ok(())
+    }
+
+    /// Looks at the outer interface while what comes from there may come in, and while what
+    /// is to go out waits for room.
+    fn mind_outer(&mut self) -> Result<(), GateError> {
+        let mut flags = EpollFlags::empty();
+        flags.set(EpollFlags::EPOLLIN, !self.paused);
+        flags.set(EpollFlags::EPOLLOUT, self.link.is_stalled());
+        let changed = self.reading_outer == self.paused;
+        if self.link.changed_stall() || changed {
+            self.reading_outer = !self.paused;
             self.epoll
                 .modify(self.link.socket().fd(), &mut EpollEvent::new(flags, OUTER))
                 .map_err(|errno| GateError::system("wait for packets")(errno.into()))?;
@@ -371,7 +411,7 @@ impl Worker {
 
     /// Whether this node is the one that has the addresses.
     fn may_speak(&self) -> bool {
-        self.open && self.commit.may_go(0)
+        (self.open || self.claimed) && self.commit.may_go(0)
     }
 
     /// Has the tracker say something to the journal and the model.
