@@ -64,6 +64,7 @@ pub(crate) fn go_on(
         .unwrap_or(0);
     let _restricted =
         tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
+    crate::sys::aside::ask_for_short_slices();
     let objects = taken.objects;
     let adopted = session
         .adopt(taken.threads, &objects)

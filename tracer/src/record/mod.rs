@@ -185,6 +185,7 @@ pub fn record_with(
         session.clocks = namespaces.clocks();
     }
     session.first_descriptors(first);
+    crate::sys::aside::ask_for_short_slices();
     let ran = session.start().map_err(|stumble| match stumble {
         Stumble::Fatal(error) => error,
         Stumble::Gone => RecordError::NotExecutable {

@@ -11,6 +11,7 @@ use crate::identities::Identities;
 use crate::model::Handler;
 use crate::namespaces::ClockOffsets;
 use crate::network::Network;
+use crate::sys::aside::Aside;
 use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::tick::Tick;
@@ -23,9 +24,6 @@ use std::time::Duration;
 
 /// How long a thread may wait for a lock of the kernel's before others go on.
 const LOCKED_MAX: Duration = Duration::from_millis(5);
-/// How often the CPU is given away to a thread in a system call before it is slept for.
-const YIELDS_MAX: u32 = 4;
-const ASIDE: Duration = Duration::from_micros(50);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -278,16 +276,9 @@ impl Session {
             matches!(handler, Some(Handler::Clone | Handler::Exec))
         });
         let mut locked = None;
-        let mut looks = 0;
+        let mut aside = Aside::default();
         loop {
-            // Who yields is put behind all others on this CPU. If they are strangers, that is a
-            // long time: rather sleep for a short one.
-            looks += 1;
-            if looks <= YIELDS_MAX {
-                host::yield_cpu();
-            } else {
-                std::thread::sleep(ASIDE);
-            }
+            aside.stand();
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }

@@ -5,6 +5,7 @@ use super::session::Session;
 use super::task::{State, Task};
 use crate::model::capture::Memory;
 use crate::namespaces;
+use crate::sys::aside::Aside;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
@@ -196,6 +197,7 @@ impl Session {
         if !unreported {
             self.tick.arm();
         }
+        let mut aside = Aside::default();
         loop {
             match wait::wait_or_tick(Whom::Only(tid), !unreported) {
                 // Of a first thread: another one took its id over, in `execve`.
@@ -208,7 +210,7 @@ impl Session {
                 None => return Ok(()),
                 Some(b'Z' | b'X') if unreported => return Ok(()),
                 Some(b'S' | b'D') => return Ok(()),
-                Some(_) => crate::sys::host::yield_cpu(),
+                Some(_) => aside.stand(),
             }
         }
     }

@@ -61,12 +61,6 @@ pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
-/// Gives the CPU to whoever else wants it.
-pub fn yield_cpu() {
-    // SAFETY: no memory is involved.
-    unsafe { libc::sched_yield() };
-}
-
 /// Sends a signal to one thread.
 pub fn signal_thread(process: Pid, thread: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.

@@ -2,6 +2,7 @@
 //! crate is below here.
 
 pub mod agent;
+pub mod aside;
 pub mod flow;
 pub mod fork;
 pub mod host;
