@@ -164,7 +164,7 @@ fn frozen_primary_thawed_after_the_takeover() {
 fn planned_switchover() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-switchover");
-    let mut nodes = redis(&scratch, Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::default());
     let clients = Clients::start(nodes.connect_all(PORT, 50));
     clients.go_on_for(500, END_LIMIT);
     let wrong = nodes.switchover(Place::Standby);
