@@ -20,6 +20,12 @@ pub const PROTECTED_FLUSH_MS: u64 = 2;
 
 /// Records, and ends as the application did.
 pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    let goes_on = matches!(args.on_journal_error, cli::OnJournalError::Continue);
+    if goes_on && args.protection.wanted() {
+        anyhow::bail!(
+            "--on-journal-error continue: what goes on without a journal cannot be protected by a standby"
+        );
+    }
     let protection = args
         .protection
         .wanted()

@@ -7,6 +7,8 @@ mod asking;
 mod common;
 #[path = "protected/counting.rs"]
 mod counting;
+#[path = "protected/disks.rs"]
+mod disks;
 #[path = "protected/lasting.rs"]
 mod lasting;
 #[path = "protected/ledger.rs"]

@@ -19,6 +19,17 @@ fn wrong_arguments_are_named() {
             &["--on-journal-error", "panic", "--", "true"],
             &["panic", "stop", "continue"],
         ),
+        (
+            &[
+                "--standby",
+                "10.0.0.1:1",
+                "--on-journal-error",
+                "continue",
+                "--",
+                "true",
+            ],
+            &["--on-journal-error continue", "protected"],
+        ),
         (&["events", "--kind", "nothing"], &["nothing", "thread-end"]),
         (&["events", "--from", "x"], &["--from"]),
         (&["events", "--thread", "1,x"], &["--thread"]),

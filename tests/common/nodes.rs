@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub enum Witness {
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub witness: Witness,
+    /// A node whose recording lies on a small disk of its own.
+    pub small_disk: Option<Place>,
     /// More options of both nodes.
     pub options: Vec<String>,
 }
@@ -241,10 +243,18 @@ impl<'a> Nodes<'a> {
         let beats =
             |net: u8, port: u16| format!("10.{net}.0.{own}:{port}=10.{net}.0.{other}:{port}");
         // Each node has storage of its own at the same place.
-        let script = "mount -t tmpfs none \"$1\" && cp -a \"$2/.\" \"$1\" && cd \"$1\" && shift 2 && exec \"$@\"";
+        let mut script =
+            "mount -t tmpfs none \"$1\" && cp -a \"$2/.\" \"$1\" && cd \"$1\" && shift 2 && exec \"$@\""
+                .to_owned();
+        if self.plan.small_disk == Some(place) {
+            let dir = self.dir(place);
+            std::fs::create_dir(&dir).expect("the directory is new");
+            let mount = format!("mount -t tmpfs -o size=64m none {} && ", dir.display());
+            script.insert_str(0, &mount);
+        }
         let mut node = Command::new("ip");
         node.args(["netns", "exec", &self.net.ns(place)])
-            .args(["unshare", "-m", "sh", "-c", script, "sh"])
+            .args(["unshare", "-m", "sh", "-c", &script, "sh"])
             .args([self.scratch.path("data"), self.scratch.path("seed")])
             .arg(ftrun())
             .args(first)
@@ -271,16 +281,36 @@ impl<'a> Nodes<'a> {
     /// The application's working directory as a node has it, while the node runs.
     #[track_caller]
     pub fn files(&mut self, place: Place) -> PathBuf {
-        let data = self.scratch.path("data");
-        let data = data.strip_prefix("/").expect("an absolute path");
-        let node = self.running(place).pid();
-        PathBuf::from(format!("/proc/{node}/root")).join(data)
+        let root = format!("/proc/{}/root", self.running(place).pid());
+        within_root(&root, &self.scratch.path("data"))
+    }
+
+    /// Leaves no room on a node's small disk.
+    #[track_caller]
+    pub fn fill_disk(&mut self, place: Place) -> PathBuf {
+        let root = format!("/proc/{}/root", self.running(place).pid());
+        let ballast = within_root(&root, &self.dir(place)).join("ballast");
+        let mut file = File::create(&ballast).expect("there is room still");
+        let piece = vec![1; 64 << 10];
+        let full = loop {
+            if let Err(error) = std::io::Write::write(&mut file, &piece) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+        ballast
     }
 
     /// What `ftrun status` says of a node, if it answers.
     pub fn status(&self, place: Place) -> Option<Value> {
         let mut command = Command::new(ftrun());
-        command.args(["status", "--json"]).arg(self.dir(place));
+        let node = match place {
+            Primary => self.primary.as_ref(),
+            _ => self.standby.as_ref(),
+        };
+        let root = format!("/proc/{}/root", node?.pid());
+        let dir = within_root(&root, &self.dir(place));
+        command.args(["status", "--json"]).arg(dir);
         let output = super::proc::run_command(command, None, Duration::from_secs(10));
         let mut whole: Value = serde_json::from_slice(&output.stdout).ok()?;
         Some(whole["nodes"][0].take())
@@ -465,6 +495,11 @@ impl<'a> Nodes<'a> {
         assert_eq!(late, 0, "two nodes were active\n{}", self.said());
         (of(primary, before), of(standby, after))
     }
+}
+
+/// A path that a process sees at `/`, for others.
+fn within_root(root: &str, path: &Path) -> PathBuf {
+    PathBuf::from(root).join(path.strip_prefix("/").expect("an absolute path"))
 }
 
 fn name(place: Place) -> &'static str {

@@ -7,6 +7,7 @@ fn with_etcd(scratch: &Scratch) -> Nodes<'_> {
     let plan = Plan {
         witness: Witness::Etcd,
         options: ["--lease-ms", "2000"].map(str::to_owned).to_vec(),
+        ..Plan::default()
     };
     redis(scratch, &[], plan)
 }

@@ -181,8 +181,10 @@ impl Shared {
                 Ok(never) => match never {},
                 Err(reason) => reason,
             };
+            let refused = matches!(reason, LinkError::Refused(_));
             self.listener.tell(LinkEvent::Lost { reason });
-            if self.counters.connections.load(Ordering::Relaxed) > connected {
+            // Who refuses what comes will not take it a moment later either.
+            if self.counters.connections.load(Ordering::Relaxed) > connected && !refused {
                 pause = times.retry_min;
             }
             self.rest(pause);

@@ -123,9 +123,14 @@ fn is_closed(reason: &LinkError) -> bool {
 fn forward(handle: &Handle, event: &LinkEvent) {
     match event {
         LinkEvent::Connected(_) => handle.tell(Event::LinkUp),
-        LinkEvent::Lost { reason } => handle.tell(Event::LinkDown {
-            closed: is_closed(reason),
-        }),
+        LinkEvent::Lost { reason } => {
+            if let LinkError::Refused(why) = reason {
+                handle.tell(Event::LinkRefused(why.clone()));
+            }
+            handle.tell(Event::LinkDown {
+                closed: is_closed(reason),
+            });
+        }
         LinkEvent::Control(message) => handle.control(message),
         LinkEvent::BacklogExceeded { .. } => handle.tell(Event::BacklogExceeded),
         LinkEvent::Rejected { .. }

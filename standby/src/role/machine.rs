@@ -87,6 +87,8 @@ pub enum Event {
         /// Whether it was closed, rather than given up for silence.
         closed: bool,
     },
+    /// The other node said that it cannot go on with what it is sent.
+    LinkRefused(String),
     /// The journal that the standby lacks is no longer there, or more than may be kept for it.
     BacklogExceeded,
     /// A heartbeat came, authentic and meant for this run.

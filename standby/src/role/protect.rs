@@ -193,7 +193,9 @@ impl Protection {
     fn candidate<'a>(&self, shared: &'a Shared, now: Time) -> Option<&'a Peer> {
         let peer = shared.peer.as_ref()?;
         let never = peer.flags.has(Flags::RENOUNCED) || peer.flags.has(Flags::ACTIVE);
-        let there = shared.link.up && !shared.link.exceeded && peer.promise_until > now;
+        // Being let in again and again is no progress.
+        let takes = now.since(shared.taking.since) <= shared.settings.timing.detect;
+        let there = shared.link.up && !shared.link.exceeded && peer.promise_until > now && takes;
         (there && !never).then_some(peer)
     }
 
@@ -235,6 +237,9 @@ impl Protection {
         if !shared.link.up && now.since(shared.link.since) > timing.detect + head_start {
             return Some("the link to the standby is down".to_owned());
         }
+        if now.since(shared.taking.since) > timing.detect + head_start {
+            return Some(self.stuck(shared));
+        }
         if shared.settings.on_lag == OnLag::Drop
             && self
                 .behind
@@ -243,6 +248,14 @@ impl Protection {
             return Some("the standby's replay cannot keep up".to_owned());
         }
         None
+    }
+
+    fn stuck(&self, shared: &Shared) -> String {
+        let why = shared.taking.refused.as_deref();
+        why.map_or_else(
+            || "the standby stores nothing".to_owned(),
+            |why| format!("the standby does not store the journal: {why}"),
+        )
     }
 
     pub fn rights(&self, shared: &Shared, lease_until: Time) -> Rights {

@@ -42,6 +42,15 @@ pub(super) struct Link {
     pub exceeded: bool,
 }
 
+/// Whether the standby takes what it is sent.
+#[derive(Debug)]
+pub(super) struct Taking {
+    /// When it last stored more, or lacked nothing.
+    pub since: Time,
+    /// Why it refused to go on, if it did since then.
+    pub refused: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Path {
     view: PathView,
@@ -57,6 +66,7 @@ pub(super) struct Shared {
     pub out: Vec<Action>,
     pub peer: Option<Peer>,
     pub link: Link,
+    pub taking: Taking,
     pub positions: Positions,
     pub record: Option<Record>,
     pub standing: Option<Standing>,
@@ -83,6 +93,10 @@ impl Shared {
                 closed: false,
                 exceeded: false,
             },
+            taking: Taking {
+                since: now,
+                refused: None,
+            },
             positions: Positions::default(),
             record: None,
             standing: None,
@@ -106,6 +120,7 @@ impl Shared {
                 peer.promised = peer.promised.after(gap).min(now);
             }
             self.link.since = self.link.since.after(gap).min(now);
+            self.taking.since = self.taking.since.after(gap).min(now);
         }
     }
 
@@ -129,7 +144,17 @@ impl Shared {
                 };
             }
             Event::BacklogExceeded => self.link.exceeded = true,
-            Event::Positions(positions) => self.positions = *positions,
+            Event::LinkRefused(why) => self.taking.refused = Some(why.clone()),
+            Event::Positions(positions) => {
+                let before = std::mem::replace(&mut self.positions, *positions);
+                let more = positions.committed > before.committed;
+                if more || positions.committed >= before.appended {
+                    self.taking = Taking {
+                        since: now,
+                        refused: None,
+                    };
+                }
+            }
             Event::Beat { path, from, beat } => self.heard(now, *path, *from, beat),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use super::beat::Flags;
 use super::machine::{Answer, Ask, Event, LINK, Machine, OnLag, Positions, Settings};
-use super::{Action, Beat, Epoch, NodeId, Record, Session, Side, Timing};
+use super::{Action, Beat, Epoch, NodeId, Record, Session, Side, State, Timing};
 use crate::clock::Time;
 use std::time::Duration;
 
@@ -181,4 +181,32 @@ fn a_resignation_is_taken_back_only_through_the_record() {
     assert_eq!(primary.standby(), None);
     assert!(primary.record.clone().unwrap().change > before.change);
     assert!(!primary.machine.rights().stopped && primary.machine.rights().alone);
+}
+
+#[test]
+fn a_standby_that_stores_nothing_is_no_protection() {
+    let mut primary = Primary::new();
+    primary.event(Event::LinkUp);
+    primary.run(20, Some((2, 0)));
+    assert_eq!(primary.standby(), Some(Session(2)));
+    // Its disk is full: it lets the primary in, and refuses what comes, again and again.
+    primary.positions.appended = 10;
+    for _ in 0..20 {
+        primary.event(Event::LinkUp);
+        primary.run(2, Some((2, 0)));
+        primary.event(Event::LinkRefused("no room".to_owned()));
+        primary.event(Event::LinkDown { closed: false });
+        primary.run(3, Some((2, 0)));
+    }
+    assert_eq!(primary.standby(), None);
+    assert!(primary.machine.rights().alone);
+    let standing = primary.machine.standing().unwrap();
+    assert_eq!(standing.state, State::Solo);
+    assert!(standing.reason.contains("no room"), "{}", standing.reason);
+    // There is room again.
+    primary.event(Event::LinkUp);
+    primary.positions.committed = 10;
+    primary.positions.applied = 10;
+    primary.run(20, Some((2, 10)));
+    assert_eq!(primary.standby(), Some(Session(2)));
 }
