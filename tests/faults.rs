@@ -12,40 +12,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use common::{
-    Build, Exit, Output, Record, Recorded, Scratch, ftrun, heavy, native, program, replay,
+    Build, Exit, Output, Random, Record, Recorded, Scratch, ftrun, heavy, native, program, replay,
     run_command, show, verify,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// xorshift64*: the damage of a failed run can be repeated with the seed from its message.
-struct Random(u64);
-
-impl Random {
-    #[allow(clippy::print_stdout, reason = "shown only where the test fails")]
-    fn new() -> Random {
-        let seed = std::env::var("FTRUN_TEST_SEED")
-            .ok()
-            .and_then(|text| text.parse().ok());
-        let clock = std::time::UNIX_EPOCH
-            .elapsed()
-            .map_or(1, |age| age.as_secs() ^ 0x9e37_79b9);
-        let seed = seed.unwrap_or(clock).max(1);
-        println!("FTRUN_TEST_SEED={seed}");
-        Random(seed)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % bound
-    }
-
-    fn index(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).expect("below a usize")
-    }
-}
 
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

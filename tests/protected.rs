@@ -16,6 +16,8 @@ mod ledger;
 #[path = "protected/postgres.rs"]
 mod postgres;
 
+#[path = "protected/random.rs"]
+mod random;
 #[path = "protected/witness.rs"]
 mod witness;
 
@@ -92,27 +94,6 @@ fn primary_killed_under_two_hundred_connections() {
     let primary = nodes.wait(Place::Primary, END_LIMIT);
     assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
     end_on_standby(&mut nodes, &scratch);
-}
-
-#[test]
-fn primary_killed_at_any_moment() {
-    let _turn = heavy();
-    // Each falls into another phase of the server's loop.
-    for moment in 0..5_u64 {
-        let scratch = Scratch::new("protected-moments");
-        let mut nodes = redis(&scratch, &[], Plan::default());
-        let clients = Clients::start(nodes.connect_all(PORT, 30));
-        clients.go_on_for(100, END_LIMIT);
-        // A moment is not waited for: any is as good as another.
-        std::thread::sleep(Duration::from_micros(37_313 * (moment + 1)));
-        nodes.signal(Place::Primary, Signal::SIGKILL);
-        clients.go_on_for(300, END_LIMIT);
-        let sum = clients.finish(|| nodes.said());
-        report(&format!("killed at moment {moment}"), sum);
-        let primary = nodes.wait(Place::Primary, END_LIMIT);
-        assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
-        end_on_standby(&mut nodes, &scratch);
-    }
 }
 
 /// Everything that keeps the application alive can be killed; its supervisor reports the rest.

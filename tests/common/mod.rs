@@ -19,6 +19,7 @@ mod net;
 pub mod nodes;
 mod proc;
 mod programs;
+mod random;
 mod record;
 mod scratch;
 mod takeover;
@@ -29,6 +30,7 @@ pub use load::{heavy, soaking};
 pub use net::{free_port, wait_for_port, wait_until};
 pub use proc::{Exit, Output, Spawned, native, native_mode, run_command, show};
 pub use programs::{postgres_bin, program, unprivileged_user};
+pub use random::Random;
 pub use record::{
     Record, Recorded, Replayed, Running, ftrun, record_and_replay, replay, replay_digest,
     replay_ok, verify,
