@@ -220,6 +220,7 @@ fn describe_gate(event: &GateEvent<'_>) -> String {
         GateEvent::Fin(conn) => format!("no more from connection {}", conn.0),
         GateEvent::Reset(conn) => format!("connection {} reset by its peer", conn.0),
         GateEvent::Forgotten(conn) => format!("connection {} over", conn.0),
+        GateEvent::Released(conn) => format!("connection {} is not referred to any more", conn.0),
         GateEvent::Clock(ms) => format!("timestamps count from {ms} ms"),
     }
 }
@@ -352,6 +353,18 @@ fn describe_effect(effect: &Effect<'_>) -> String {
         Effect::Fill { id, content } => format!("object {} filled from file {}", id.0, content.0),
         Effect::Stream { fd, stream } => format!("descriptor {fd} is stream {stream}"),
         Effect::Connection { fd, conn } => format!("descriptor {fd} is connection {conn}"),
+        Effect::Received {
+            conn,
+            position,
+            taken,
+            spans,
+        } => {
+            let kept: u64 = spans.iter().map(|span| span.len).sum();
+            format!(
+                "connection {} from {position}: {taken} bytes taken, {kept} referred to",
+                conn.0
+            )
+        }
     }
 }
 

@@ -122,6 +122,7 @@ fn gate(event: &GateEvent<'_>) -> Detail {
             detail! { connection: conn.0 }
         }
         GateEvent::Clock(ms) => detail! { ms: ms },
+        GateEvent::Released(conn) => detail! { connection: conn.0 },
     }
 }
 
@@ -235,6 +236,18 @@ fn effect(effect: &Effect<'_>) -> serde_json::Value {
         Effect::Connection { fd, conn } => {
             json!({ "effect": "connection", "descriptor": fd, "connection": conn })
         }
+        Effect::Received {
+            conn,
+            position,
+            taken,
+            spans,
+        } => json!({
+            "effect": "received",
+            "connection": conn.0,
+            "position": position,
+            "taken": taken,
+            "referred": spans.iter().map(|span| span.len).sum::<u64>(),
+        }),
     }
 }
 

@@ -160,7 +160,8 @@ impl Order {
             | Effect::Write(_)
             | Effect::Echo { .. }
             | Effect::Stream { .. }
-            | Effect::Connection { .. } => Ok(()),
+            | Effect::Connection { .. }
+            | Effect::Received { .. } => Ok(()),
         }
     }
 

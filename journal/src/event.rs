@@ -5,7 +5,7 @@
 //! the order of variants and fields here *is* the format; append only, and
 //! raise [`crate::FORMAT_VERSION`] on any other change.
 
-use crate::{Bytes, GateEvent};
+use crate::{Bytes, ConnId, GateEvent};
 use pmu::{Position, Regs, Signature};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -346,6 +346,29 @@ pub enum Effect<'a> {
         /// The connection, by the number that the gate gave it.
         conn: u32,
     },
+    /// Bytes of the inbound stream of a TCP connection were received. Those that stand in
+    /// memory afterwards are in the journal already, as [`GateEvent::Payload`]; a
+    /// [`crate::Reader`] gives them as outputs of the syscall, before its other ones.
+    Received {
+        /// Which connection.
+        conn: ConnId,
+        /// Position in the stream of the first of them.
+        position: u64,
+        /// How many were taken out of the stream: 0 if they were only looked at.
+        taken: u64,
+        /// Where they stand, one piece after the other; nowhere, if that is stored as
+        /// output or nothing of them came into memory.
+        spans: Vec<Span>,
+    },
+}
+
+/// A range of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First address.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u64,
 }
 
 /// A new thread or process.

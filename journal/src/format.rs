@@ -6,7 +6,7 @@
 use crate::Header;
 
 /// Version of the journal format.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// The journal's directory in a recording.
 pub const JOURNAL_DIR: &str = "journal";
 /// The file in [`JOURNAL_DIR`] that the writer holds locked while it lives.
@@ -105,12 +105,23 @@ pub(crate) fn encode_segment_head(number: u32, first_event: u64, header: &[u8]) 
 pub(crate) enum Codec {
     Raw,
     Lz4,
+    /// Matches may lie in the records of frames before it: [`HISTORY_BYTES`] of them.
+    History,
 }
+
+/// How far back matches of [`Codec::History`] may lie: LZ4 cannot go further.
+pub(crate) const HISTORY_BYTES: usize = 64 << 10;
+/// The frame has an [`crate::Event::File`].
+const FLAG_NAMES_FILES: u8 = 1;
+/// Records of frames before this one do not count as history any more.
+const FLAG_ANEW: u8 = 2;
 
 /// The fixed beginning of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub codec: Codec,
+    pub names_files: bool,
+    pub anew: bool,
     pub payload_len: u32,
     pub raw_len: u32,
     pub first_event: u64,
@@ -123,6 +134,7 @@ pub(crate) struct FrameHead {
 pub(crate) enum FrameFault {
     Magic,
     Codec(u8),
+    Flags(u8),
     Reserved,
     Limit,
 }
@@ -132,6 +144,7 @@ impl std::fmt::Display for FrameFault {
         match self {
             Self::Magic => f.write_str("no frame begins here"),
             Self::Codec(codec) => write!(f, "unknown codec {codec}"),
+            Self::Flags(flags) => write!(f, "unknown flags {flags:#x}"),
             Self::Reserved => f.write_str("reserved bytes are not zero"),
             Self::Limit => f.write_str("a length is beyond the limit"),
         }
@@ -146,7 +159,9 @@ impl FrameHead {
         head[4] = match self.codec {
             Codec::Raw => 0,
             Codec::Lz4 => 1,
+            Codec::History => 2,
         };
+        head[5] = u8::from(self.names_files) * FLAG_NAMES_FILES + u8::from(self.anew) * FLAG_ANEW;
         head[8..12].copy_from_slice(&self.payload_len.to_le_bytes());
         head[12..16].copy_from_slice(&self.raw_len.to_le_bytes());
         head[16..24].copy_from_slice(&self.first_event.to_le_bytes());
@@ -163,13 +178,20 @@ impl FrameHead {
         let codec = match bytes[4] {
             0 => Codec::Raw,
             1 => Codec::Lz4,
+            2 => Codec::History,
             other => return Err(FrameFault::Codec(other)),
         };
-        if bytes[5..8] != [0; 3] {
+        let flags = bytes[5];
+        if flags & !(FLAG_NAMES_FILES | FLAG_ANEW) != 0 {
+            return Err(FrameFault::Flags(flags));
+        }
+        if bytes[6..8] != [0; 2] {
             return Err(FrameFault::Reserved);
         }
         let head = Self {
             codec,
+            names_files: flags & FLAG_NAMES_FILES != 0,
+            anew: flags & FLAG_ANEW != 0,
             payload_len: u32_at(bytes, 8),
             raw_len: u32_at(bytes, 12),
             first_event: u64_at(bytes, 16),
@@ -188,7 +210,7 @@ impl FrameHead {
         let (payload, raw) = (self.payload_len as usize, self.raw_len as usize);
         let packed = match self.codec {
             Codec::Raw => payload == raw,
-            Codec::Lz4 => payload < raw && raw / 255 <= payload,
+            Codec::Lz4 | Codec::History => payload < raw && raw / 255 <= payload,
         };
         packed
             && raw <= FRAME_RAW_BYTES_MAX

@@ -48,6 +48,8 @@ pub enum GateEvent<'a> {
     /// Milliseconds of the clock that timestamps of connections are taken from; from an
     /// origin that means nothing.
     Clock(u64),
+    /// No later event refers to bytes of this connection: they need not be kept.
+    Released(ConnId),
 }
 
 /// A new connection: see [`GateEvent::Opened`].

@@ -8,16 +8,19 @@ mod frame;
 mod progress;
 mod scan;
 mod source;
+mod unread;
 mod wait;
 
 pub use error::{ReadError, Tail};
 pub use progress::Progress;
 pub use wait::Follow;
 
+use crate::compress::History;
 use crate::format::{HEADER_BYTES_MAX, HeadFault, SEGMENT_HEAD_BYTES, SegmentHead};
 use crate::{Event, EventIndex, FORMAT_VERSION, Header, record};
 use source::{FileSource, MemorySource, Source};
 use std::path::Path;
+use unread::Unread;
 
 /// Reads the journal of one recording from the beginning.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub struct Reader {
     place: Place,
     next_event: u64,
     frame: Frame,
+    /// What frames refer to.
+    history: History,
+    /// What events refer to; without it, they do not.
+    unread: Option<Unread>,
     /// The last event was [`Event::End`].
     ended: bool,
     tail: Tail,
@@ -40,6 +47,9 @@ pub struct Reader {
     /// Bytes of all segments, when last counted.
     total: u64,
 }
+
+/// Before it, bytes that were received were always stored with the syscall.
+const VERSION_WITH_REFERENCES: u32 = 2;
 
 /// Where the next frame, or the head of the next segment, is expected.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +115,8 @@ impl Reader {
             offset: (SEGMENT_HEAD_BYTES + header_bytes.len()) as u64,
         };
         let total = total_bytes(&*source, 0)?;
+        let refers = header.format_version >= VERSION_WITH_REFERENCES;
+        let unread = refers.then(Unread::default);
         Ok(Self {
             source,
             header,
@@ -113,6 +125,8 @@ impl Reader {
             place,
             next_event: 0,
             frame: Frame::default(),
+            history: History::default(),
+            unread,
             ended: false,
             tail: Tail::Live,
             follow: None,
@@ -159,8 +173,13 @@ impl Reader {
             return Err(self.corrupt_frame("the number of records is wrong"));
         }
         let range = self.frame.at + body..self.frame.at + end;
-        let event = record::decode(&self.frame.raw[range.clone()])
+        let mut event = record::decode(&self.frame.raw[range.clone()])
             .map_err(|error| self.corrupt_frame(&format!("a record is not an event: {error}")))?;
+        if let Some(unread) = &mut self.unread
+            && let Err(reason) = unread.follow(&mut event)
+        {
+            return Err(self.corrupt_frame(&reason));
+        }
         let index = EventIndex(self.next_event);
         self.next_event += 1;
         self.frame.at = range.end;
@@ -339,6 +358,7 @@ impl Reader {
             ));
         }
         self.place.offset = whole as u64;
+        self.history.forget();
         Ok(Found::Whole)
     }
 

@@ -68,6 +68,15 @@ pub enum WriteError {
         crate::HEADER_BYTES_MAX
     )]
     HeaderTooLarge,
+    /// It was begun in another format, and cannot be gone on with.
+    #[error(
+        "the journal has format {found}, not {} as this ftrun writes it",
+        crate::FORMAT_VERSION
+    )]
+    OtherVersion {
+        /// Its format.
+        found: u32,
+    },
     /// The event cannot be encoded.
     #[error("cannot encode event {}: {error}", index.0)]
     Encode {
@@ -137,6 +146,13 @@ impl Writer {
     /// Goes on with a journal whose writer is gone, from `end` on, which its reader has found.
     /// What may stand behind that is cut off.
     pub fn resume(dir: &Path, end: &End, options: WriterOptions) -> Result<Self, WriteError> {
+        match postcard::take_from_bytes::<u32>(&end.header_bytes) {
+            Ok((crate::FORMAT_VERSION, _)) => {}
+            version => {
+                let found = version.map_or(0, |(found, _)| found);
+                return Err(WriteError::OtherVersion { found });
+            }
+        }
         let path = dir.join(crate::JOURNAL_DIR);
         let storage = FileStorage::resume(dir, end.segment)
             .map_err(|error| WriteError::io("go on with", path, error))?;
@@ -230,9 +246,10 @@ impl Appender {
         self.0.written()
     }
 
-    /// Has all that was appended written at once. Does not wait for it.
-    pub fn hurry(&self) {
-        self.0.hurry();
+    /// Has all that was appended written within so much time. Under load it may take a fraction
+    /// of a millisecond longer, so that more is written together. Does not wait for it.
+    pub fn hurry(&self, within: Duration) {
+        self.0.hurry(within);
     }
 
     /// Waits until more than `count` events are written; at most for `patience`, and not after
@@ -270,7 +287,7 @@ impl Appender {
 
 #[inline]
 fn append(queue: &Queue, event: &Event<'_>) -> Result<EventIndex, WriteError> {
-    queue.append(|index, buffer| {
+    queue.append(matches!(event, Event::File(_)), |index, buffer| {
         record::append(buffer, event).map_err(|error| match error {
             postcard::Error::SerializeBufferFull => WriteError::TooLarge { index },
             error => WriteError::Encode { index, error },
@@ -391,7 +408,7 @@ mod tests {
         other.join().expect("ends");
         assert_eq!(hand.appended(), 2000);
         assert_eq!(hand.wait_written(0, Duration::from_millis(1)), 0);
-        hand.hurry();
+        hand.hurry(Duration::ZERO);
         assert_eq!(hand.wait_written(1999, Duration::from_secs(60)), 2000);
         assert_eq!(writer.finish().expect("finishes").events, 2000);
         assert_eq!(hand.wait_written(2000, Duration::from_secs(60)), 2000);

@@ -10,8 +10,8 @@ mod common;
 
 use common::{one_frame_each, samples};
 use journal::{
-    Args, Enter, Event, FORMAT_VERSION, Leave, MemoryStorage, Reader, Tail, Tid, Writer,
-    WriterOptions,
+    Args, Bytes, ConnId, Enter, Event, FORMAT_VERSION, GateEvent, Leave, MemoryStorage, Out,
+    Reader, Tail, Tid, Writer, WriterOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -41,43 +41,109 @@ fn compressible() -> Vec<Event<'static>> {
     ]
 }
 
+/// What is read from a journal that an earlier version has written.
+fn read_back(golden: &[u8], expected: &[Event<'_>]) {
+    let (count, tail) = common::read_and_compare(&[golden.to_vec()], expected);
+    assert_eq!(
+        (count, tail.expect("readable")),
+        (expected.len(), Tail::Whole)
+    );
+}
+
 #[test]
-fn format_1_is_read_and_written_as_ever() {
+fn format_1_is_read() {
+    let mut events = samples::all();
+    // Format 1 had it not.
+    events.retain(|event| !matches!(event, Event::Gate(GateEvent::Released(_))));
+    let golden = std::fs::read(data("v1.ftj")).expect("reads");
+    read_back(&golden, &events);
+    let reader = Reader::from_segments(vec![golden]).expect("readable");
+    let mut header = common::header();
+    header.format_version = 1;
+    assert_eq!(reader.header(), &header);
+    let packed = std::fs::read(data("v1-lz4.ftj")).expect("reads");
+    read_back(&packed, &compressible());
+}
+
+#[test]
+fn format_2_is_read_and_written_as_ever() {
     let events = samples::all();
     let options = WriterOptions {
         compress: false,
         ..one_frame_each(u64::MAX)
     };
     let written = common::segments(options, &events).remove(0);
-    let golden = golden("v1.ftj", &written);
-    let (count, tail) = common::read_and_compare(std::slice::from_ref(&golden), &events);
-    assert_eq!(
-        (count, tail.expect("readable")),
-        (events.len(), Tail::Whole)
-    );
+    let golden = golden("v2.ftj", &written);
+    read_back(&golden, &events);
     assert!(
         golden == written,
-        "what is written is no longer what version 1 was"
+        "what is written is no longer what version 2 was"
     );
     let reader = Reader::from_segments(vec![golden]).expect("readable");
     assert_eq!(reader.header(), &common::header());
 }
 
 #[test]
-fn compressed_frames_of_format_1_are_read() {
-    let events = compressible();
+fn compressed_frames_of_format_2_are_read() {
     // As another version of the compressor wrote it: only reading it must stay the same.
+    let events = compressible();
+    let storage = MemoryStorage::new();
+    let medium = Box::new(storage.clone());
+    let options = WriterOptions::default();
+    let mut writer = Writer::create_on(medium, &common::header(), options).expect("begins");
+    for event in &events {
+        writer.append(event).expect("appends");
+        writer.flush().expect("flushes");
+    }
+    writer.finish().expect("finishes");
+    let golden = golden("v2-lz4.ftj", &storage.segments().remove(0));
+    assert!(golden.len() < 300, "the second is found in the first");
+    read_back(&golden, &events);
+}
+
+#[test]
+fn references_of_format_2_are_read() {
+    let payload = Event::Gate(GateEvent::Payload {
+        conn: ConnId(300),
+        acked: 0,
+        data: Bytes::from(&b"GET / HTTP/1.1"[..]),
+    });
+    let leave = |outs, effects| {
+        Event::Leave(Leave {
+            result: 10,
+            outs,
+            effects,
+        })
+    };
+    let other = Out {
+        addr: 0x7fff_2000,
+        data: Bytes::from(&b"msghdr"[..]),
+    };
+    let piece = |addr, data: &'static [u8]| Out {
+        addr,
+        data: Bytes::from(data),
+    };
+    let events = [
+        payload.clone(),
+        leave(vec![other.clone()], vec![samples::received()]),
+        Event::End(0),
+    ];
     let options = WriterOptions {
-        flush_ms: 60_000,
-        ..WriterOptions::default()
+        compress: false,
+        ..one_frame_each(u64::MAX)
     };
     let written = common::segments(options, &events).remove(0);
-    let golden = golden("v1-lz4.ftj", &written);
-    assert!(golden.len() < 1000, "it is compressed");
-    let (count, tail) = common::read_and_compare(&[golden], &events);
-    assert_eq!(
-        (count, tail.expect("readable")),
-        (events.len(), Tail::Whole)
+    let golden = golden("v2-references.ftj", &written);
+    assert!(golden == written);
+    let found = [piece(0x7fff_0000, b"GET "), piece(0x7fff_1000, b"/ HTTP")];
+    let outs = found.into_iter().chain([other]).collect();
+    read_back(
+        &golden,
+        &[
+            payload,
+            leave(outs, vec![samples::received()]),
+            Event::End(0),
+        ],
     );
 }
 
@@ -222,6 +288,7 @@ fn every_field_of_every_structure_is_documented() {
         fields(&event, &mut found);
     }
     fields(&common::header(), &mut found);
+    fields(&samples::received(), &mut found);
     let enums = [
         "Event",
         "Effect",
@@ -270,7 +337,9 @@ fn check_variants<T: Debug + serde::Serialize>(heading: &str, values: &[T]) {
 #[test]
 fn every_variant_is_documented_with_its_number() {
     check_variants("Event", &samples::all());
-    check_variants("Effect", &samples::effects());
+    let mut effects = samples::effects();
+    effects.push(samples::received());
+    check_variants("Effect", &effects);
     check_variants("Source", &samples::sources());
     check_variants("Delivery", &samples::deliveries());
     check_variants("Action", &samples::actions());

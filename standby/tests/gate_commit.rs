@@ -38,7 +38,7 @@ fn primary(lab: &Lab) -> Node {
 fn written(node: &Node) -> u64 {
     let appender = node.writer().appender();
     let count = appender.appended();
-    appender.hurry();
+    appender.hurry(Duration::ZERO);
     appender.wait_written(count.saturating_sub(1), PATIENCE)
 }
 

@@ -290,7 +290,7 @@ fn how_long_one_event_takes_and_what_it_weighs() {
     for count in 1..=EVENTS {
         let begun = Instant::now();
         writer.append(&Event::Time(count)).expect("appends");
-        hand.hurry();
+        hand.hurry(Duration::ZERO);
         while !commit.may_go(count) {
             woken.recv_timeout(LIMIT).expect("it is committed");
         }

@@ -97,6 +97,13 @@ fn parse(line: &[u8]) -> Option<Area> {
     })
 }
 
+/// The inode of the socket that a descriptor of a process is.
+pub fn socket(process: Pid, fd: i32) -> Option<u64> {
+    let link = std::fs::read_link(format!("/proc/{process}/fd/{fd}")).ok()?;
+    let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+    inode.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,21 @@ pub trait Network: Send + Sync {
     /// application.
     fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId>;
 
+    /// While recording: the application has received bytes of a connection. With `taken`, so many
+    /// are no longer to be read; otherwise they were only looked at. Whether the first ones are
+    /// `bytes`, if there are any, and where they stand in the stream. `None` if the connection has
+    /// not as many, or is not known any more: then nothing has changed.
+    fn received(&self, conn: ConnId, bytes: &[u8], taken: Option<u64>) -> Option<Received> {
+        let _ = (conn, bytes, taken);
+        None
+    }
+
+    /// While recording: connections of which nothing will be found by [`Network::received`] any
+    /// more. Each is told once.
+    fn released(&self) -> Vec<ConnId> {
+        Vec::new()
+    }
+
     /// While recording: the application is lost. Nothing that its kernel sends from now on may
     /// leave. Done when this returns.
     fn halt(&self);
@@ -45,6 +60,15 @@ pub trait Network: Send + Sync {
     /// At a takeover: all connections that the application has are rebuilt. What is left was
     /// closed by it before all was delivered, or not accepted yet. From now on packets flow.
     fn open(&self) -> io::Result<()>;
+}
+
+/// Bytes of a stream that the application received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Position of the first.
+    pub position: u64,
+    /// They are what the journal has there.
+    pub same: bool,
 }
 
 /// What is there before the application starts, or goes on.

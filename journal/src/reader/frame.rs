@@ -1,6 +1,7 @@
 //! Reading one frame: bounds, checksum, decompression.
 
 use super::{Found, ReadError, Reader};
+use crate::compress;
 use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead};
 use lz4_flex::block;
 
@@ -29,7 +30,7 @@ impl Reader {
         let frame = &mut self.frame;
         let payload = match head.codec {
             Codec::Raw => &mut frame.raw,
-            Codec::Lz4 => &mut frame.packed,
+            Codec::Lz4 | Codec::History => &mut frame.packed,
         };
         payload.resize(head.payload_len as usize, 0);
         if !self
@@ -55,14 +56,27 @@ impl Reader {
 
     /// Brings the records of a frame whose checksum is right into `frame.raw`.
     fn unpack(&mut self, head: &FrameHead) -> Result<(), ReadError> {
-        if head.codec == Codec::Raw {
-            return Ok(());
+        if head.anew {
+            self.history.forget();
         }
         let frame = &mut self.frame;
-        frame.raw.resize(head.raw_len as usize, 0);
-        match block::decompress_into(&frame.packed, &mut frame.raw) {
-            Ok(len) if len == frame.raw.len() => Ok(()),
-            _ => Err(self.corrupt(self.place.offset, "a frame cannot be decompressed")),
+        let len = head.raw_len as usize;
+        let unpacked = match head.codec {
+            Codec::Raw => Some(()),
+            Codec::Lz4 => {
+                frame.raw.resize(len, 0);
+                let done = block::decompress_into(&frame.packed, &mut frame.raw);
+                done.ok().filter(|done| *done == len).map(drop)
+            }
+            Codec::History => {
+                frame.raw.resize(len, 0);
+                compress::unpack(&frame.packed, &self.history, &mut frame.raw)
+            }
+        };
+        if unpacked.is_none() {
+            return Err(self.corrupt(self.place.offset, "a frame cannot be decompressed"));
         }
+        self.history.remember(&self.frame.raw);
+        Ok(())
     }
 }

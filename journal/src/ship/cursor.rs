@@ -125,7 +125,14 @@ impl Cursor {
     }
 }
 
-/// The records of a whole frame that [`Cursor::pass`] has accepted.
+/// Whether a whole frame that [`Cursor::pass`] has accepted names kept files.
+pub(super) fn names_files(unit: &[u8]) -> Option<bool> {
+    let head = FrameHead::decode(unit.first_chunk::<FIXED_BYTES>()?).ok()?;
+    Some(head.names_files)
+}
+
+/// The records of such a frame. `None` also if they depend on frames before it: one that names
+/// kept files does not.
 pub(super) fn records(unit: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     let (fixed, payload) = unit.split_first_chunk::<FIXED_BYTES>()?;
     let head = FrameHead::decode(fixed).ok()?;
@@ -135,5 +142,6 @@ pub(super) fn records(unit: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
             let raw = lz4_flex::block::decompress(payload, head.raw_len as usize).ok()?;
             (raw.len() == head.raw_len as usize).then(|| raw.into())
         }
+        Codec::History => None,
     }
 }

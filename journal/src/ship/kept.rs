@@ -1,6 +1,6 @@
 //! Which kept files the events of a frame name: a copy needs them before it needs the frame.
 
-use super::cursor::records;
+use super::cursor::{names_files, records};
 use crate::{Event, record};
 
 /// The number of [`Event::File`], with which its records begin.
@@ -19,6 +19,9 @@ pub struct KeptRef {
 
 /// The kept files that the records of `frame` name. `None` if it is no good frame.
 pub(super) fn named(frame: &[u8]) -> Option<Vec<KeptRef>> {
+    if !names_files(frame)? {
+        return Some(Vec::new());
+    }
     let records = records(frame)?;
     let mut rest = &records[..];
     let mut found = Vec::new();

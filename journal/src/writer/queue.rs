@@ -13,6 +13,10 @@ const BATCH_BYTES: usize = 256 << 10;
 /// A buffer that one large event has made larger than this is not kept.
 const SPARE_BYTES_MAX: usize = 4 * BATCH_BYTES;
 
+/// Between two batches that are written because somebody hurries, so much time passes: under load,
+/// a frame for everything that is waited for would cost more than what is in it.
+const HURRIED_APART: Duration = Duration::from_micros(250);
+
 /// Records on their way: they become one frame, whose head goes before them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -20,6 +24,8 @@ pub(super) struct Batch {
     pub bytes: Vec<u8>,
     pub first_event: u64,
     pub count: u32,
+    /// There is an [`crate::Event::File`] among them.
+    pub names_files: bool,
 }
 
 /// What the thread waits for, so that it is woken for nothing else.
@@ -48,6 +54,10 @@ struct State {
     queued_bytes: usize,
     spare: Vec<Vec<u8>>,
     sleep: Sleep,
+    /// By when what is appended must be on its way.
+    due: Option<Instant>,
+    /// When a batch was last written because somebody hurried.
+    hurried: Option<Instant>,
     want: Want,
     /// How many wait for `written` to grow.
     watchers: u32,
@@ -98,6 +108,8 @@ impl Queue {
             queued_bytes: 0,
             spare: Vec::new(),
             sleep: Sleep::Awake,
+            due: None,
+            hurried: None,
             want: Want::Nothing,
             watchers: 0,
             closed: false,
@@ -149,6 +161,7 @@ impl Queue {
     #[inline]
     pub fn append(
         &self,
+        names_file: bool,
         encode: impl FnOnce(EventIndex, &mut Vec<u8>) -> Result<(), WriteError>,
     ) -> Result<EventIndex, WriteError> {
         self.check()?;
@@ -167,6 +180,7 @@ impl Queue {
             return Err(error);
         }
         state.current.count += 1;
+        state.current.names_files |= names_file;
         state.next += 1;
         self.appended.store(state.next, Ordering::Release);
         if state.current.bytes.len() >= self.batch_bytes {
@@ -186,13 +200,24 @@ impl Queue {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Has the thread write at once what was appended, without waiting for it.
-    pub fn hurry(&self) {
+    /// Has the thread write what was appended within some time, or as soon as it may after that
+    /// was last wanted. Does not wait for it.
+    pub fn hurry(&self, within: Duration) {
+        let now = Instant::now();
         let mut state = self.lock();
-        if state.current.count > 0 {
-            state.push_current();
-            self.wake(&mut state);
+        if state.current.count == 0 {
+            return;
         }
+        let earliest = state.hurried.map_or(now, |last| last + HURRIED_APART);
+        let due = earliest.max(now + within);
+        if state.due.is_some_and(|before| before <= due) {
+            return;
+        }
+        state.due = Some(due);
+        if due <= now {
+            state.push_hurried(now);
+        }
+        self.wake(&mut state);
     }
 
     /// Waits until more than `count` events are written, the queue has ended, or `patience` is
@@ -270,6 +295,7 @@ impl Queue {
             bytes,
             first_event: index.0,
             count: 0,
+            names_files: false,
         };
         if state.sleep == Sleep::UntilWork {
             self.wake(state);
@@ -330,7 +356,7 @@ impl Queue {
     /// The flag says whether the thread keeps up.
     pub fn take(&self) -> Option<(Batch, bool)> {
         let mut state = self.lock();
-        let mut patience = self.patience;
+        let mut patient_until = None;
         loop {
             if let Some(batch) = state.full.pop_front() {
                 let keeps_up = state.queued_bytes <= self.queued_bytes_max / 4;
@@ -346,17 +372,20 @@ impl Queue {
                     .work
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
-            } else if patience.is_zero() {
-                state.push_current();
             } else {
-                state.sleep = Sleep::UntilFull;
-                state = self
-                    .work
-                    .wait_timeout(state, patience)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
-                // A spurious end of the wait only means a smaller frame.
-                patience = Duration::ZERO;
+                let now = Instant::now();
+                let full = *patient_until.get_or_insert(now + self.patience);
+                let until = state.due.map_or(full, |due| due.min(full));
+                if until <= now {
+                    state.push_hurried(now);
+                } else {
+                    state.sleep = Sleep::UntilFull;
+                    state = self
+                        .work
+                        .wait_timeout(state, until - now)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
             }
         }
     }
@@ -389,7 +418,16 @@ impl Queue {
 }
 
 impl State {
+    /// Because of the time.
+    fn push_hurried(&mut self, now: Instant) {
+        if self.due.is_some() {
+            self.hurried = Some(now);
+        }
+        self.push_current();
+    }
+
     fn push_current(&mut self) {
+        self.due = None;
         if self.current.count > 0 {
             let batch = std::mem::take(&mut self.current);
             self.queued_bytes += batch.bytes.len();

@@ -39,6 +39,7 @@ pub(super) fn start(
         adaptive: Adaptive::default(),
         packed: Vec::new(),
     };
+    output.adaptive.forget();
     let path = output.segments.storage.path();
     let failed = |error| WriteError::io("start the thread that writes", path, error);
     // Signals are for the thread that traces: this one starts with all of them blocked.
@@ -104,19 +105,29 @@ impl Output {
 
     /// Writes a batch as a frame. When the thread is behind, without compressing it.
     fn write(&mut self, batch: &mut Batch, keeps_up: bool) -> Result<(), WriteError> {
+        if self.segments.make_room(batch.first_event)? {
+            self.adaptive.forget();
+        }
         let raw = &batch.bytes[FRAME_HEAD_BYTES..];
         let raw_len = raw.len();
         self.packed.clear();
         self.packed.resize(FRAME_HEAD_BYTES, 0);
         let compress = self.segments.options.compress && keeps_up;
-        let (codec, frame) = if compress && self.adaptive.compress(raw, &mut self.packed) {
-            (Codec::Lz4, &mut self.packed)
-        } else {
-            (Codec::Raw, &mut batch.bytes)
+        let anew = self.adaptive.take_anew();
+        // Whoever looks for the files that it names has not read those before it.
+        let alone = batch.names_files;
+        let codec = self
+            .adaptive
+            .compress(raw, compress, alone, &mut self.packed);
+        let frame = match codec {
+            Codec::Raw => &mut batch.bytes,
+            Codec::Lz4 | Codec::History => &mut self.packed,
         };
         let (head, payload) = frame.split_at_mut(FRAME_HEAD_BYTES);
         let fields = FrameHead {
             codec,
+            names_files: batch.names_files,
+            anew,
             payload_len: frame_len(payload.len()),
             raw_len: frame_len(raw_len),
             first_event: batch.first_event,
@@ -124,7 +135,7 @@ impl Output {
             crc: 0,
         };
         head.copy_from_slice(&fields.encode(self.segments.seed, payload));
-        self.segments.write_frame(frame, batch.first_event)?;
+        self.segments.write_whole(frame)?;
         self.segments.summary.events += u64::from(batch.count);
         self.segments.summary.bytes_raw += raw_len as u64;
         Ok(())
@@ -171,12 +182,14 @@ impl Segments {
             .map_err(|error| self.error("cut", error))
     }
 
-    fn write_frame(&mut self, frame: &[u8], first_event: u64) -> Result<(), WriteError> {
-        if self.len >= self.options.segment_bytes_max {
+    /// Begins another segment if this one has its size; whether it did.
+    fn make_room(&mut self, first_event: u64) -> Result<bool, WriteError> {
+        let full = self.len >= self.options.segment_bytes_max;
+        if full {
             self.sync()?;
             self.begin(first_event)?;
         }
-        self.write_whole(frame)
+        Ok(full)
     }
 
     /// Writes all of `bytes` or, as far as the medium still obeys, nothing of them.

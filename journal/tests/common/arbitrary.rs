@@ -280,6 +280,7 @@ fn gate_event() -> impl Strategy<Value = GateEvent<'static>> {
         conn().prop_map(GateEvent::Reset),
         conn().prop_map(GateEvent::Forgotten),
         number().prop_map(GateEvent::Clock),
+        conn().prop_map(GateEvent::Released),
     ]
 }
 

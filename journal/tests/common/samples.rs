@@ -3,7 +3,7 @@
 use journal::{
     Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
     Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
-    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -132,6 +132,25 @@ pub fn effects() -> Vec<Effect<'static>> {
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
     effects
+}
+
+/// What refers to bytes that came in before: `payload` are those of connection 300.
+pub fn received() -> Effect<'static> {
+    Effect::Received {
+        conn: ConnId(300),
+        position: 0,
+        taken: 10,
+        spans: vec![
+            Span {
+                addr: 0x7fff_0000,
+                len: 4,
+            },
+            Span {
+                addr: 0x7fff_1000,
+                len: 6,
+            },
+        ],
+    }
 }
 
 pub fn deliveries() -> Vec<Delivery> {
@@ -305,6 +324,7 @@ pub fn gate_events() -> Vec<GateEvent<'static>> {
         GateEvent::Reset(conn),
         GateEvent::Forgotten(conn),
         GateEvent::Clock(1 << 40),
+        GateEvent::Released(conn),
     ]);
     events
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
-use tracer::network::Network;
+use tracer::network::{Network, Received};
 
 /// How often what only a standby needs is forgotten.
 const TIDY_PAUSE: Duration = Duration::from_millis(100);
@@ -81,6 +81,15 @@ impl Network for Live {
         self.gate.connections().claim(local, remote)
     }
 
+    fn received(&self, conn: ConnId, bytes: &[u8], taken: Option<u64>) -> Option<Received> {
+        let found = self.gate.connections().received(conn, bytes, taken);
+        found.map(|(position, same)| Received { position, same })
+    }
+
+    fn released(&self) -> Vec<ConnId> {
+        self.gate.connections().take_gone()
+    }
+
     fn halt(&self) {
         // A gate that has failed lets nothing out either.
         let _ = self.gate.halt();
@@ -123,6 +132,7 @@ impl Live {
     /// Opens the gate. From now on what only a takeover by this node would need is forgotten.
     pub fn begin(&self) -> io::Result<()> {
         self.gate.connections().forget_output();
+        self.gate.connections().list_gone();
         self.gate.open().map_err(other)?;
         let tidied = Arc::downgrade(&self.gate);
         std::thread::Builder::new()

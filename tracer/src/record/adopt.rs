@@ -3,6 +3,7 @@
 
 use super::journal_out::Output;
 use super::memory::Memories;
+use super::received::Connections;
 use super::session::Session;
 use super::task::{InCall, SpaceId, State, Task};
 use super::traps::Signals;
@@ -54,6 +55,7 @@ pub(crate) fn go_on(
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();
     session.network = network;
+    session.connections = Connections::of(taken.connections);
     session.isolated = true;
     session.identities = Some(taken.identities);
     session.first_status = taken.status;

@@ -65,7 +65,7 @@ impl Descriptors {
 
     /// A syscall was made that may have changed descriptors.
     pub fn changed(&mut self, name: &str) {
-        if !self.plain.is_empty() && KEEP_DESCRIPTORS.binary_search(&name).is_err() {
+        if !self.plain.is_empty() && !keeps_descriptors(name) {
             self.plain.clear();
         }
     }
@@ -452,6 +452,11 @@ fn copy_range(object: &Object, start: u64, len: u64, effects: &mut Vec<Effect<'s
             }
         }
     }
+}
+
+/// Whether a syscall leaves all descriptors as they are.
+pub(super) fn keeps_descriptors(name: &str) -> bool {
+    KEEP_DESCRIPTORS.binary_search(&name).is_ok()
 }
 
 /// Frequent syscalls that leave every descriptor what it is, sorted.

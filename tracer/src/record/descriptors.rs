@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// A descriptor may have become an end of a TCP connection.
-    fn connected(&self, tid: Pid, fd: i32, effects: &mut Vec<Effect<'static>>) {
+    fn connected(&mut self, tid: Pid, fd: i32, effects: &mut Vec<Effect<'static>>) {
         let Some(network) = &self.network else {
             return;
         };
@@ -88,6 +88,7 @@ impl Session {
                 network.connection(local, peer)
             });
         if let Some(conn) = conn {
+            self.connections.connected(process, fd, conn);
             effects.push(Effect::Connection { fd, conn: conn.0 });
         }
     }

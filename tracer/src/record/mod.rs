@@ -16,6 +16,7 @@ mod journal_out;
 mod kills;
 mod memory;
 mod prctl;
+mod received;
 mod session;
 mod signals;
 mod supervise;

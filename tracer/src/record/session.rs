@@ -4,6 +4,7 @@ use super::error::{RecordError, Step, Stumble};
 use super::journal_out::Output;
 use super::kills::Kills;
 use super::memory::Memories;
+use super::received::Connections;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
@@ -66,6 +67,8 @@ pub struct Session {
     pub(super) isolated: bool,
     /// Who sees the application's packets.
     pub(super) network: Option<Arc<dyn Network>>,
+    /// Its connections.
+    pub(super) connections: Connections,
     /// Processes that the application itself kills.
     pub(super) kills: Kills,
     /// When the slice began, by the machine's uptime.
@@ -105,6 +108,7 @@ impl Session {
             identities: None,
             isolated: false,
             network: None,
+            connections: Connections::default(),
             kills: Kills::default(),
             slice_start: host::uptime(),
         };

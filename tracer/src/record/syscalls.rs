@@ -3,6 +3,7 @@
 use super::clocks;
 use super::doubt::{self, unsupported};
 use super::error::{RecordError, Step};
+use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
 use super::signals;
 use super::task::InCall;
@@ -364,13 +365,19 @@ impl Session {
         in_call: InCall,
         result: i64,
         ranges: &[Range],
-        effects: Vec<Effect<'static>>,
+        mut effects: Vec<Effect<'static>>,
     ) -> Step {
         let memory = Remote(tid);
         let total: u64 = ranges.iter().map(|range| range.len).sum();
         let mut emitted = in_call.emitted;
         let mut outs = Vec::with_capacity(ranges.len());
-        if total > INLINE_BYTES_MAX {
+        let intake = self.intake(tid, &in_call, result);
+        let inline_max = if intake.is_some() {
+            REFERENCE_BYTES_MAX
+        } else {
+            INLINE_BYTES_MAX
+        };
+        if total > inline_max {
             if !emitted {
                 self.emit(tid, &Event::Enter(in_call.enter.clone()))?;
                 emitted = true;
@@ -388,6 +395,10 @@ impl Session {
                     });
                 }
             }
+        }
+        if let Some(intake) = intake {
+            effects.extend(self.refer(intake, &mut outs));
+            self.release_connections()?;
         }
         let leave = Leave {
             result,
@@ -557,6 +568,7 @@ impl Session {
         let mut effects = Vec::new();
         let call = &in_call.call;
         self.memories.descriptors.changed(call.def.name);
+        self.connections.changed(call.def.name);
         let arg = |index: usize| call.args[index];
         let changed_registers = |regs: &Regs| *regs != in_call.regs;
         let restore = match call.def.handler {

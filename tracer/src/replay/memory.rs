@@ -144,7 +144,8 @@ impl Session {
             Effect::Exec(_)
             | Effect::Regs(_)
             | Effect::Stream { .. }
-            | Effect::Connection { .. } => Ok(()),
+            | Effect::Connection { .. }
+            | Effect::Received { .. } => Ok(()),
         }
     }
 

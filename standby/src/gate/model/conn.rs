@@ -126,6 +126,15 @@ impl Conn {
         Ok(())
     }
 
+    /// Whether the inbound stream has these bytes at `position`.
+    pub fn has(&self, position: u64, bytes: &[u8]) -> bool {
+        let kept = self.inbound.get(position, bytes.len());
+        kept.is_some_and(|(first, second)| {
+            let (head, rest) = bytes.split_at(first.len());
+            head == first && rest == second
+        })
+    }
+
     pub fn wrote(&mut self, bytes: &[u8], keep: bool) {
         if keep {
             self.output.push(bytes);

@@ -69,6 +69,8 @@ struct Model {
     next: u32,
     clock: u64,
     keep_output: bool,
+    /// Connections that are gone from here, until somebody has asked for them.
+    gone: Option<Vec<ConnId>>,
 }
 
 /// The connections of a protected application, for all who need to know.
@@ -106,14 +108,8 @@ impl Streams {
     #[must_use]
     pub fn reference(&self, conn: ConnId, position: u64, bytes: &[u8]) -> bool {
         let model = self.lock();
-        let kept = model
-            .conns
-            .get(&conn)
-            .and_then(|conn| conn.inbound.get(position, bytes.len()));
-        kept.is_some_and(|(first, second)| {
-            let (head, rest) = bytes.split_at(first.len());
-            head == first && rest == second
-        })
+        let found = model.conns.get(&conn);
+        found.is_some_and(|conn| conn.has(position, bytes))
     }
 
     /// The bytes that a reference stands for.
@@ -136,6 +132,34 @@ impl Streams {
     pub fn position(&self, conn: ConnId) -> Option<u64> {
         let model = self.lock();
         Some(model.conns.get(&conn)?.inbound.start())
+    }
+
+    /// The application has received bytes, and `taken` so many of the stream, if it did not only
+    /// look at them. Where the first stands, and whether `bytes` are what the journal has there.
+    /// `None` if there are not as many: then nothing has changed.
+    #[must_use]
+    pub fn received(&self, conn: ConnId, bytes: &[u8], taken: Option<u64>) -> Option<(u64, bool)> {
+        let mut model = self.lock();
+        let found = model.conns.get_mut(&conn)?;
+        let position = found.inbound.start();
+        let same = !bytes.is_empty() && found.has(position, bytes);
+        found.read(taken.unwrap_or(0)).ok()?;
+        Some((position, same))
+    }
+
+    /// From now on, those that are gone are listed.
+    pub fn list_gone(&self) {
+        self.lock().gone.get_or_insert_default();
+    }
+
+    /// Connections that are gone since this was last asked.
+    #[must_use]
+    pub fn take_gone(&self) -> Vec<ConnId> {
+        self.lock()
+            .gone
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The application has read the next `len` bytes.
@@ -206,13 +230,11 @@ impl Streams {
         self.lock().conns.get(&conn).is_none_or(|conn| conn.closed)
     }
 
-    /// On an active node: forgets what only a takeover by this node would need.
+    /// On an active node: forgets connections that are over.
     pub fn tidy(&self) {
         let mut model = self.lock();
         let mut over = Vec::new();
-        for (id, conn) in &mut model.conns {
-            let end = conn.inbound.end();
-            conn.inbound.release(end);
+        for (id, conn) in &model.conns {
             if conn.over && conn.claimed {
                 over.push(*id);
             }
@@ -316,6 +338,8 @@ impl Model {
                 self.clock = self.clock.max(*ms);
                 Ok(())
             }
+            // That is for readers of the journal.
+            GateEvent::Released(_) => Ok(()),
         }
     }
 
@@ -347,6 +371,9 @@ impl Model {
         let Some(conn) = self.conns.remove(&id) else {
             return;
         };
+        if let Some(gone) = &mut self.gone {
+            gone.push(id);
+        }
         let ends = (conn.opened.local, conn.opened.remote);
         if let Some(ids) = self.ends.get_mut(&ends) {
             ids.retain(|other| *other != id);

@@ -122,8 +122,11 @@ pub(super) struct Worker {
     tracker: Tracker,
     translations: Translations,
     hold: Hold,
-    /// Label of what was hurried last.
+    /// Label of the last packet that somebody waits for, and of what was hurried for one.
+    awaited: u64,
     hurried: u64,
+    /// Label of what the journal was asked for last, be it with patience.
+    mentioned: u64,
     open: bool,
     /// The application is lost: what its kernel says of that is nobody's business.
     halted: bool,
@@ -179,7 +182,9 @@ impl Worker {
             tracker,
             translations: Translations::default(),
             hold: Hold::default(),
+            awaited: 0,
             hurried: 0,
+            mentioned: 0,
             open: false,
             halted: false,
             paused: false,

@@ -10,7 +10,10 @@ use super::super::translate::Answer;
 use super::super::vnet::Vnet;
 use super::inbound::{is_carried, is_of_link};
 use super::{BATCH, Worker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long what only an acknowledgement waits for may wait for company.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_micros(250);
 
 impl Worker {
     pub(super) fn take_from_application(&mut self) -> Result<(), GateError> {
@@ -50,6 +53,9 @@ impl Worker {
         }
         // Everything that may have led to this packet was appended before the kernel made it.
         let label = self.appender.appended();
+        if is_awaited(&packet) {
+            self.awaited = label;
+        }
         self.hold.push(Held {
             label,
             to,
@@ -110,13 +116,33 @@ impl Worker {
             self.shared.counters.held_for(held.since.elapsed());
             self.link.send(held, &self.shared.counters);
         }
-        if let Some(label) = self.hold.last_label()
-            && label > self.hurried
-        {
-            self.hurried = label;
-            self.appender.hurry();
+        if self.hold.last_label().is_some() {
+            self.hurry();
         }
         self.link.retry(&self.shared.counters);
         self.count_held();
     }
+
+    /// Has the journal hurry for what waits: at once if it is waited for elsewhere, too. A mere
+    /// acknowledgement may as well leave with the answer that follows it.
+    fn hurry(&mut self) {
+        if self.awaited > self.hurried {
+            self.hurried = self.awaited;
+            self.mentioned = self.awaited;
+            self.appender.hurry(Duration::ZERO);
+        } else if let Some(label) = self.hold.last_label()
+            && label > self.mentioned
+        {
+            self.mentioned = label;
+            self.appender.hurry(ACKNOWLEDGED_WITHIN);
+        }
+    }
+}
+
+/// Whether somebody waits for more of a packet than to be told what has arrived.
+fn is_awaited(packet: &[u8]) -> bool {
+    let segment = Ip::parse(packet).and_then(|ip| Segment::parse(packet, ip));
+    segment.is_none_or(|segment| {
+        !segment.data.is_empty() || segment.flags & (flag::SYN | flag::FIN | flag::RST) != 0
+    })
 }

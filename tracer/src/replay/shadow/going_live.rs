@@ -90,6 +90,8 @@ pub struct TakeOver {
     pub status: Option<i32>,
     /// The namespaces that they are in.
     pub namespaces: Namespaces,
+    /// Connections by the inode of their socket.
+    pub connections: HashMap<u64, ConnId>,
 }
 
 impl Session {
@@ -201,6 +203,7 @@ impl Session {
             identities: shadow.identities,
             status,
             namespaces: shadow.namespaces,
+            connections: shadow.conns,
         })
     }
 

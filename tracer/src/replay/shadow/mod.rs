@@ -20,6 +20,7 @@ mod table;
 mod transfers;
 
 pub use going_live::{Stand, TakeOver, Thread};
+pub use table::is_taking;
 
 use crate::identities::Identities;
 use crate::model::capture::Call;

@@ -325,6 +325,12 @@ pub fn of(call: &Call) -> Shadow {
         .map_or(Shadow::Skip, |Entry(.., shadow)| *shadow)
 }
 
+/// Whether a call takes bytes from the descriptor that is its argument 0.
+#[must_use]
+pub fn is_taking(call: &Call) -> bool {
+    matches!(of(call), Shadow::Take | Shadow::Copy { from: 0, .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::replay::syscalls::vectors;
 use crate::sys::mem::Remote;
-use journal::{Leave, Tid};
+use journal::{Effect, Leave, Tid};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
@@ -21,7 +21,12 @@ impl Session {
         leave: &Leave<'_>,
     ) -> Result<(), ReplayError> {
         let fd = call.int(0);
-        let len = usize::try_from(leave.result).unwrap_or(0);
+        let taken = leave.effects.iter().find_map(|effect| match effect {
+            Effect::Received { taken, .. } => Some(*taken),
+            _ => None,
+        });
+        let len = taken.or(u64::try_from(leave.result).ok());
+        let len = len.and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
         let flags = match call.def.name {
             "recvfrom" => call.int(3),
             "recvmsg" => call.int(2),
