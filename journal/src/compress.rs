@@ -364,7 +364,7 @@ mod tests {
                     prop::collection::vec(0u8..3, 0..2000),
                     (any::<u8>(), 0usize..70_000).prop_map(|(byte, len)| vec![byte; len]),
                     (0u8..4, 1usize..20_000).prop_map(|(step, len)| {
-                        (0..len).map(|at| (at * (usize::from(step) + 1) % 251) as u8).collect()
+                        (0..len).map(|at| u8::try_from(at * (usize::from(step) + 1) % 251).expect("small")).collect()
                     }),
                 ],
                 0..12,

@@ -11,7 +11,7 @@ use standby::link::LinkEvent;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_recording_arrives_as_it_is_written_and_can_be_followed() {
