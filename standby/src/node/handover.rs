@@ -121,7 +121,7 @@ impl Parts {
     /// Waits until the standby has the whole journal, and nothing waits to go out. Where the
     /// journal ends then. Whether that takes too long, others decide.
     fn settle(&self, going: &AtomicBool) -> u64 {
-        self.appender.hurry();
+        self.appender.hurry(Duration::ZERO);
         loop {
             let appended = self.appender.appended();
             let there = self.commit.committed() >= appended;
