@@ -16,7 +16,7 @@ use crate::network::Network;
 use crate::replay::shadow::{Stand, TakeOver, Thread};
 use crate::sys::host;
 use crate::sys::mem::Remote;
-use crate::sys::ptrace::{Resume, Stopped};
+use crate::sys::ptrace::Stopped;
 use crate::sys::tick::Tick;
 use crate::sys::tsc;
 use crate::sys::wait::Pid;
@@ -167,7 +167,11 @@ impl Session {
                     .into());
                 }
                 self.inside(tid, call, regs)?;
-                stopped.resume(Resume::Syscall, 0)?;
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.state = State::Runnable(stopped);
+                }
+                // One after the other, so that it is known in which order.
+                self.ready.push_back(tid);
                 Ok(())
             }
             Stand::Inside(call, regs) => self.inside(tid, call, regs),

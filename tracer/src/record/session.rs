@@ -23,8 +23,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a thread may wait for a lock of the kernel's before others go on.
-const LOCKED_MAX: Duration = Duration::from_millis(5);
+/// How long a thread may wait for a lock of the kernel's before others go on. Who holds it may itself
+/// wait for a CPU, and who is overtaken meanwhile is in the journal's order no more.
+const LOCKED_MAX: Duration = Duration::from_secs(1);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -242,7 +243,8 @@ impl Session {
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
-        let how = if task.own_filter {
+        // After a takeover it may stand at the entry of a syscall.
+        let how = if task.own_filter || task.call.is_some() {
             Resume::Syscall
         } else {
             Resume::Cont

@@ -16,7 +16,8 @@ pub struct SpaceId(pub u32);
 /// Where a thread stands.
 #[derive(Debug)]
 pub enum State {
-    /// Stopped at a sync point, all of it journaled: may be resumed.
+    /// Stopped at a sync point, or (with a `call`) at the entry of that syscall, all of it
+    /// journaled: may be resumed.
     Runnable(Stopped),
     /// Stopped with a report that is looked at once it has the logical CPU.
     Reported(Stopped, Status),

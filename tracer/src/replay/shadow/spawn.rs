@@ -8,6 +8,8 @@ use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Spawn, Tid};
 
+/// `ERESTARTNOINTR` (include/linux/errno.h), as a result.
+const RESTART_NO_INTR: i64 = -513;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 
 impl Session {
@@ -25,17 +27,7 @@ impl Session {
             stopped.set_regs(&traced)?;
         }
         stopped.resume(Resume::Syscall, 0)?;
-        let status = self.await_own_stop(tid, Resume::Syscall)?;
-        if !matches!(
-            status,
-            Status::Event(
-                libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK
-            )
-        ) {
-            let found = self.describe_stop(tid, status);
-            return Err(self.diverged("a new thread", found));
-        }
-        let stopped = self.take_stop(tid)?;
+        let stopped = self.await_child(tid)?;
         let child = Pid(i32::try_from(stopped.event_message()?).unwrap_or(0));
         stopped.resume(Resume::Syscall, 0)?;
         if let Some(shadow) = &mut self.shadow {
@@ -49,6 +41,32 @@ impl Session {
         };
         // The ids that the kernel stored are the same, or were recorded otherwise.
         self.add_task(tid, spawn, child, first)
+    }
+
+    /// Waits until a thread that makes another one has made it. While a signal is pending, here
+    /// a child's end that was not then, the kernel begins anew once it has been looked at.
+    fn await_child(&mut self, tid: Tid) -> Result<Stopped, ReplayError> {
+        loop {
+            let status = self.await_own_stop(tid, Resume::Syscall)?;
+            let found = match &self.task(tid)?.stopped {
+                Some(stopped) => stopped.regs()?.rax.cast_signed(),
+                None => return Err(ReplayError::Killed),
+            };
+            match status {
+                Status::Event(
+                    libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK,
+                ) => return self.take_stop(tid),
+                Status::Event(libc::PTRACE_EVENT_SECCOMP) => {}
+                // Its exit, to begin anew; its entry.
+                Status::Syscall
+                    if found == RESTART_NO_INTR || found == -i64::from(libc::ENOSYS) => {}
+                status => {
+                    let found = self.describe_stop(tid, status);
+                    return Err(self.diverged("a new thread", found));
+                }
+            }
+            self.take_stop(tid)?.resume(Resume::Syscall, 0)?;
+        }
     }
 
     /// If the kernel performs a syscall of the thread itself: waits for its exit.
