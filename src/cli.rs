@@ -256,6 +256,7 @@ pub enum EventKind {
     End,
     Clocks,
     Gate,
+    Tree,
 }
 
 /// Options of `stat`.

@@ -5,7 +5,7 @@ use crate::cli::EventKind;
 use crate::output;
 use journal::{
     Action, Delivery, Effect, Event, EventIndex, Exec, GateEvent, KeptFile, Mapping, Signal,
-    Source, Spawn, Start, Tid, Trap, TrapKind,
+    Source, Spawn, Start, Tid, Trap, TrapKind, TreeEntry, TreeItem,
 };
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -37,6 +37,7 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
         Event::End(_) => EventKind::End,
         Event::Clocks(_) => EventKind::Clocks,
         Event::Gate(_) => EventKind::Gate,
+        Event::Tree(_) => EventKind::Tree,
     }
 }
 
@@ -60,7 +61,12 @@ impl Owner {
         match event {
             Event::Start(start) => self.current = Some(start.tid),
             Event::Switch(tid) => self.current = Some(*tid),
-            Event::File(_) | Event::Time(_) | Event::Note(_) | Event::End(_) | Event::Gate(_) => {
+            Event::File(_)
+            | Event::Time(_)
+            | Event::Note(_)
+            | Event::End(_)
+            | Event::Gate(_)
+            | Event::Tree(_) => {
                 return None;
             }
             _ => {}
@@ -141,6 +147,7 @@ impl Describer {
             Event::Note(text) => text.clone().into_owned(),
             Event::End(status) => output::ending(*status),
             Event::Gate(event) => describe_gate(event),
+            Event::Tree(entry) => describe_tree(entry),
         }
     }
 
@@ -199,6 +206,25 @@ impl io::Write for Shared {
 /// Bytes of the application as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn describe_tree(entry: &TreeEntry<'_>) -> String {
+    let path = text(&entry.path);
+    let what = match &entry.item {
+        TreeItem::Begin(true) => "tree, copied".to_owned(),
+        TreeItem::Begin(false) => "tree, compared".to_owned(),
+        TreeItem::Directory => "directory".to_owned(),
+        TreeItem::File(id) => format!("file, content {}", id.0),
+        TreeItem::Content(hash, size) => format!("file, {size} bytes, {hash:032x}"),
+        TreeItem::Link(target) => format!("link to {}", text(target)),
+        TreeItem::Again(first) => format!("again {}", text(first)),
+        TreeItem::Node(kind, device) => format!("node of type {kind:o}, device {device:#x}"),
+        TreeItem::End => return format!("end of tree {path}"),
+    };
+    format!(
+        "{path}: {what}, mode {:04o}, owner {}:{}",
+        entry.mode, entry.uid, entry.gid
+    )
 }
 
 fn describe_gate(event: &GateEvent<'_>) -> String {

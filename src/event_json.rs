@@ -97,6 +97,13 @@ pub fn detail(event: &Event<'_>) -> Detail {
         Event::Switch(_) | Event::Note(_) => Vec::new(),
         Event::End(status) => ending(*status),
         Event::Gate(event) => gate(event),
+        Event::Tree(entry) => detail! {
+            path: text(&entry.path),
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            modified_ns: entry.modified_ns,
+        },
     }
 }
 

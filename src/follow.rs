@@ -26,6 +26,7 @@ pub fn run(args: &FollowArgs) -> anyhow::Result<ExitCode> {
             ..Plan::default()
         },
         network: Box::new(|_| Ok(None)),
+        trees: None,
         follow: Follow::default(),
         applied: Box::new(|_| ()),
         record: tracer::record::Options {

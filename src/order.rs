@@ -50,7 +50,9 @@ impl Order {
                 let new = self.files.insert(file.id);
                 expect(new, || format!("file {} is declared again", file.id.0))
             }
-            Event::Time(_) | Event::Note(_) | Event::End(_) | Event::Gate(_) => Ok(()),
+            Event::Time(_) | Event::Note(_) | Event::End(_) | Event::Gate(_) | Event::Tree(_) => {
+                Ok(())
+            }
             _ if self.threads.is_empty() && self.current.is_none() => {
                 Err("it does not begin with a start".to_owned())
             }

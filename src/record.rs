@@ -43,7 +43,12 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         recording.undo();
         return Err(error);
     }
+    let trees = match &protection {
+        Some(config) => config.node.trees()?,
+        None => Vec::new(),
+    };
     let options = Options {
+        trees,
         on_journal_error: match args.on_journal_error {
             cli::OnJournalError::Stop => OnJournalError::Stop,
             cli::OnJournalError::Continue => OnJournalError::Continue,

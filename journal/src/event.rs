@@ -33,7 +33,7 @@ pub struct FileId(pub u32);
 pub struct ObjectId(pub u32);
 
 /// One record. All but [`Event::Switch`], [`Event::File`], [`Event::Time`],
-/// [`Event::Note`], [`Event::End`] and [`Event::Gate`] belong to the current thread: the one
+/// [`Event::Note`], [`Event::End`], [`Event::Gate`] and [`Event::Tree`] belong to the current thread: the one
 /// named by the last `Switch` or, before any, by [`Event::Start`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event<'a> {
@@ -82,6 +82,52 @@ pub enum Event<'a> {
     /// What the gate let in, or saw of a connection.
     #[serde(borrow)]
     Gate(GateEvent<'a>),
+    /// Something in a directory tree that a standby is to have as it was before the application
+    /// ran.
+    #[serde(borrow)]
+    Tree(TreeEntry<'a>),
+}
+
+/// A part of a directory tree. A tree begins with [`TreeItem::Begin`], parents come before what
+/// is in them, and ends with [`TreeItem::End`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeEntry<'a> {
+    /// Absolute path.
+    #[serde(borrow)]
+    pub path: Bytes<'a>,
+    /// Permission bits, set-id and sticky bits included.
+    pub mode: u32,
+    /// Owner's user id.
+    pub uid: u32,
+    /// Owner's group id.
+    pub gid: u32,
+    /// Nanoseconds since the Unix epoch of the last change of content.
+    pub modified_ns: i64,
+    /// What it is.
+    #[serde(borrow)]
+    pub item: TreeItem<'a>,
+}
+
+/// What a part of a tree is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreeItem<'a> {
+    /// The tree itself, a directory. Whether a standby makes its own the same; otherwise it only
+    /// compares.
+    Begin(bool),
+    /// A directory.
+    Directory,
+    /// A regular file with the content of a kept one.
+    File(FileId),
+    /// A regular file that is compared only: XXH3-128 of its content, and bytes.
+    Content(u128, u64),
+    /// A symbolic link to this.
+    Link(#[serde(borrow)] Bytes<'a>),
+    /// Another name of the file at this path, which came before.
+    Again(#[serde(borrow)] Bytes<'a>),
+    /// A socket, fifo or device: type (`S_IFMT` bits) and device number.
+    Node(u32, u64),
+    /// Nothing else is in the tree.
+    End,
 }
 
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each

@@ -216,6 +216,15 @@ impl FileStore {
         }
     }
 
+    /// Copies kept content into `to`, which is empty.
+    pub fn copy_out(&self, hash: u128, to: &File) -> Result<(), FileError> {
+        let path = self.path(hash);
+        let failed = |error| io_error("copy", &path, error);
+        let kept = self.open_kept(hash)?;
+        let size = kept.metadata().map_err(failed)?.len();
+        copy::copy_content(&kept, to, size).map_err(failed)
+    }
+
     /// Everything kept: hash and size, by hash.
     pub fn list(&self) -> Result<Vec<(u128, u64)>, FileError> {
         let read = || -> io::Result<Vec<(u128, u64)>> {

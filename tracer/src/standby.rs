@@ -9,7 +9,7 @@ use crate::replay::shadow::Shadow;
 use crate::replay::{self, Outcome, ReplayError, Sink};
 use crate::sys::{host, tsc};
 use journal::{Follow, Reader, Tail, Writer, WriterOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Prepares to follow connections, given the namespaces.
@@ -21,6 +21,9 @@ pub struct Options {
     pub plan: Plan,
     /// Follows the application's connections. Called once the namespaces are there.
     pub network: Follows,
+    /// Directory trees that are made what they are on the primary, if the journal says so; others
+    /// that it tells of are compared. None: what it tells of trees does not count.
+    pub trees: Option<Vec<PathBuf>>,
     /// How to wait for more of the journal.
     pub follow: Follow,
     /// Told after every event how many are replayed.
@@ -70,7 +73,11 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
     let restricted =
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = replay::Session::new(dir)?;
-    session.follow_with(Shadow::new(namespaces, network));
+    let mut shadow = Shadow::new(namespaces, network);
+    if let Some(trees) = options.trees {
+        shadow.mind_trees(trees);
+    }
+    session.follow_with(shadow);
     let mut events = 0;
     let played = replay::play(
         &mut session,

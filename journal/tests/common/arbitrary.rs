@@ -3,7 +3,7 @@
 use journal::{
     Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
     Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
-    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -324,7 +324,32 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         }),
         1 => ".{0,40}".prop_map(|note| Event::Note(note.into())),
         4 => gate_event().prop_map(Event::Gate),
+        2 => tree_entry().prop_map(Event::Tree),
     ]
+}
+
+fn tree_entry() -> impl Strategy<Value = TreeEntry<'static>> {
+    let item = prop_oneof![
+        any::<bool>().prop_map(TreeItem::Begin),
+        Just(TreeItem::Directory),
+        small().prop_map(|id| TreeItem::File(FileId(id))),
+        (any::<u128>(), number()).prop_map(|(hash, size)| TreeItem::Content(hash, size)),
+        bytes().prop_map(TreeItem::Link),
+        bytes().prop_map(TreeItem::Again),
+        (any::<u32>(), number()).prop_map(|(kind, device)| TreeItem::Node(kind, device)),
+        Just(TreeItem::End),
+    ];
+    let owner = (any::<u32>(), any::<u32>());
+    (bytes(), any::<u32>(), owner, any::<i64>(), item).prop_map(
+        |(path, mode, (uid, gid), modified_ns, item)| TreeEntry {
+            path,
+            mode,
+            uid,
+            gid,
+            modified_ns,
+            item,
+        },
+    )
 }
 
 /// Events in any order, ended or not.

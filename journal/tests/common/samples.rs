@@ -3,7 +3,7 @@
 use journal::{
     Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
     Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
-    Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, Write,
+    Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -277,8 +277,33 @@ pub fn all() -> Vec<Event<'static>> {
         },
     ]));
     events.extend(gate_events().into_iter().map(Event::Gate));
+    events.extend(tree_entries().into_iter().map(Event::Tree));
     events.push(Event::End(0));
     events
+}
+
+pub fn tree_entries() -> Vec<TreeEntry<'static>> {
+    let entry = |path: &'static [u8], item| TreeEntry {
+        path: Bytes::from(path),
+        mode: 0o755,
+        uid: 0,
+        gid: 1000,
+        modified_ns: -1,
+        item,
+    };
+    vec![
+        entry(b"/data", TreeItem::Begin(true)),
+        entry(b"/data/base", TreeItem::Directory),
+        entry(b"/data/base/1", TreeItem::File(FileId(7))),
+        entry(b"/data/base/2", TreeItem::Content(1 << 100, 300)),
+        entry(b"/data/link", TreeItem::Link(Bytes::from(&b"base"[..]))),
+        entry(
+            b"/data/twice",
+            TreeItem::Again(Bytes::from(&b"/data/base/1"[..])),
+        ),
+        entry(b"/data/.s.socket", TreeItem::Node(0o140_000, 0)),
+        entry(b"/data", TreeItem::End),
+    ]
 }
 
 pub fn addresses() -> Vec<Address> {

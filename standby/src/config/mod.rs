@@ -4,6 +4,7 @@
 mod check;
 mod options;
 mod parse;
+mod trees;
 
 pub use check::{
     ConfigError, Log, Node, OnLag, Primary, Standby, StorageRule, VipAddress, WitnessChoice,

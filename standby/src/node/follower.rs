@@ -14,7 +14,7 @@ use crate::status::Meters;
 use crossbeam::channel;
 use journal::{Follow, Progress};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tracer::namespaces::{self, Plan};
 use tracer::network::{Ground, Network};
@@ -40,6 +40,7 @@ pub struct Follower {
     driver: Driver,
     _doors: Doors,
     commit: Arc<Commit>,
+    trees: Vec<PathBuf>,
     clocks: channel::Receiver<ClockOffsets>,
     decision: channel::Receiver<bool>,
 }
@@ -48,6 +49,7 @@ impl Follower {
     /// Begins to listen; the journal will be in `dir`.
     pub fn begin(config: config::Standby, dir: &Path, say: Say) -> Result<Self, NodeError> {
         let node = &config.node;
+        let trees = node.copied_trees()?;
         let keys = Keys::load(&node.keys)?;
         let told = Arc::new(Told::default());
         let heard = Arc::clone(&told);
@@ -88,6 +90,7 @@ impl Follower {
             driver,
             _doors: doors,
             commit,
+            trees,
             clocks,
             decision,
         })
@@ -107,6 +110,7 @@ impl Follower {
             driver,
             _doors: doors,
             commit,
+            trees,
             clocks,
             decision,
         } = self;
@@ -144,6 +148,7 @@ impl Follower {
         let options = Options {
             plan,
             network,
+            trees: Some(trees),
             follow: Follow {
                 progress: Some(Arc::clone(&progress)),
                 ..Follow::default()

@@ -24,6 +24,7 @@ mod syscalls;
 mod task;
 mod threads;
 mod traps;
+mod tree;
 mod vsyscall;
 mod watch;
 
@@ -33,6 +34,7 @@ pub use journal_out::OnJournalError;
 pub use memory::OutsideMemory;
 pub use supervise::Notice;
 pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
+pub use tree::Tree;
 
 use crate::namespaces::{self, Namespaces, Plan};
 use crate::network::{Attach, Ground};
@@ -66,6 +68,8 @@ pub struct Options {
     pub standard_streams: Vec<(u64, u64)>,
     /// Namespaces of its own for the application.
     pub isolate: Option<Plan>,
+    /// Directory trees that a standby is to have as they are at the start.
+    pub trees: Vec<Tree>,
 }
 
 impl Options {
@@ -79,6 +83,7 @@ impl Options {
             affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
             isolate: None,
+            trees: Vec::new(),
         })
     }
 }
@@ -174,8 +179,9 @@ pub fn record_with(
     };
     host::raise_descriptor_limit();
     supervision.forward_to(first);
-    let memories = Memories::new(store, options.outside_memory);
+    let mut memories = Memories::new(store, options.outside_memory);
     start_event(&mut out, (first, first_id), &path, argv, &envp)?;
+    tree::describe(&options.trees, &options.dir, &mut out, &mut memories)?;
     let watch = supervision.watch();
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);

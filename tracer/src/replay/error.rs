@@ -48,6 +48,14 @@ pub enum ReplayError {
     /// A kept file is missing or changed.
     #[error(transparent)]
     File(#[from] journal::FileError),
+    /// A directory tree that both nodes are to have is not so here.
+    #[error("{path}: {why}")]
+    Tree {
+        /// What in it.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The journal contradicts itself.
     #[error("the journal is inconsistent at event {}: {what}", event.0)]
     Inconsistent {

@@ -144,6 +144,7 @@ impl Session {
             }
             // Connections matter to a node that may take over, not to the program's execution.
             Event::Gate(event) => self.passed(event),
+            Event::Tree(entry) => self.tree(entry),
             Event::Time(_) | Event::Note(_) => Ok(()),
             Event::End(status) => {
                 self.status = Some(*status);

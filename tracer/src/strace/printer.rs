@@ -107,6 +107,7 @@ impl<W: Write> Printer<W> {
             | Event::Note(_)
             | Event::Clocks(_)
             | Event::Gate(_)
+            | Event::Tree(_)
             | Event::End(_) => Ok(()),
         }
     }

@@ -61,6 +61,19 @@ pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
+/// Makes a socket's, fifo's or device's entry: of this type (`S_IFMT` bits) and number.
+pub fn make_node(path: &std::path::Path, kind: u32, device: u64) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the kernel reads a terminated string.
+    let done = unsafe { libc::mknod(path.as_ptr(), kind | 0o600, device) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// Sends a signal to one thread.
 pub fn signal_thread(process: Pid, thread: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.

@@ -18,6 +18,7 @@ mod streams;
 mod syscalls;
 mod table;
 mod transfers;
+mod tree;
 
 pub use going_live::{Stand, TakeOver, Thread};
 pub use table::is_taking;
@@ -31,6 +32,7 @@ use journal::{ConnId, ObjectId, Tid};
 use kinds::Kind;
 use signals::Signals;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use streams::Streams;
 
@@ -63,6 +65,8 @@ pub struct Shadow {
     segments: HashMap<u64, ObjectId>,
     /// Content of files by what identifies them.
     hashes: HashMap<mappings::Identity, u128>,
+    /// Directory trees that are made the same, or compared; none if that is nobody's business.
+    trees: Option<tree::Trees>,
 }
 
 impl Shadow {
@@ -85,7 +89,14 @@ impl Shadow {
             objects: HashMap::new(),
             segments: HashMap::new(),
             hashes: HashMap::new(),
+            trees: None,
         }
+    }
+
+    /// Minds directory trees that the journal tells of: these are made the same, others only
+    /// compared.
+    pub fn mind_trees(&mut self, copied: Vec<PathBuf>) {
+        self.trees = Some(tree::Trees::new(copied));
     }
 
     /// The namespaces that the application is in.
