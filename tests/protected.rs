@@ -18,6 +18,8 @@ mod postgres;
 
 #[path = "protected/random.rs"]
 mod random;
+#[path = "protected/storage.rs"]
+mod storage;
 #[path = "protected/witness.rs"]
 mod witness;
 

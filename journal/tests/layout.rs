@@ -53,8 +53,8 @@ fn read_back(golden: &[u8], expected: &[Event<'_>]) {
 #[test]
 fn format_1_is_read() {
     let mut events = samples::all();
-    // Format 1 had it not.
-    events.retain(|event| !matches!(event, Event::Gate(GateEvent::Released(_))));
+    // Format 1 had them not.
+    events.retain(|event| !matches!(event, Event::Gate(GateEvent::Released(_)) | Event::Tree(_)));
     let golden = std::fs::read(data("v1.ftj")).expect("reads");
     read_back(&golden, &events);
     let reader = Reader::from_segments(vec![golden]).expect("readable");

@@ -67,6 +67,8 @@ pub struct Plan {
     pub witness: Witness,
     /// A node whose recording lies on a small disk of its own.
     pub small_disk: Option<Place>,
+    /// The standby's working directory begins as a copy of `work/seed-standby` instead.
+    pub own_seed: bool,
     /// More options of both nodes.
     pub options: Vec<String>,
 }
@@ -172,6 +174,14 @@ impl<'a> Nodes<'a> {
     /// is `work/data`, on either node one of its own that begins as a copy of `work/seed`.
     #[track_caller]
     pub fn start(scratch: &'a Scratch, plan: Plan, command: &[&str]) -> Self {
+        let mut nodes = Self::begin(scratch, plan, command);
+        nodes.wait_for_state(Primary, "PROTECTED", START_LIMIT);
+        nodes
+    }
+
+    /// The same, without waiting for anything.
+    #[track_caller]
+    pub fn begin(scratch: &'a Scratch, plan: Plan, command: &[&str]) -> Self {
         let net = Net::new();
         scratch.dir("data");
         scratch.dir("seed");
@@ -195,7 +205,6 @@ impl<'a> Nodes<'a> {
         }
         nodes.start_standby();
         nodes.start_primary(command);
-        nodes.wait_for_state(Primary, "PROTECTED", START_LIMIT);
         nodes
     }
 
@@ -252,10 +261,15 @@ impl<'a> Nodes<'a> {
             let mount = format!("mount -t tmpfs -o size=64m none {} && ", dir.display());
             script.insert_str(0, &mount);
         }
+        let seed = if self.plan.own_seed && place == Standby {
+            "seed-standby"
+        } else {
+            "seed"
+        };
         let mut node = Command::new("ip");
         node.args(["netns", "exec", &self.net.ns(place)])
             .args(["unshare", "-m", "sh", "-c", &script, "sh"])
-            .args([self.scratch.path("data"), self.scratch.path("seed")])
+            .args([self.scratch.path("data"), self.scratch.path(seed)])
             .arg(ftrun())
             .args(first)
             .arg("--keys")
