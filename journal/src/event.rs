@@ -130,6 +130,27 @@ pub enum TreeItem<'a> {
     End,
 }
 
+/// Names of the kinds of events, in the order of the variants of [`Event`].
+pub const EVENT_NAMES: [&str; 17] = [
+    "start",
+    "switch",
+    "syscall",
+    "enter",
+    "leave",
+    "data",
+    "signal",
+    "trap",
+    "preempt",
+    "spawn",
+    "thread-end",
+    "file",
+    "time",
+    "note",
+    "end",
+    "clocks",
+    "gate",
+];
+
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each
 /// word is the difference to the read before it in the same event (to 0 for the first).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

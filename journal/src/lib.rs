@@ -34,4 +34,4 @@ pub use live::writer_of;
 pub use reader::{End, Follow, Progress, ReadError, Reader, Tail};
 pub use ship::{EndedSegment, FrameTail, KeptRef, Replica, ShipError, ShipPosition, Unit};
 pub use storage::{FileStorage, MemoryStorage, Storage};
-pub use writer::{Appender, Summary, WriteError, Writer, WriterOptions};
+pub use writer::{Appender, Count, Summary, WriteError, Writer, WriterOptions};

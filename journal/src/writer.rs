@@ -8,6 +8,7 @@ mod thread;
 
 use crate::format::encode_header;
 use crate::{End, Event, EventIndex, FileStorage, Header, RECORD_BYTES_MAX, Storage, record};
+pub use queue::Count;
 use queue::Queue;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -240,6 +241,13 @@ impl Appender {
         self.0.appended()
     }
 
+    /// How many events of each kind were appended, in the order of [`crate::EVENT_NAMES`], and
+    /// how many bytes their records have before compression.
+    #[must_use]
+    pub fn counts(&self) -> [Count; crate::EVENT_NAMES.len()] {
+        self.0.counts()
+    }
+
     /// How many of them were handed to the system: a reader of the journal finds them.
     #[must_use]
     pub fn written(&self) -> u64 {
@@ -394,6 +402,8 @@ mod tests {
         };
         let mut writer = Writer::create_on(storage, &header(), options).expect("begins");
         let hand = writer.appender();
+        let zero = crate::Count::default();
+        assert_eq!(hand.counts(), [zero; crate::EVENT_NAMES.len()]);
         let other = std::thread::spawn({
             let hand = hand.clone();
             move || {
@@ -407,11 +417,19 @@ mod tests {
         }
         other.join().expect("ends");
         assert_eq!(hand.appended(), 2000);
+        writer
+            .append(&Event::Note("x".repeat(300).into()))
+            .expect("appends");
+        let counts = hand.counts();
+        let of = |name| crate::EVENT_NAMES.iter().position(|known| *known == name);
+        let [times, notes] = ["time", "note"].map(|name| counts[of(name).expect("a name")]);
+        assert_eq!((times.events, notes.events), (2000, 1));
+        assert_eq!((times.bytes, notes.bytes), (2000 * 3, 2 + 1 + 2 + 300));
         assert_eq!(hand.wait_written(0, Duration::from_millis(1)), 0);
         hand.hurry(Duration::ZERO);
-        assert_eq!(hand.wait_written(1999, Duration::from_secs(60)), 2000);
-        assert_eq!(writer.finish().expect("finishes").events, 2000);
-        assert_eq!(hand.wait_written(2000, Duration::from_secs(60)), 2000);
+        assert_eq!(hand.wait_written(2000, Duration::from_secs(60)), 2001);
+        assert_eq!(writer.finish().expect("finishes").events, 2001);
+        assert_eq!(hand.wait_written(2001, Duration::from_secs(60)), 2001);
         assert!(matches!(
             hand.append(&Event::Time(0)),
             Err(WriteError::Ended)

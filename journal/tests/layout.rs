@@ -350,6 +350,17 @@ fn every_variant_is_documented_with_its_number() {
 }
 
 #[test]
+fn kinds_of_events_are_named_in_their_order() {
+    for event in samples::all() {
+        let number = postcard::to_stdvec(&event).expect("encodes")[0];
+        let text = format!("{event:?}");
+        let name = text.split(|c: char| !c.is_alphanumeric()).next();
+        let known = journal::EVENT_NAMES[usize::from(number)].replace('-', "");
+        assert_eq!(name.unwrap_or_default().to_lowercase(), known);
+    }
+}
+
+#[test]
 fn the_samples_leave_no_variant_out() {
     // The number after the last one is no variant.
     let after = |heading: &str| [vec![table(heading).len() as u8], vec![0; 300]].concat();

@@ -109,3 +109,48 @@ impl Stream {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(conn: u32, len: usize) -> Event<'static> {
+        Event::Gate(GateEvent::Payload {
+            conn: ConnId(conn),
+            acked: 0,
+            data: vec![1; len].into(),
+        })
+    }
+
+    fn taken(conn: u32, position: u64, taken: u64) -> Event<'static> {
+        Event::Leave(Leave {
+            result: 0,
+            outs: Vec::new(),
+            effects: vec![Effect::Received {
+                conn: ConnId(conn),
+                position,
+                taken,
+                spans: Vec::new(),
+            }],
+        })
+    }
+
+    #[test]
+    fn what_was_taken_or_released_is_not_kept() {
+        const PIECE: u64 = 200_000;
+        let mut unread = Unread::default();
+        let mut follow = |mut event| unread.follow(&mut event).expect("it is there");
+        for round in 0..100 {
+            follow(payload(1, 200_000));
+            follow(taken(1, round * PIECE, PIECE));
+        }
+        for conn in 2..1000 {
+            follow(payload(conn, 10));
+            follow(Event::Gate(GateEvent::Released(ConnId(conn))));
+        }
+        assert_eq!(unread.0.len(), 1);
+        let stream = &unread.0[&ConnId(1)];
+        assert_eq!((stream.start, stream.bytes.len()), (100 * PIECE, 0));
+        assert!(stream.bytes.capacity() <= KEPT_BYTES);
+    }
+}

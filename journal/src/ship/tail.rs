@@ -22,6 +22,8 @@ pub struct FrameTail {
     /// Bytes of the segment from the cursor's offset on, of which `at` are used up.
     buffer: Vec<u8>,
     at: usize,
+    /// Where it is read into: never cleared, for most reads bring little.
+    fresh: Vec<u8>,
     /// Bytes of the segments before this one.
     bytes_before: u64,
 }
@@ -104,6 +106,7 @@ impl FrameTail {
             file,
             buffer: Vec::new(),
             at: 0,
+            fresh: vec![0; READ_BYTES],
             bytes_before,
         })
     }
@@ -180,19 +183,18 @@ impl FrameTail {
         if need <= READ_BYTES && self.buffer.capacity() > SPARE_BYTES_MAX {
             self.buffer.shrink_to(READ_BYTES);
         }
-        let have = self.buffer.len();
-        self.buffer.resize(need.max(READ_BYTES), 0);
-        let from = self.cursor.place.offset + have as u64;
+        let from = self.cursor.place.offset + self.buffer.len() as u64;
         let read = loop {
-            match self.file.read_at(&mut self.buffer[have..], from) {
+            match self.file.read_at(&mut self.fresh, from) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
-        let len = *read.as_ref().unwrap_or(&0);
-        self.buffer.truncate(have + len);
         match read {
-            Ok(len) => Ok(len > 0),
+            Ok(len) => {
+                self.buffer.extend_from_slice(&self.fresh[..len]);
+                Ok(len > 0)
+            }
             Err(error) => Err(ShipError::io("read", &self.path(), error)),
         }
     }

@@ -1,8 +1,8 @@
 //! What lies between the appending side and the thread: one batch being filled, and full ones.
 
 use super::WriteError;
-use crate::EventIndex;
 use crate::format::FRAME_HEAD_BYTES;
+use crate::{EVENT_NAMES, EventIndex};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -28,6 +28,15 @@ pub(super) struct Batch {
     pub names_files: bool,
 }
 
+/// Events, and bytes of their records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// How many events.
+    pub events: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
 /// What the thread waits for, so that it is woken for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleep {
@@ -48,6 +57,8 @@ enum Want {
 struct State {
     /// Index of the event appended next.
     next: u64,
+    /// By the number of the variant.
+    counts: [Count; EVENT_NAMES.len()],
     current: Batch,
     full: VecDeque<Batch>,
     /// Bytes in `full` and in the hands of the thread.
@@ -103,6 +114,7 @@ impl Queue {
     pub fn new(buffered_bytes_max: usize, patience: Duration, (next, bytes): (u64, u64)) -> Self {
         let state = State {
             next,
+            counts: Default::default(),
             current: Batch::default(),
             full: VecDeque::new(),
             queued_bytes: 0,
@@ -173,12 +185,14 @@ impl Queue {
         if state.current.count == 0 {
             self.begin_batch(&mut state, index);
         }
+        let before = state.current.bytes.len();
         if let Err(error) = encode(index, &mut state.current.bytes) {
             drop(state);
             // An event is missing: none may follow.
             self.fail(error.clone());
             return Err(error);
         }
+        state.count(before);
         state.current.count += 1;
         state.current.names_files |= names_file;
         state.next += 1;
@@ -187,6 +201,11 @@ impl Queue {
             self.end_batch(state)?;
         }
         Ok(index)
+    }
+
+    /// What was appended, by kind.
+    pub fn counts(&self) -> [Count; EVENT_NAMES.len()] {
+        self.lock().counts
     }
 
     /// How many events were appended.
@@ -363,29 +382,31 @@ impl Queue {
                 state.sleep = Sleep::Awake;
                 return Some((batch, keeps_up));
             }
-            if state.current.count == 0 {
-                if state.closed {
-                    return None;
-                }
+            let empty = state.current.count == 0;
+            if empty && state.closed {
+                return None;
+            }
+            // What comes within the time that it may wait wakes nobody: a wake-up for the first
+            // event of each batch would be half of them.
+            let now = Instant::now();
+            let patient = *patient_until.get_or_insert(now + self.patience);
+            let until = state.due.map_or(patient, |due| due.min(patient));
+            if until > now {
+                state.sleep = Sleep::UntilFull;
+                state = self
+                    .work
+                    .wait_timeout(state, until - now)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            } else if empty {
                 state.sleep = Sleep::UntilWork;
                 state = self
                     .work
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
+                patient_until = None;
             } else {
-                let now = Instant::now();
-                let full = *patient_until.get_or_insert(now + self.patience);
-                let until = state.due.map_or(full, |due| due.min(full));
-                if until <= now {
-                    state.push_hurried(now);
-                } else {
-                    state.sleep = Sleep::UntilFull;
-                    state = self
-                        .work
-                        .wait_timeout(state, until - now)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0;
-                }
+                state.push_hurried(now);
             }
         }
     }
@@ -418,6 +439,22 @@ impl Queue {
 }
 
 impl State {
+    /// Counts the record that begins at `start` in the current batch.
+    fn count(&mut self, start: usize) {
+        let record = &self.current.bytes[start..];
+        // Its length, whose last byte is the first without the top bit; then the variant.
+        let variant = record
+            .iter()
+            .skip_while(|byte| **byte >= 0x80)
+            .nth(1)
+            .map(|variant| usize::from(*variant));
+        let len = record.len() as u64;
+        if let Some(count) = variant.and_then(|variant| self.counts.get_mut(variant)) {
+            count.events += 1;
+            count.bytes += len;
+        }
+    }
+
     /// Because of the time.
     fn push_hurried(&mut self, now: Instant) {
         if self.due.is_some() {
