@@ -2,11 +2,14 @@
 
 use crate::output;
 use anyhow::Context;
+use standby::config::Log;
+use standby::status::log;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 static LOG_FILE: OnceLock<File> = OnceLock::new();
 
@@ -23,14 +26,38 @@ pub fn log_to(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on, messages are JSON, one object a line. What a node tells of itself is among them.
+pub fn use_json() {
+    JSON.store(true, Ordering::Relaxed);
+    log::start(Log::Json, |line| write(&format!("{line}\n")));
+}
+
+/// What a node says of itself: nothing, where it is told as JSON already.
+pub fn of_node() -> Arc<dyn Fn(&str) + Send + Sync> {
+    if JSON.load(Ordering::Relaxed) {
+        Arc::new(|_| {})
+    } else {
+        Arc::new(say)
+    }
+}
+
 /// Says `text`, in one piece. Names in it may be anything: a terminal gets no escape codes.
 pub fn say(text: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        return log::say(text);
+    }
     let mut lines = String::with_capacity(text.len() + 16);
     for line in text.lines() {
         lines.push_str("ftrun: ");
         lines.push_str(&output::shown(line));
         lines.push('\n');
     }
+    write(&lines);
+}
+
+fn write(lines: &str) {
     // Nobody is left to be told that nobody listens.
     let _ = match LOG_FILE.get() {
         Some(mut file) => file.write_all(lines.as_bytes()),

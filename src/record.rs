@@ -6,7 +6,7 @@ use crate::meta::{self, Meta};
 use crate::recordings::NewRecording;
 use anyhow::Context;
 use journal::WriterOptions;
-use standby::config::Primary;
+use standby::config::{Log, Primary};
 use standby::node::{Slot, protect};
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -33,6 +33,12 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         .transpose()?;
     if let Some(path) = &args.log_file {
         messages::log_to(path)?;
+    }
+    if protection
+        .as_ref()
+        .is_some_and(|config| config.node.log == Log::Json)
+    {
+        messages::use_json();
     }
     let program = args.command.first().map_or(OsStr::new(""), |name| name);
     let affinity = tracer::affinity().context("reading the CPU affinity")?;
@@ -74,7 +80,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     };
     let slot = Slot::default();
     let attach: Attach = match protection {
-        Some(config) => protect(config, Arc::clone(&slot), Arc::new(messages::say)),
+        Some(config) => protect(config, Arc::clone(&slot), messages::of_node()),
         None => Box::new(|_| Ok(None)),
     };
     match tracer::record::record_with(options, &args.command, Arc::new(notice), attach) {

@@ -5,7 +5,7 @@ use crate::recordings::NewRecording;
 use crate::{messages, nodes, record};
 use anyhow::Context;
 use journal::EventIndex;
-use standby::config::Standby;
+use standby::config::{Log, Standby};
 use standby::node::Follower;
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -19,6 +19,9 @@ pub fn run(args: StandbyArgs) -> anyhow::Result<ExitCode> {
         messages::log_to(path)?;
     }
     let config = Standby::new(args.protection, &nodes::host_name())?;
+    if config.node.log == Log::Json {
+        messages::use_json();
+    }
     let affinity = tracer::affinity().context("reading the CPU affinity")?;
     let recording = NewRecording::create(args.dir.as_deref(), OsStr::new("standby"))?;
     let dir = recording.dir.clone();
@@ -27,7 +30,7 @@ pub fn run(args: StandbyArgs) -> anyhow::Result<ExitCode> {
         flush_ms: record::PROTECTED_FLUSH_MS,
         ..tracer::record::Options::new(dir.clone())?
     };
-    let follower = match Follower::begin(config, &dir, Arc::new(messages::say)) {
+    let follower = match Follower::begin(config, &dir, messages::of_node()) {
         Ok(follower) => follower,
         Err(error) => {
             recording.undo();

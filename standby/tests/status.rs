@@ -9,7 +9,7 @@ use standby::status::http::{CONNECTION_TIME_MAX, Endpoint, HEAD_BYTES_MAX};
 use standby::status::socket::{
     self, AskError, CONNECTIONS_MAX, REQUEST_BYTES_MAX, Request, Server,
 };
-use standby::status::{JournalKind, Meters, SCHEMA_VERSION};
+use standby::status::{Meters, SCHEMA_VERSION};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -224,14 +224,21 @@ fn what_others_count_is_in_the_metrics() {
     meters.set_held_packets(3);
     meters.set_unstored_bytes(4096);
     meters.held_for(Duration::from_micros(300));
-    meters.journaled(JournalKind::External, 2, 100);
+    let mut counts = [journal::Count::default(); journal::EVENT_NAMES.len()];
+    counts[16] = journal::Count {
+        events: 2,
+        bytes: 100,
+    };
+    // However often it is looked at.
+    meters.feed(move |meters| meters.set_journaled(&counts));
+    let _ = meters.text(&a.handle.report());
     let text = meters.text(&a.handle.report());
     for line in [
         "ftrun_held_packets 3",
         "ftrun_lag_bytes 4096",
         "ftrun_hold_seconds_count 1",
-        "ftrun_journal_bytes_total{kind=\"External\"} 100",
-        "ftrun_journal_events_total{kind=\"External\"} 2",
+        "ftrun_journal_bytes_total{kind=\"gate\"} 100",
+        "ftrun_journal_events_total{kind=\"gate\"} 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }

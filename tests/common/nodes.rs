@@ -85,12 +85,22 @@ pub struct Nodes<'a> {
 }
 
 /// The namespaces, removed with their value.
-struct Net {
+pub struct Net {
     name: String,
 }
 
+/// The way into a namespace.
+pub struct Inside(File);
+
+impl Inside {
+    /// This thread is in it from now on.
+    pub fn enter(&self) {
+        setns(self.0.as_fd(), CloneFlags::CLONE_NEWNET).expect("root may enter it");
+    }
+}
+
 impl Net {
-    fn new() -> Self {
+    pub fn new() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let net = Self {
@@ -137,17 +147,48 @@ impl Net {
     }
 
     /// Runs something on a thread of its own in a namespace; the sockets it makes stay there.
-    fn within<T: Send>(&self, place: Place, action: impl FnOnce() -> T + Send) -> T {
-        let ns = File::open(format!("/run/netns/{}", self.ns(place))).expect("a namespace");
+    pub fn within<T: Send>(&self, place: Place, action: impl FnOnce() -> T + Send) -> T {
+        let inside = self.open(place);
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                setns(ns.as_fd(), CloneFlags::CLONE_NEWNET).expect("root may enter it");
+                inside.enter();
                 action()
             });
             thread
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+}
+
+impl Net {
+    pub fn open(&self, place: Place) -> Inside {
+        let path = format!("/run/netns/{}", self.ns(place));
+        Inside(File::open(path).expect("a namespace"))
+    }
+
+    /// The beginning of a command that runs in a namespace.
+    pub fn command(&self, place: Place) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.ns(place)]);
+        command
+    }
+
+    /// Waits until something that the client can reach accepts connections.
+    #[track_caller]
+    pub fn wait_for_port(&self, address: &str, port: u16) {
+        let address: SocketAddr = format!("{address}:{port}").parse().expect("an address");
+        self.within(Client, || {
+            wait_until("listener", START_LIMIT, || {
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+            });
+        });
+    }
+
+    /// Connects so many times.
+    #[track_caller]
+    pub fn connect_all(&self, from: Place, to: &str, port: u16, count: usize) -> Vec<TcpStream> {
+        self.within(from, || (0..count).map(|_| dial(to, port)).collect())
     }
 }
 
@@ -266,9 +307,8 @@ impl<'a> Nodes<'a> {
         } else {
             "seed"
         };
-        let mut node = Command::new("ip");
-        node.args(["netns", "exec", &self.net.ns(place)])
-            .args(["unshare", "-m", "sh", "-c", &script, "sh"])
+        let mut node = self.net.command(place);
+        node.args(["unshare", "-m", "sh", "-c", &script, "sh"])
             .args([self.scratch.path("data"), self.scratch.path(seed)])
             .arg(ftrun())
             .args(first)
@@ -379,6 +419,17 @@ impl<'a> Nodes<'a> {
         .expect("the node has not been waited for")
     }
 
+    /// Where they are.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// The process of a node's supervisor.
+    #[track_caller]
+    pub fn pid(&mut self, place: Place) -> u32 {
+        pid_of(self.running(place))
+    }
+
     /// What both nodes have said, for messages.
     pub fn said(&self) -> String {
         let said = |node: &Option<Spawned>| {
@@ -441,25 +492,19 @@ impl<'a> Nodes<'a> {
     /// Connects to the application, as a client.
     #[track_caller]
     pub fn connect(&self, port: u16) -> TcpStream {
-        self.net.within(Client, || dial(port))
+        self.net.within(Client, || dial(VIP, port))
     }
 
     /// Connects so many times.
     #[track_caller]
     pub fn connect_all(&self, port: u16, count: usize) -> Vec<TcpStream> {
-        self.net
-            .within(Client, || (0..count).map(|_| dial(port)).collect())
+        self.net.connect_all(Client, VIP, port, count)
     }
 
     /// Waits until the application accepts connections.
     #[track_caller]
     pub fn wait_for_port(&self, port: u16) {
-        let address: SocketAddr = format!("{VIP}:{port}").parse().expect("an address");
-        self.net.within(Client, || {
-            wait_until("listener behind the gate", START_LIMIT, || {
-                TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
-            });
-        });
+        self.net.wait_for_port(VIP, port);
     }
 
     /// Runs a program at the client's.
@@ -516,6 +561,11 @@ fn within_root(root: &str, path: &Path) -> PathBuf {
     PathBuf::from(root).join(path.strip_prefix("/").expect("an absolute path"))
 }
 
+/// The process of what was started.
+pub fn pid_of(started: &Spawned) -> u32 {
+    started.pid().as_raw().unsigned_abs()
+}
+
 fn name(place: Place) -> &'static str {
     match place {
         Primary => "p",
@@ -523,8 +573,8 @@ fn name(place: Place) -> &'static str {
     }
 }
 
-fn dial(port: u16) -> TcpStream {
-    let address: SocketAddr = format!("{VIP}:{port}").parse().expect("an address");
+fn dial(to: &str, port: u16) -> TcpStream {
+    let address: SocketAddr = format!("{to}:{port}").parse().expect("an address");
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10));
     let stream = stream.expect("the application accepts connections");
     stream.set_nodelay(true).expect("a fresh connection");

@@ -55,6 +55,7 @@ pub fn mtu_of(dev: &str) -> io::Result<u32> {
 pub mod fuzzing;
 
 use crate::commit::Commit;
+use crate::status::Meters;
 use journal::{Appender, ConnId};
 use stats::Counters;
 use std::io;
@@ -82,6 +83,8 @@ pub struct GateOptions {
     pub commit: Arc<Commit>,
     /// The connections; those that are known already go on.
     pub streams: Streams,
+    /// Told how long every packet has waited.
+    pub meters: Meters,
 }
 
 /// Why there is no gate, or no longer.
@@ -167,6 +170,7 @@ impl Gate {
             mac: options.mac,
             appender: options.appender,
             commit: options.commit,
+            meters: options.meters,
         };
         let mut worker = Worker::new(setup)?;
         let thread = std::thread::Builder::new()

@@ -41,6 +41,7 @@ pub struct Follower {
     _doors: Doors,
     commit: Arc<Commit>,
     trees: Vec<PathBuf>,
+    meters: Meters,
     clocks: channel::Receiver<ClockOffsets>,
     decision: channel::Receiver<bool>,
 }
@@ -65,6 +66,13 @@ impl Follower {
             heard.link(event);
         })?);
         let commit = Arc::new(Commit::new(node.lag_max));
+        let meters = Meters::default();
+        let link = Arc::downgrade(&receiver);
+        meters.feed(move |meters| {
+            if let Some(stats) = link.upgrade().map(|link| link.stats()) {
+                meters.set_link_bytes(stats.sent_bytes, stats.received_bytes);
+            }
+        });
         let (decide, decision) = channel::bounded(1);
         let engine = Replayer {
             receiver: Arc::downgrade(&receiver),
@@ -80,7 +88,7 @@ impl Follower {
             peer: Box::new(In(Arc::downgrade(&receiver))),
             witness: node.witness()?,
             engine: Box::new(engine),
-            meters: Meters::default(),
+            meters: meters.clone(),
         })?;
         told.set(driver.handle());
         let doors = Doors::open(node, dir, &driver.handle())?;
@@ -91,6 +99,7 @@ impl Follower {
             _doors: doors,
             commit,
             trees,
+            meters,
             clocks,
             decision,
         })
@@ -111,6 +120,7 @@ impl Follower {
             _doors: doors,
             commit,
             trees,
+            meters,
             clocks,
             decision,
         } = self;
@@ -137,7 +147,7 @@ impl Follower {
         let attach = Box::new(move |ground: Ground<'_>| {
             let made = tun.lock().unwrap_or_else(PoisonError::into_inner).take();
             let made = made.ok_or(NodeError::NotIsolated)?;
-            let live = parts::make_gate(&node, made, ground.appender, &commit, streams)?;
+            let live = parts::make_gate(&node, made, ground.appender, &commit, streams, &meters)?;
             // Peers need not wait for their timers if what they send meanwhile is not lost.
             live.gate.claim().map_err(NodeError::Gate)?;
             let network: Arc<dyn Network> = Arc::new(live);

@@ -8,7 +8,7 @@ use crate::gate::{self, Gate, GateOptions, Prefix, Streams};
 use crate::link::{LinkError, LinkEvent};
 use crate::role::{DriverError, Event, Handle, Settings, Side};
 use crate::status::http;
-use crate::status::socket;
+use crate::status::{Meters, socket};
 use journal::Appender;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,7 +40,9 @@ pub(super) fn make_gate(
     appender: Appender,
     commit: &Arc<Commit>,
     streams: Streams,
+    meters: &Meters,
 ) -> Result<Live, NodeError> {
+    let journal = appender.clone();
     let gate = Gate::start(GateOptions {
         tun,
         dev: node.dev.clone(),
@@ -56,8 +58,15 @@ pub(super) fn make_gate(
         appender,
         commit: Arc::clone(commit),
         streams,
+        meters: meters.clone(),
     })?;
     let gate = Arc::new(gate);
+    let watched = Arc::downgrade(&gate);
+    meters.feed(move |meters| {
+        let held = watched.upgrade().map(|gate| gate.stats().held_packets);
+        meters.set_held_packets(held.unwrap_or(0));
+        meters.set_journaled(&journal.counts());
+    });
     Ok(Live { gate, netns })
 }
 

@@ -85,7 +85,9 @@ fn begin(
     let commit = Arc::new(Commit::new(node.lag_max));
     let tun = parts::make_tun(node, namespaces)?;
     let streams = Streams::new(false);
-    let live = parts::make_gate(node, tun, ground.appender.clone(), &commit, streams)?;
+    let meters = Meters::default();
+    let appender = ground.appender.clone();
+    let live = parts::make_gate(node, tun, appender, &commit, streams, &meters)?;
     let told = Arc::new(Told::default());
     let (ended, complete) = channel::bounded(1);
     let heard = Arc::clone(&told);
@@ -104,6 +106,12 @@ fn begin(
         }
         heard.link(event);
     })?);
+    let link = Arc::downgrade(&sender);
+    meters.feed(move |meters| {
+        let stats = link.upgrade().map(|link| link.stats()).unwrap_or_default();
+        meters.set_unstored_bytes(stats.backlog_bytes);
+        meters.set_link_bytes(stats.sent_bytes, stats.received_bytes);
+    });
     let (may_start, started) = channel::bounded(1);
     let handover = Handover::new(
         ground.brake.clone(),
@@ -127,7 +135,7 @@ fn begin(
         peer: Box::new(Out(Arc::clone(&sender))),
         witness: node.witness()?,
         engine: Box::new(engine),
-        meters: Meters::default(),
+        meters,
     })?;
     introduce(driver.handle());
     told.set(driver.handle());

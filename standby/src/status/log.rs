@@ -76,6 +76,11 @@ pub fn start(form: Log, write: impl Fn(&str) + Send + Sync + 'static) {
     let _ = tracing::dispatcher::set_global_default(dispatch(form, write));
 }
 
+/// Says something in this form.
+pub fn say(text: &str) {
+    tracing::info!("{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

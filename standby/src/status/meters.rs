@@ -2,7 +2,8 @@
 
 use super::report::Report;
 use crate::role::State;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use journal::{Count, EVENT_NAMES};
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,20 +16,21 @@ use std::time::Duration;
 type Number = Gauge<i64>;
 type Real = Gauge<f64, AtomicU64>;
 
-/// Kinds of what is journaled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum JournalKind {
-    /// Input from outside: network, storage.
-    External,
-    /// Scheduling, signals, clocks, inter-process communication.
-    Internal,
-    /// Checksums of output, and what the journal says about itself.
-    Other,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
-    kind: JournalKind,
+    kind: String,
+}
+
+/// Looks at what somebody else counts.
+type Feed = dyn Fn(&Meters) + Send + Sync;
+
+#[derive(Default, Clone)]
+struct Feeds(Arc<Mutex<Vec<Arc<Feed>>>>);
+
+impl std::fmt::Debug for Feeds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Feeds")
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,11 +47,14 @@ struct OfPath {
 #[derive(Debug, Clone)]
 pub struct Meters {
     registry: Arc<Mutex<Registry>>,
+    feeds: Feeds,
     held_packets: Number,
     unstored_bytes: Number,
     hold: Histogram,
     journal_bytes: Family<OfKind, Counter>,
     journal_events: Family<OfKind, Counter>,
+    link_sent: Counter,
+    link_received: Counter,
     states: Family<OfState, Number>,
     lag_events: Number,
     lag_seconds: Real,
@@ -74,11 +79,14 @@ impl Meters {
         let hold = Histogram::new(exponential_buckets(20e-6, 2.0, 19));
         let meters = Self {
             registry: Arc::default(),
+            feeds: Feeds::default(),
             held_packets: Number::default(),
             unstored_bytes: Number::default(),
             hold,
             journal_bytes: Family::default(),
             journal_events: Family::default(),
+            link_sent: Counter::default(),
+            link_received: Counter::default(),
             states: Family::default(),
             lag_events: Number::default(),
             lag_seconds: Real::default(),
@@ -118,14 +126,26 @@ impl Meters {
         );
         registry.register_with_unit(
             "journal",
-            "Bytes journaled, by kind",
+            "Bytes of records that were journaled here, by kind of event, before compression",
             Unit::Bytes,
             m.journal_bytes,
         );
         registry.register(
             "journal_events",
-            "Events journaled, by kind",
+            "Events that were journaled here, by kind",
             m.journal_events,
+        );
+        registry.register_with_unit(
+            "link_sent",
+            "Bytes sent to the other node over the link, TLS included",
+            Unit::Bytes,
+            m.link_sent,
+        );
+        registry.register_with_unit(
+            "link_received",
+            "Bytes received from the other node over the link, likewise",
+            Unit::Bytes,
+            m.link_received,
         );
         registry.register(
             "held_packets",
@@ -166,16 +186,47 @@ impl Meters {
         self.unstored_bytes.set(signed(bytes));
     }
 
+    /// So many bytes went over the link in all, there and back.
+    pub fn set_link_bytes(&self, sent: u64, received: u64) {
+        for (counter, now) in [(&self.link_sent, sent), (&self.link_received, received)] {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+    }
+
     /// A packet has waited so long.
     pub fn held_for(&self, span: Duration) {
         self.hold.observe(span.as_secs_f64());
     }
 
-    /// So much was journaled.
-    pub fn journaled(&self, kind: JournalKind, events: u64, bytes: u64) {
-        let kind = OfKind { kind };
-        self.journal_events.get_or_create(&kind).inc_by(events);
-        self.journal_bytes.get_or_create(&kind).inc_by(bytes);
+    /// So much was journaled in all, by kind.
+    pub fn set_journaled(&self, counts: &[Count; EVENT_NAMES.len()]) {
+        for (name, count) in EVENT_NAMES.iter().zip(counts) {
+            let kind = OfKind {
+                kind: (*name).to_owned(),
+            };
+            let events = self.journal_events.get_or_create(&kind);
+            events.inc_by(count.events.saturating_sub(events.get()));
+            let bytes = self.journal_bytes.get_or_create(&kind);
+            bytes.inc_by(count.bytes.saturating_sub(bytes.get()));
+        }
+    }
+
+    /// From now on `feed` is asked before anything is told. It must be short.
+    pub fn feed(&self, feed: impl Fn(&Self) + Send + Sync + 'static) {
+        self.lock_feeds().push(Arc::new(feed));
+    }
+
+    /// Has everything brought up to date.
+    pub(super) fn refresh(&self) {
+        // They use these meters.
+        let feeds = self.lock_feeds().clone();
+        for feed in feeds {
+            feed(self);
+        }
+    }
+
+    fn lock_feeds(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Feed>>> {
+        self.feeds.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn took_over(&self) {
@@ -197,6 +248,7 @@ impl Meters {
     /// Everything, as text, with what a report says.
     #[must_use]
     pub fn text(&self, report: &Report) -> String {
+        self.refresh();
         for state in State::ALL {
             let label = OfState {
                 state: state.name().to_owned(),

@@ -9,6 +9,6 @@ mod report;
 mod snapshot;
 pub mod socket;
 
-pub use meters::{JournalKind, Meters};
+pub use meters::Meters;
 pub use report::{Lag, PathReport, Report, SCHEMA_VERSION, WitnessReport};
 pub use snapshot::Snapshot;

@@ -99,6 +99,7 @@ impl Snapshot {
         positions: Positions,
         commit: &Commit,
     ) {
+        self.meters.refresh();
         let mut inner = self.lock();
         let ms = inner.lag.sample(now, positions.appended, positions.applied);
         let report = &mut inner.report;

@@ -75,6 +75,7 @@ impl Node {
         let writer = writer.expect("begins");
         let commit = Arc::new(Commit::new(u64::MAX));
         let options = GateOptions {
+            meters: standby::status::Meters::default(),
             tun,
             dev: DEV.to_owned(),
             vips: prefixes(),

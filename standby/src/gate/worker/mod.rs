@@ -15,6 +15,7 @@ use super::translate::Translations;
 use super::vnet::Vnet;
 use super::{GateError, Shared, filter};
 use crate::commit::Commit;
+use crate::status::Meters;
 use journal::{Appender, Event, GateEvent, WriteError};
 use link::Link;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -106,6 +107,7 @@ pub(super) struct Setup {
     pub mac: Option<Mac>,
     pub appender: Appender,
     pub commit: Arc<Commit>,
+    pub meters: Meters,
 }
 
 /// See the module.
@@ -115,6 +117,7 @@ pub(super) struct Worker {
     inbox: Receiver<Command>,
     appender: Appender,
     commit: Arc<Commit>,
+    meters: Meters,
     vips: Vec<IpAddr>,
     epoll: Epoll,
     reading_tun: bool,
@@ -176,6 +179,7 @@ impl Worker {
             inbox: setup.inbox,
             appender: setup.appender,
             commit: setup.commit,
+            meters: setup.meters,
             vips,
             epoll,
             reading_tun: true,

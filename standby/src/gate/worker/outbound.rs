@@ -113,7 +113,9 @@ impl Worker {
             let Some(held) = self.hold.pop_if(|label| commit.may_go(label)) else {
                 break;
             };
-            self.shared.counters.held_for(held.since.elapsed());
+            let span = held.since.elapsed();
+            self.shared.counters.held_for(span);
+            self.meters.held_for(span);
             self.link.send(held, &self.shared.counters);
         }
         if self.hold.last_label().is_some() {
