@@ -181,8 +181,9 @@ fn kill_one(
 ) {
     let primary = record.spawn();
     let dir = primary.dir().to_owned();
-    let begun = || events_in(&dir) > 0;
-    wait_until("the journal begins", LIMIT, begun);
+    let needed = journaled(&whole.dir).begun;
+    let begun = || events_in(&dir) >= needed;
+    wait_until("the program begins", LIMIT, begun);
     let follower = follow(scratch, &dir, twin);
     std::thread::sleep(after);
     primary.signal(Signal::SIGKILL);
@@ -211,6 +212,25 @@ fn kill_one(
         show(all)
     );
     assert_same_tree(&what, expected, twin);
+}
+
+#[test]
+fn a_program_that_has_not_begun() {
+    let scratch = Scratch::new("takeover-not-begun");
+    let recorded = Record::bash(&scratch, "exit 0")
+        .option("--isolate")
+        .timeout(LIMIT)
+        .run();
+    let begun = journaled(&recorded.dir).begun;
+    for events in 1..begun {
+        let torn = scratch.root().join(format!("cut-{events}"));
+        cut(&recorded.dir, &torn, events);
+        let followed = follow(&scratch, &torn, &scratch.work()).wait(LIMIT);
+        assert_eq!(followed.exit, Exit::Code(125), "{followed}");
+        let why = "before the application began";
+        assert!(followed.err().contains(why), "{events}: {followed}");
+        scratch.assert_no_process_left();
+    }
 }
 
 /// How many events a journal that is being written has.

@@ -80,6 +80,11 @@ pub enum ReplayError {
         /// What was done.
         what: String,
     },
+    /// The recording broke off before the program executed anything.
+    #[error(
+        "the recording broke off before the application began: there is nothing to go on with; start it anew"
+    )]
+    NotBegun,
     /// The namespaces do not do what is asked of them.
     #[error(transparent)]
     Namespaces(#[from] crate::namespaces::NamespaceError),

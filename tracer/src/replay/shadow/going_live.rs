@@ -103,6 +103,9 @@ impl Session {
         if let Some(shadow) = &mut self.shadow {
             shadow.network = network;
         }
+        if self.tasks.values().any(|task| task.prelude) {
+            return Err(ReplayError::NotBegun);
+        }
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
         self.fill_objects(&tids)?;
         self.rebuild_connections(&tids)?;
