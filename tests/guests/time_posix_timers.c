@@ -26,8 +26,8 @@ static void *waiter(void *unused) {
     e.sigev_notify_thread_id = me;
     OK(timer_create(CLOCK_MONOTONIC, &e, &id));
     struct itimerspec t = {{0, 0}, {0, 2000000}};
-    OK(timer_settime(id, 0, &t, NULL));
     int before = hits;
+    OK(timer_settime(id, 0, &t, NULL));
     while (hits == before)
         sleep_ms(1);
     CHECK(on_thread == me && value == 55 && code == SI_TIMER);
