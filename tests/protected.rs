@@ -9,6 +9,8 @@ mod common;
 mod counting;
 #[path = "protected/disks.rs"]
 mod disks;
+#[path = "protected/every.rs"]
+mod every;
 #[path = "protected/lasting.rs"]
 mod lasting;
 #[path = "protected/ledger.rs"]

@@ -29,6 +29,9 @@ pub struct WriterOptions {
     pub writer_cpu: Option<usize>,
     /// Whether frames are compressed where that pays.
     pub compress: bool,
+    /// For tests of what a death leaves behind: after so many events appending waits for ever,
+    /// and they are written, the last one at the end of a frame.
+    pub events_max: Option<u64>,
 }
 
 impl Default for WriterOptions {
@@ -39,6 +42,7 @@ impl Default for WriterOptions {
             flush_ms: 20,
             writer_cpu: None,
             compress: true,
+            events_max: None,
         }
     }
 }
@@ -175,6 +179,7 @@ impl Writer {
             options.buffered_bytes_max,
             Duration::from_millis(options.flush_ms),
             after.map_or((0, 0), |end| (end.events, end.bytes)),
+            options.events_max.unwrap_or(u64::MAX),
         ));
         let thread = thread::start(storage, header, options, Arc::clone(&queue), after)?;
         Ok(Self {

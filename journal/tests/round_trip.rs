@@ -25,6 +25,7 @@ fn options() -> impl Strategy<Value = WriterOptions> {
                 flush_ms,
                 writer_cpu: None,
                 compress,
+                events_max: None,
             },
         )
 }

@@ -18,7 +18,12 @@ fn options() -> NodeOptions {
 
 fn primary(node: NodeOptions) -> Result<Primary, ConfigError> {
     let standby = Some("127.0.0.1:7800".into());
-    Primary::new(PrimaryOptions { standby, node }, "host-1")
+    let options = PrimaryOptions {
+        standby,
+        node,
+        ..PrimaryOptions::default()
+    };
+    Primary::new(options, "host-1")
 }
 
 #[test]
@@ -62,8 +67,8 @@ fn a_file_has_the_same_names_and_the_command_line_comes_first() {
     };
     let both = Primary::new(
         PrimaryOptions {
-            standby: None,
             node: node.clone(),
+            ..PrimaryOptions::default()
         },
         "h",
     )

@@ -71,6 +71,8 @@ pub struct Plan {
     pub own_seed: bool,
     /// More options of both nodes.
     pub options: Vec<String>,
+    /// More options of the primary.
+    pub primary: Vec<String>,
 }
 
 /// See the module.
@@ -217,6 +219,8 @@ impl<'a> Nodes<'a> {
     pub fn start(scratch: &'a Scratch, plan: Plan, command: &[&str]) -> Self {
         let mut nodes = Self::begin(scratch, plan, command);
         nodes.wait_for_state(Primary, "PROTECTED", START_LIMIT);
+        // It hears of it a moment later.
+        nodes.wait_for_state(Standby, "PROTECTED", START_LIMIT);
         nodes
     }
 
@@ -318,6 +322,13 @@ impl<'a> Nodes<'a> {
             .args(["--service", "tested", "--witness", &witness])
             .args(["--node", name(place), "--heartbeat", &beats(77, 7001)])
             .args(&self.plan.options)
+            .args(
+                &self.plan.primary[..if place == Primary {
+                    self.plan.primary.len()
+                } else {
+                    0
+                }],
+            )
             .arg("--dir")
             .arg(self.dir(place));
         if !command.is_empty() {
@@ -443,6 +454,12 @@ impl<'a> Nodes<'a> {
             said(&self.primary),
             said(&self.standby)
         )
+    }
+
+    /// What the application has written on a node to its standard output.
+    #[track_caller]
+    pub fn shown(&mut self, place: Place) -> String {
+        String::from_utf8_lossy(&self.running(place).stdout_so_far()).into_owned()
     }
 
     /// Sends a signal to a node's supervisor.

@@ -107,11 +107,17 @@ pub(super) struct Queue {
     batch_bytes: usize,
     queued_bytes_max: usize,
     patience: Duration,
+    events_max: u64,
 }
 
 impl Queue {
-    /// For events from index `next` on, in segments that have `bytes` by now.
-    pub fn new(buffered_bytes_max: usize, patience: Duration, (next, bytes): (u64, u64)) -> Self {
+    /// For events from index `next` to below `events_max`, in segments that have `bytes` by now.
+    pub fn new(
+        buffered_bytes_max: usize,
+        patience: Duration,
+        (next, bytes): (u64, u64),
+        events_max: u64,
+    ) -> Self {
         let state = State {
             next,
             counts: Default::default(),
@@ -140,6 +146,7 @@ impl Queue {
             batch_bytes: BATCH_BYTES.min(buffered_bytes_max / 4),
             queued_bytes_max: buffered_bytes_max,
             patience,
+            events_max,
         }
     }
 
@@ -181,6 +188,10 @@ impl Queue {
         if state.closed {
             return Err(WriteError::Ended);
         }
+        if state.next >= self.events_max {
+            drop(state);
+            wait_for_death();
+        }
         let index = EventIndex(state.next);
         if state.current.count == 0 {
             self.begin_batch(&mut state, index);
@@ -197,7 +208,7 @@ impl Queue {
         state.current.names_files |= names_file;
         state.next += 1;
         self.appended.store(state.next, Ordering::Release);
-        if state.current.bytes.len() >= self.batch_bytes {
+        if state.current.bytes.len() >= self.batch_bytes || state.next == self.events_max {
             self.end_batch(state)?;
         }
         Ok(index)
@@ -435,6 +446,13 @@ impl Queue {
             drop(state);
             self.done.notify_one();
         }
+    }
+}
+
+#[cold]
+fn wait_for_death() -> ! {
+    loop {
+        std::thread::park();
     }
 }
 

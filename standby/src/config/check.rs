@@ -159,6 +159,8 @@ pub struct Node {
 pub struct Primary {
     /// Where the standby listens.
     pub standby: SocketAddr,
+    /// For tests: this process is killed once the standby has so many events.
+    pub die_after: Option<u64>,
     /// The rest.
     pub node: Node,
 }
@@ -193,6 +195,7 @@ impl Primary {
             })?;
         Ok(Self {
             standby: parse::address("--standby", &standby)?,
+            die_after: options.die_after,
             node: Node::new(node, host)?,
         })
     }

@@ -79,6 +79,9 @@ pub struct PrimaryOptions {
     /// Protect the application by the standby at this address
     #[arg(long, value_name = "ADDR")]
     pub standby: Option<String>,
+    /// For tests: nothing follows this event, and once the standby has it, the supervisor is killed
+    #[arg(long, hide = true, value_name = "EVENTS")]
+    pub die_after: Option<u64>,
     /// The rest.
     #[command(flatten)]
     pub node: NodeOptions,

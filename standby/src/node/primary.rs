@@ -83,6 +83,9 @@ fn begin(
     let namespaces = ground.namespaces.ok_or(NodeError::NotIsolated)?;
     let keys = Keys::load(&node.keys)?;
     let commit = Arc::new(Commit::new(node.lag_max));
+    if let Some(events) = config.die_after {
+        die_after(events, &commit);
+    }
     let tun = parts::make_tun(node, namespaces)?;
     let streams = Streams::new(false);
     let meters = Meters::default();
@@ -154,6 +157,19 @@ fn begin(
         complete,
     };
     Ok((protection, live))
+}
+
+/// For tests: ends this process like a crash once the standby has so many events.
+fn die_after(events: u64, commit: &Arc<Commit>) {
+    let seen = Arc::downgrade(commit);
+    commit.subscribe(move || {
+        if seen
+            .upgrade()
+            .is_some_and(|commit| commit.committed() >= events)
+        {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        }
+    });
 }
 
 struct Out(Arc<Sender>);

@@ -86,7 +86,13 @@ impl Active {
     pub fn handle(&mut self, shared: &mut Shared, now: Time, event: Event) {
         let mut at_once = false;
         match event {
-            Event::Answer(id, answer) => self.on_answer(shared, now, id, answer),
+            Event::Answer(id, answer) => {
+                let change = |shared: &Shared| shared.record.as_ref().map(|record| record.change);
+                let before = change(shared);
+                self.on_answer(shared, now, id, answer);
+                // Without a witness that keeps the record, the standby knows it from here only.
+                at_once = change(shared) != before;
+            }
             Event::Positions(positions) => self.protection.on_positions(positions),
             Event::Beat { .. } => self.on_beat(shared),
             Event::AppEnded if !self.is_over() => {

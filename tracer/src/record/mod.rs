@@ -64,6 +64,8 @@ pub struct Options {
     pub affinity: CpuSet,
     /// How long an event may wait to be written, in milliseconds.
     pub flush_ms: u64,
+    /// See [`WriterOptions::events_max`].
+    pub events_max: Option<u64>,
     /// Device and inode of what the standard output and error lead to.
     pub standard_streams: Vec<(u64, u64)>,
     /// Namespaces of its own for the application.
@@ -79,6 +81,7 @@ impl Options {
             dir,
             on_journal_error: OnJournalError::Stop,
             flush_ms: WriterOptions::default().flush_ms,
+            events_max: None,
             outside_memory: OutsideMemory::Refuse,
             affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
@@ -136,6 +139,7 @@ pub fn record_with(
     let writer_options = WriterOptions {
         writer_cpu,
         flush_ms: options.flush_ms,
+        events_max: options.events_max,
         ..WriterOptions::default()
     };
     let writer = Writer::create(&options.dir, &header, writer_options)?;
