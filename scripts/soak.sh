@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Longer and repeated runs of what `make test` runs once: servers under loads of a minute and more,
 # memory watched over minutes, recordings replayed again and again, and kills, cuts and bit flips with
-# ever new seeds. SOAK_MINUTES says how long (default 30; a round that was begun is finished). The
+# ever new seeds. SOAK_MINUTES says how long (default 30; a round that was begun is finished). Before
+# that, once, protected applications: half an hour under load and 500 kills, about an hour. The
 # first failure ends it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +10,8 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_TEST_KEEP FTRUN_DIR
 export FTRUN_TEST_SOAK=1
+# Once: half an hour of protection under load, and 500 kills.
+cargo test --release --quiet --test protected -- --test-threads=1 --nocapture load:: random::
 end=$((SECONDS + ${SOAK_MINUTES:-30} * 60))
 round=0
 while [ $SECONDS -lt $end ]; do

@@ -9,24 +9,14 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use common::{Record, Scratch, Spawned, build_c, ftrun, heavy, native_mode, soaking};
+use common::{Record, Scratch, Spawned, build_c, ftrun, heavy, native_mode, resident, soaking};
 
 const LIMIT: Duration = Duration::from_secs(900);
 /// Allowed between the first and the last third. The journal's buffers, which depend on how fast
 /// the disk is, are in it.
 const GROWTH_BYTES_MAX: u64 = 6 << 20;
 
-/// Resident memory of a process, without pages of files.
-fn resident(pid: Pid) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kib * 1024)
-}
-
-/// Samples it until the process has ended.
+/// Samples the resident memory of a process until it has ended.
 fn watch(pid: Pid) -> Vec<u64> {
     let mut samples = Vec::new();
     let start = Instant::now();

@@ -15,6 +15,8 @@ mod every;
 mod lasting;
 #[path = "protected/ledger.rs"]
 mod ledger;
+#[path = "protected/load.rs"]
+mod load;
 #[path = "protected/postgres.rs"]
 mod postgres;
 

@@ -456,6 +456,12 @@ impl<'a> Nodes<'a> {
         )
     }
 
+    /// A node's supervisor.
+    #[track_caller]
+    pub fn supervisor(&mut self, place: Place) -> Pid {
+        self.running(place).pid()
+    }
+
     /// What the application has written on a node to its standard output.
     #[track_caller]
     pub fn shown(&mut self, place: Place) -> String {

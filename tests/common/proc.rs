@@ -303,6 +303,16 @@ pub fn descendants(of: Pid) -> Vec<Pid> {
     found
 }
 
+/// Resident memory of a process, without pages of files.
+pub fn resident(pid: Pid) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// The number of a process in a process id namespace of its own, if it is in one.
 pub fn inner_number(pid: Pid) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
