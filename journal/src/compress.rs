@@ -14,6 +14,8 @@ const PAUSE_MAX: u32 = 64;
 const RAW_BYTES_MIN: usize = 32;
 /// Shorter ones are cheap to try: they count for no pause.
 const PAUSE_BYTES_MIN: usize = 4096;
+/// Longer ones have their own history within them: the library's compressor is the faster one.
+const ALONE_BYTES_MIN: usize = HISTORY_BYTES;
 /// Of shorter ones, this is enough to be saved.
 const SAVED_BYTES: usize = 16;
 
@@ -52,7 +54,7 @@ impl Adaptive {
             return Codec::Raw;
         }
         let start = out.len();
-        let codec = if alone {
+        let codec = if alone || raw.len() >= ALONE_BYTES_MIN {
             self.window.remember(raw);
             compress_alone(raw, out);
             Codec::Lz4

@@ -131,7 +131,7 @@ pub enum TreeItem<'a> {
 }
 
 /// Names of the kinds of events, in the order of the variants of [`Event`].
-pub const EVENT_NAMES: [&str; 17] = [
+pub const EVENT_NAMES: [&str; 18] = [
     "start",
     "switch",
     "syscall",
@@ -149,6 +149,7 @@ pub const EVENT_NAMES: [&str; 17] = [
     "end",
     "clocks",
     "gate",
+    "tree",
 ];
 
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each

@@ -458,18 +458,18 @@ fn wait_for_death() -> ! {
 
 impl State {
     /// Counts the record that begins at `start` in the current batch.
+    #[inline]
     fn count(&mut self, start: usize) {
         let record = &self.current.bytes[start..];
-        // Its length, whose last byte is the first without the top bit; then the variant.
-        let variant = record
-            .iter()
-            .skip_while(|byte| **byte >= 0x80)
-            .nth(1)
-            .map(|variant| usize::from(*variant));
-        let len = record.len() as u64;
-        if let Some(count) = variant.and_then(|variant| self.counts.get_mut(variant)) {
+        // Its length, almost always a byte, and then the variant.
+        let at = match record.first() {
+            Some(0..0x80) => 1,
+            _ => 1 + record.iter().take_while(|byte| **byte >= 0x80).count(),
+        };
+        let variant = record.get(at).map_or(usize::MAX, |byte| usize::from(*byte));
+        if let Some(count) = self.counts.get_mut(variant) {
             count.events += 1;
-            count.bytes += len;
+            count.bytes += record.len() as u64;
         }
     }
 
