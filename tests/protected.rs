@@ -172,6 +172,23 @@ fn planned_switchover() {
     end_on_standby(&mut nodes, &scratch);
 }
 
+/// Nothing happens in the application from the beginning of the switchover to its end.
+#[test]
+fn planned_switchover_of_an_idle_application() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-idle");
+    let mut nodes = redis(&scratch, &["--hz", "1"], Plan::default());
+    let connections = nodes.connect_all(PORT, 2);
+    nodes.switchover(Place::Primary).expect_code(0);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    primary.expect_code(0);
+    assert_says(&primary, "goes on at another node");
+    let clients = Clients::start(connections);
+    clients.go_on_for(50, END_LIMIT);
+    clients.finish(|| nodes.said());
+    end_on_standby(&mut nodes, &scratch);
+}
+
 /// The application ends where it began, and never was anywhere else.
 #[track_caller]
 fn end_on_primary(nodes: &mut Nodes<'_>) -> Output {

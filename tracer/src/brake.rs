@@ -43,6 +43,14 @@ impl Brake {
         self.put(Position::Final);
     }
 
+    /// Fails if the recording is over here. Waits for nothing.
+    pub(crate) fn check(&self) -> Result<(), Over> {
+        match *self.position() {
+            Position::Final => Err(Over),
+            Position::Off | Position::Held => Ok(()),
+        }
+    }
+
     /// Does something that the brake must not fall into. Waits while it is held.
     pub(crate) fn pass<T>(&self, action: impl FnOnce() -> T) -> Result<T, Over> {
         let mut position = self.position();
@@ -106,8 +114,10 @@ mod tests {
     fn the_end_is_final() {
         let brake = Brake::default();
         brake.hold();
+        assert_eq!(brake.check(), Ok(()));
         brake.end();
         brake.release();
+        assert_eq!(brake.check(), Err(Over));
         assert_eq!(brake.pass(|| ()), Err(Over));
     }
 }

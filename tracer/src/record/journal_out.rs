@@ -94,6 +94,11 @@ impl Output {
         }
     }
 
+    /// Fails if another node goes on with the application.
+    pub fn check(&self) -> Result<(), RecordError> {
+        self.brake.check().map_err(|Over| RecordError::HandedOver)
+    }
+
     /// What holds it.
     pub fn brake(&self) -> Brake {
         self.brake.clone()

@@ -183,6 +183,8 @@ impl Session {
         let process = self.tasks.get(&tid).map(|task| task.process);
         match process {
             Some(process) if killed && self.network.is_some() && !self.kills.includes(process) => {
+                // After a switchover it is killed by ourselves.
+                self.out.check()?;
                 Err(RecordError::KilledFromOutside(process.0).into())
             }
             _ => Ok(()),
