@@ -2,7 +2,7 @@
 
 .PHONY: demo test lint bench soak fuzz setup
 
-# Records Redis under load, takes everything away, replays, says what happened.
+# Kills a protected server's node under load; then records Redis, takes everything away, replays.
 demo:
 	scripts/demo.sh
 

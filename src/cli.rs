@@ -13,6 +13,7 @@ Exit codes:
   The application's, when recording; if it died of a signal, ftrun dies of the same one.
   replay: the application's, or 128+N if it died of signal N.
   verify: 0 if the recording is whole, 1 if it ends early but can be read.
+  demo: 0 if nothing was lost, 1 if something was.
   120  the replay diverged from the recording
   125  ftrun itself failed
   126  the program cannot be executed
@@ -72,6 +73,15 @@ pub enum Command {
     Status(crate::status::StatusArgs),
     /// Have the standby take over now, without a loss
     Switchover(crate::switchover::SwitchoverArgs),
+    /// Kill a protected server on this machine, hand another over, and tell what clients notice
+    ///
+    /// Both nodes and a client run in network namespaces of their own, the server is a sample inside ftrun.
+    /// Ends with 0 if no connection was reset and no request lost, doubled or damaged, else with 1.
+    /// It takes root, the program `ip`, and /dev/net/tun, and leaves nothing behind.
+    Demo(crate::demo::DemoArgs),
+    /// The demo's sample server
+    #[command(hide = true)]
+    DemoServer(crate::demo::ServerArgs),
     /// Tell what this machine can do, and what to change
     Doctor(DoctorArgs),
     /// Make the keys by which two nodes know each other

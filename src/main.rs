@@ -2,6 +2,7 @@
 
 mod cli;
 mod completions;
+mod demo;
 mod describe;
 mod doctor;
 mod event_json;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         Command::Strace(args) => strace::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Switchover(args) => switchover::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoServer(args) => demo::serve(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -2,6 +2,9 @@
 
 mod counter;
 mod features;
+pub mod interrupt;
+pub mod orphans;
+pub mod place;
 mod tracing;
 
 pub use counter::{Counting, count_branches};
@@ -23,6 +26,12 @@ pub fn is_reader_gone() -> bool {
     // SAFETY: one valid structure, which the kernel fills.
     let found = unsafe { libc::poll(&raw mut poll, 1, 0) };
     found == 1 && poll.revents & libc::POLLERR != 0
+}
+
+/// Whether this process has root's rights.
+pub fn is_root() -> bool {
+    // SAFETY: it always succeeds, and no memory is involved.
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// Bytes that this process may still write to the file system of `path`, and inodes.

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::{Scratch, ftrun, program, run_command};
 use crate::support::{LIMIT, answer, ask, bare, command, refused};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "record",
     "replay",
     "verify",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 14] = [
     "events",
     "strace",
     "stat",
+    "demo",
     "doctor",
     "keys",
     "completions",
