@@ -248,6 +248,10 @@ fn describe_gate(event: &GateEvent<'_>) -> String {
         GateEvent::Forgotten(conn) => format!("connection {} over", conn.0),
         GateEvent::Released(conn) => format!("connection {} is not referred to any more", conn.0),
         GateEvent::Clock(ms) => format!("timestamps count from {ms} ms"),
+        GateEvent::Asked(asked) => format!(
+            "connection {} of {} asked of {}",
+            asked.conn.0, asked.local, asked.remote
+        ),
     }
 }
 
@@ -390,6 +394,10 @@ fn describe_effect(effect: &Effect<'_>) -> String {
                 "connection {} from {position}: {taken} bytes taken, {kept} referred to",
                 conn.0
             )
+        }
+        Effect::Socket { fd, local, remote } => {
+            let with = remote.map_or_else(String::new, |remote| format!(", with {remote}"));
+            format!("descriptor {fd} is {local}{with}")
         }
     }
 }

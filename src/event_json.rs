@@ -130,6 +130,11 @@ fn gate(event: &GateEvent<'_>) -> Detail {
         }
         GateEvent::Clock(ms) => detail! { ms: ms },
         GateEvent::Released(conn) => detail! { connection: conn.0 },
+        GateEvent::Asked(asked) => detail! {
+            connection: asked.conn.0,
+            local: asked.local.to_string(),
+            remote: asked.remote.to_string(),
+        },
     }
 }
 
@@ -254,6 +259,12 @@ fn effect(effect: &Effect<'_>) -> serde_json::Value {
             "position": position,
             "taken": taken,
             "referred": spans.iter().map(|span| span.len).sum::<u64>(),
+        }),
+        Effect::Socket { fd, local, remote } => json!({
+            "effect": "socket",
+            "descriptor": fd,
+            "local": local.to_string(),
+            "remote": remote.map(|remote| remote.to_string()),
         }),
     }
 }

@@ -163,7 +163,8 @@ impl Order {
             | Effect::Echo { .. }
             | Effect::Stream { .. }
             | Effect::Connection { .. }
-            | Effect::Received { .. } => Ok(()),
+            | Effect::Received { .. }
+            | Effect::Socket { .. } => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@
 //! the order of variants and fields here *is* the format; append only, and
 //! raise [`crate::FORMAT_VERSION`] on any other change.
 
-use crate::{Bytes, ConnId, GateEvent};
+use crate::{Bytes, ConnId, Endpoint, GateEvent};
 use pmu::{Position, Regs, Signature};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -427,6 +427,16 @@ pub enum Effect<'a> {
         /// Where they stand, one piece after the other; nowhere, if that is stored as
         /// output or nothing of them came into memory.
         spans: Vec<Span>,
+    },
+    /// An internet socket has an end that the kernel chose, or is an end of a connection that the
+    /// gate does not know: one inside the application, or one that is not there yet.
+    Socket {
+        /// A descriptor of it, of the current process.
+        fd: i32,
+        /// Its own end.
+        local: Endpoint,
+        /// The other end, if it has one.
+        remote: Option<Endpoint>,
     },
 }
 

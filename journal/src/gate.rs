@@ -50,6 +50,26 @@ pub enum GateEvent<'a> {
     Clock(u64),
     /// No later event refers to bytes of this connection: they need not be kept.
     Released(ConnId),
+    /// The application's kernel asks a peer for a connection.
+    Asked(Asked),
+}
+
+/// A connection that its peer has not answered yet: see [`GateEvent::Asked`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its name from now on: also in [`GateEvent::Opened`], if the peer answers.
+    pub conn: ConnId,
+    /// The application's end.
+    pub local: Endpoint,
+    /// The peer's end.
+    pub remote: Endpoint,
+    /// Initial sequence number of the output.
+    pub local_isn: u32,
+    /// By how many bits the application's windows are to be shifted, if at all.
+    pub scale: Option<u8>,
+    /// The application's first timestamp, if timestamps are offered, at the time of the last
+    /// [`GateEvent::Clock`].
+    pub timestamp: Option<u32>,
 }
 
 /// A new connection: see [`GateEvent::Opened`].

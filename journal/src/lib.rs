@@ -28,7 +28,7 @@ pub use format::{
     FORMAT_VERSION, FRAME_PAYLOAD_BYTES_MAX, FRAME_RAW_BYTES_MAX, HEADER_BYTES_MAX, JOURNAL_DIR,
     LOCK_FILE, RECORD_BYTES_MAX, segment_name,
 };
-pub use gate::{Address, ConnId, Endpoint, GateEvent, Opened, Scales};
+pub use gate::{Address, Asked, ConnId, Endpoint, GateEvent, Opened, Scales};
 pub use header::{Header, Machine};
 pub use live::writer_of;
 pub use reader::{End, Follow, Progress, ReadError, Reader, Tail};

@@ -179,7 +179,12 @@ fn datagrams_pass_both_ways_and_large_ones_in_fragments() {
         });
         for len in [0, 1, 1000, 8000] {
             let mut question = vec![0; 10_000];
-            let (got, from) = socket.recv_from(&mut question).expect("a question");
+            let (got, from) = socket.recv_from(&mut question).unwrap_or_else(|error| {
+                panic!(
+                    "no question of {len} bytes to {vip}: {error}, {:?}",
+                    node.gate().stats()
+                )
+            });
             assert!(question[..got] == pattern_bytes(0, len));
             socket.send_to(&pattern_bytes(7, len), from).expect("sends");
         }
@@ -266,4 +271,23 @@ fn little_is_journaled_beside_the_payload() {
         "{gate_events} events of the gate for {REQUESTS} requests, {per_request:.1} bytes each besides the payload"
     );
     assert!(per_request < 16.0, "{per_request}");
+}
+
+/// An application that begins at once finds the addresses usable: none that the kernel still
+/// looks for others of, so that connections come from another one.
+#[test]
+fn addresses_are_there_at_once() {
+    let lab = Lab::new();
+    let _tun = make_tun(&lab, Place::StandbyApp);
+    for (vip, peer) in [(VIP4, "10.77.0.3"), (VIP6, "fd77::3")] {
+        let (bound, source) = lab.within(Place::StandbyApp, || {
+            let any = if vip == VIP4 { "0.0.0.0" } else { "::" };
+            let socket = UdpSocket::bind((any, 0)).expect("an address");
+            socket.connect((peer, 1)).expect("a route");
+            (UdpSocket::bind((vip, 0)), socket.local_addr())
+        });
+        bound.unwrap_or_else(|error| panic!("{vip}: {error}"));
+        let source = source.expect("an address");
+        assert_eq!(source.ip().to_string(), vip);
+    }
 }

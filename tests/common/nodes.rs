@@ -518,6 +518,11 @@ impl<'a> Nodes<'a> {
         self.net.within(Client, || dial(VIP, port))
     }
 
+    /// Runs something at the client's; the sockets it makes stay there.
+    pub fn within_client<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        self.net.within(Client, action)
+    }
+
     /// Connects so many times.
     #[track_caller]
     pub fn connect_all(&self, port: u16, count: usize) -> Vec<TcpStream> {

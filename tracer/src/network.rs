@@ -6,10 +6,34 @@ use crate::namespaces::Namespaces;
 use crate::record::RecordError;
 use journal::{Appender, ConnId, GateEvent};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+
+/// How far a connection is that the application opens itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It is there, and has this name if it leads out of the application.
+    Done(Option<ConnId>),
+    /// Its peer was asked for it.
+    Begun,
+    /// It has not been begun.
+    Unknown,
+}
+
+/// An end of a connection inside the application.
+#[derive(Debug)]
+pub struct End {
+    /// An unconnected socket that is to become it.
+    pub socket: OwnedFd,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Bytes that came in and that nobody has read.
+    pub unread: Vec<u8>,
+    /// Nothing more will be written to it.
+    pub shut: bool,
+}
 
 /// Who sees the packets.
 pub trait Network: Send + Sync {
@@ -42,6 +66,14 @@ pub trait Network: Send + Sync {
     /// In a shadow: the application knows a connection from now on.
     fn known(&self, conn: ConnId);
 
+    /// In a shadow: the connection that the application opened between two ends, if its peer is
+    /// known to have answered. Told once.
+    fn opened(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId>;
+
+    /// In a shadow: whether an address is the application's own, so that connections with it
+    /// pass nobody.
+    fn is_inside(&self, address: IpAddr) -> bool;
+
     /// In a shadow: the application wrote to a connection.
     fn wrote(&self, conn: ConnId, bytes: &[u8]) -> io::Result<()>;
 
@@ -56,6 +88,21 @@ pub trait Network: Send + Sync {
 
     /// At a takeover: makes `socket`, which the application has, the live end of a connection.
     fn rebuild(&self, conn: ConnId, socket: OwnedFd) -> io::Result<()>;
+
+    /// At a takeover: makes `socket`, which the application has, the connection that it is opening
+    /// to `remote`, from `local` if that is known.
+    fn go_on_opening(
+        &self,
+        socket: OwnedFd,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> io::Result<Opening>;
+
+    /// At a takeover: an unconnected TCP socket where the application's are.
+    fn socket(&self, ipv6: bool) -> io::Result<OwnedFd>;
+
+    /// At a takeover: makes two sockets the ends of one connection inside the application.
+    fn join(&self, ends: [End; 2]) -> io::Result<()>;
 
     /// At a takeover: all connections that the application has are rebuilt. What is left was
     /// closed by it before all was delivered, or not accepted yet. From now on packets flow.

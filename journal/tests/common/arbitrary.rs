@@ -1,9 +1,9 @@
 //! Strategies for arbitrary events.
 
 use journal::{
-    Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
-    Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
-    Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
+    Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
+    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales,
+    Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -281,6 +281,14 @@ fn gate_event() -> impl Strategy<Value = GateEvent<'static>> {
         conn().prop_map(GateEvent::Forgotten),
         number().prop_map(GateEvent::Clock),
         conn().prop_map(GateEvent::Released),
+        opened().prop_map(|opened| GateEvent::Asked(Asked {
+            conn: opened.conn,
+            local: opened.local,
+            remote: opened.remote,
+            local_isn: opened.local_isn,
+            scale: opened.scales.map(|scales| scales.local),
+            timestamp: opened.timestamp,
+        })),
     ]
 }
 

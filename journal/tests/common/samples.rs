@@ -1,9 +1,9 @@
 //! One event of every kind, with every variant of what it can contain.
 
 use journal::{
-    Action, Address, Args, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter, Event,
-    Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales, Signal,
-    Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
+    Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
+    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales,
+    Signal, Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -129,6 +129,16 @@ pub fn effects() -> Vec<Effect<'static>> {
         },
         Effect::Stream { fd: 9, stream: 2 },
         Effect::Connection { fd: 7, conn: 3 },
+        Effect::Socket {
+            fd: 8,
+            local: endpoint(),
+            remote: Some(endpoint()),
+        },
+        Effect::Socket {
+            fd: 8,
+            local: endpoint(),
+            remote: None,
+        },
     ];
     effects.extend(mappings().into_iter().map(Effect::Map));
     effects
@@ -310,6 +320,13 @@ pub fn addresses() -> Vec<Address> {
     vec![Address::V4(0x0a00_0001), Address::V6(0xfd00 << 112 | 1)]
 }
 
+fn endpoint() -> Endpoint {
+    Endpoint {
+        address: Address::V4(0x7f00_0001),
+        port: 40_000,
+    }
+}
+
 pub fn gate_events() -> Vec<GateEvent<'static>> {
     let conn = ConnId(300);
     let opened = |address| Opened {
@@ -350,6 +367,14 @@ pub fn gate_events() -> Vec<GateEvent<'static>> {
         GateEvent::Forgotten(conn),
         GateEvent::Clock(1 << 40),
         GateEvent::Released(conn),
+        GateEvent::Asked(Asked {
+            conn,
+            local: endpoint(),
+            remote: endpoint(),
+            local_isn: u32::MAX,
+            scale: Some(7),
+            timestamp: Some(123_456),
+        }),
     ]);
     events
 }

@@ -25,6 +25,9 @@ pub fn packets(mut bytes: &[u8]) {
             for state in streams.all().into_iter().filter_map(|id| streams.state(id)) {
                 translations.begin(state);
             }
+            for ask in streams.asked() {
+                translations.begin_asking(ask);
+            }
         }
         let mut packet = packet.to_vec();
         if let Some(segment) = segment(&packet) {

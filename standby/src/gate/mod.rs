@@ -18,6 +18,7 @@ mod craft;
 mod filter;
 mod flow;
 mod hold;
+mod inside;
 mod model;
 mod neighbour;
 mod packet;
@@ -32,7 +33,8 @@ mod worker;
 
 pub use hold::{HELD_BYTES_MAX, HELD_PACKETS_MAX};
 pub use model::{
-    ACK_LAG_BYTES_MAX, ConnState, ModelError, Streams, Tail, Timestamps, UNCLAIMED_OVER_MAX,
+    ACK_LAG_BYTES_MAX, Ask, ConnState, ModelError, Own, Streams, Tail, Timestamps,
+    UNCLAIMED_OVER_MAX,
 };
 pub use neighbour::{Mac, virtual_mac};
 pub use rebuild::RebuildError;
@@ -64,6 +66,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use tracer::network::{End, Opening};
 use worker::{Command, Wake, Worker};
 
 /// How a gate is set up.
@@ -226,6 +229,53 @@ impl Gate {
         rebuild::rebuild(fd, &state, |packet| {
             sys::tun::write(self.shared.tun.as_raw_fd(), vnet::Vnet::default(), packet)
         })
+    }
+
+    /// Makes `fd`, an unconnected TCP socket in the application's namespace, the connection that
+    /// the application is opening to `remote`, from `local` if that is known: the one that is
+    /// there, or else one that the peer is asked for again as it was before.
+    pub fn go_on_opening(
+        &self,
+        fd: BorrowedFd<'_>,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<Opening, RebuildError> {
+        let own = self.shared.streams.take_own(local, remote);
+        let local = match own {
+            Some(Own::Opened(conn)) => {
+                self.rebuild(conn, fd)?;
+                return Ok(Opening::Done(Some(conn)));
+            }
+            Some(Own::Asked(ask)) => {
+                let local = SocketAddr::from(ask.asked.local);
+                // Only a gate that has failed does not answer; it lets nothing out.
+                let _ = self.ask(|done| Command::Asking(ask, done));
+                local
+            }
+            None => match local {
+                Some(local) => local,
+                None => return Ok(Opening::Unknown),
+            },
+        };
+        match rebuild::ask(fd, local, remote) {
+            Ok(()) => Ok(Opening::Begun),
+            Err(error) => Err(RebuildError::Asking {
+                local: local.into(),
+                remote: remote.into(),
+                error,
+            }),
+        }
+    }
+
+    /// Makes two unconnected TCP sockets in the application's namespace the ends of a connection
+    /// between them.
+    pub fn join(ends: [End; 2]) -> io::Result<()> {
+        inside::join(ends)
+    }
+
+    /// An unconnected TCP socket in a network namespace.
+    pub fn socket(netns: BorrowedFd<'_>, ipv6: bool) -> io::Result<OwnedFd> {
+        sys::repair::fresh_socket(netns, ipv6)
     }
 
     /// Rebuilds the connections that the application has closed and whose other end does not know

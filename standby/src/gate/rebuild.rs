@@ -29,6 +29,16 @@ pub enum RebuildError {
         /// What the system said.
         error: io::Error,
     },
+    /// The peer could not be asked again.
+    #[error("cannot ask {remote} for a connection of {local}: {error}")]
+    Asking {
+        /// The application's end.
+        local: Endpoint,
+        /// The other end.
+        remote: Endpoint,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The kernel refused.
     #[error("cannot {doing} for connection {} of {local} with {remote}: {error}", conn.0)]
     Refused {
@@ -51,6 +61,8 @@ const OPTION_SACK: u32 = 4;
 const OPTION_TIMESTAMP: u32 = 8;
 /// Packets that a new connection sends before it hears of the peer.
 const FIRST_PACKETS: u32 = 10;
+/// However large they may be.
+const FIRST_BYTES: u32 = 16 << 10;
 
 /// Positions of a connection as sequence numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,14 +104,11 @@ pub(super) fn rebuild(
             error,
         }
     };
-    let shared = [libc::SO_REUSEADDR, libc::SO_REUSEPORT]
-        .map(|name| repair::option(fd, name).map(|value| (name, value)));
-    repaired(fd, state).map_err(|(doing, error)| failed(doing)(error))?;
-    // The end of the repair clears them.
-    for option in shared {
-        let (name, value) = option.map_err(failed("read an option"))?;
-        repair::set(fd, name, value).map_err(failed("restore an option"))?;
-    }
+    let shared = Shared::of(fd).map_err(failed("read an option"))?;
+    repaired(fd, state)
+        .and_then(|repair| repair.end().map_err(|error| ("end the repair", error)))
+        .map_err(|(doing, error)| failed(doing)(error))?;
+    shared.restore(fd).map_err(failed("restore an option"))?;
     send_again(fd, &state.unacknowledged).map_err(failed("send again"))?;
     if let Some(packet) = last_words(state) {
         inject(&packet).map_err(failed("repeat the peer's end"))?;
@@ -110,9 +119,41 @@ pub(super) fn rebuild(
     Ok(())
 }
 
-type Step = (&'static str, io::Error);
+/// Options that the end of a repair clears.
+pub(super) struct Shared([(i32, i32); 2]);
 
-fn repaired(fd: BorrowedFd<'_>, state: &ConnState) -> Result<(), Step> {
+impl Shared {
+    pub fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let value = |name| Ok::<_, io::Error>((name, repair::option(fd, name)?));
+        Ok(Self([
+            value(libc::SO_REUSEADDR)?,
+            value(libc::SO_REUSEPORT)?,
+        ]))
+    }
+
+    pub fn restore(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.0
+            .iter()
+            .try_for_each(|(name, value)| repair::set(fd, *name, *value))
+    }
+}
+
+/// Has the kernel ask `remote` for a connection, from `local`.
+pub(super) fn ask(fd: BorrowedFd<'_>, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+    let ipv6 = repair::option(fd, libc::SO_DOMAIN)? == libc::AF_INET6;
+    let shared = Shared::of(fd)?;
+    let repair = Repair::begin(fd)?;
+    let bound = repair.bind(address(local.into(), ipv6));
+    repair.end_silently()?;
+    shared.restore(fd)?;
+    bound?;
+    repair::ask(fd, address(remote.into(), ipv6))
+}
+
+pub(super) type Step = (&'static str, io::Error);
+
+/// Brings a socket to where the end of the repair makes it the connection.
+pub(super) fn repaired<'a>(fd: BorrowedFd<'a>, state: &ConnState) -> Result<Repair<'a>, Step> {
     fn at<T>(doing: &'static str, result: io::Result<T>) -> Result<T, Step> {
         result.map_err(|error| (doing, error))
     }
@@ -134,7 +175,8 @@ fn repaired(fd: BorrowedFd<'_>, state: &ConnState) -> Result<(), Step> {
     at("restore unread data", unread(fd, repair, &state.unread))?;
     let window = at("read the window", repair.window())?;
     // The peer's room is what it said last, and what every peer has: it drops what is too much.
-    let snd_wnd = state.window.max(opened.mss.saturating_mul(FIRST_PACKETS));
+    let every = opened.mss.saturating_mul(FIRST_PACKETS).min(FIRST_BYTES);
+    let snd_wnd = state.window.max(every);
     let window = Window {
         snd_wl1: numbers.next,
         snd_wnd,
@@ -143,7 +185,7 @@ fn repaired(fd: BorrowedFd<'_>, state: &ConnState) -> Result<(), Step> {
         rcv_wup: numbers.next,
     };
     at("set the window", repair.set_window(&window))?;
-    at("end the repair", repair.end())
+    Ok(repair)
 }
 
 fn options(state: &ConnState) -> Vec<TcpOption> {

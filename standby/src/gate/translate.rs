@@ -5,7 +5,7 @@
 
 use super::craft::Craft;
 use super::flow::Half;
-use super::model::ConnState;
+use super::model::{Ask, ConnState};
 use super::packet::{Edit, Segment, flag};
 use super::rebuild::Numbers;
 use super::vnet::Vnet;
@@ -20,6 +20,8 @@ const PIECE_BYTES: usize = 32 << 10;
 enum Stage {
     /// The kernel has not answered yet.
     Asked(Box<ConnState>),
+    /// The kernel is about to ask a peer again, who was asked by another node.
+    Asking(Box<Ask>),
     /// It has.
     Known(Differences),
 }
@@ -88,6 +90,15 @@ impl Translations {
         Some(packet)
     }
 
+    /// Begins with a connection that the kernel is about to ask its peer for: to the peer that is
+    /// the segment that another node has sent already.
+    pub fn begin_asking(&mut self, ask: Ask) {
+        let ends = (ask.asked.local, ask.asked.remote);
+        let conn = ask.asked.conn;
+        let stage = Stage::Asking(Box::new(ask));
+        self.0.insert(ends, (conn, stage));
+    }
+
     /// A connection is over.
     pub fn forget(&mut self, conn: ConnId) {
         self.0.retain(|_, (id, _)| *id != conn);
@@ -137,6 +148,11 @@ impl Translations {
             }
             *stage = Stage::Known(differences(state, segment));
         }
+        if let Stage::Asking(ask) = stage
+            && segment.has(flag::SYN)
+        {
+            *stage = Stage::Known(renewed(ask, segment));
+        }
         let Stage::Known(by) = stage else {
             return answer;
         };
@@ -163,6 +179,17 @@ fn differences(state: &ConnState, syn_ack: &Segment) -> Differences {
         first_stamp: inside,
         scale_outside: state.opened.scales.map_or(0, |scales| scales.local.min(14)),
         scale_inside: half.options.scale.unwrap_or(0),
+    }
+}
+
+fn renewed(ask: &Ask, syn: &Segment) -> Differences {
+    let inside = syn.options.timestamp.map_or(0, |stamp| stamp.0);
+    Differences {
+        seq: ask.asked.local_isn.wrapping_sub(syn.seq),
+        stamp: ask.next_timestamp.unwrap_or(inside).wrapping_sub(inside),
+        first_stamp: inside,
+        scale_outside: ask.asked.scale.unwrap_or(0).min(14),
+        scale_inside: syn.options.scale.unwrap_or(0).min(14),
     }
 }
 

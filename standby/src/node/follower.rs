@@ -140,7 +140,9 @@ impl Follower {
         let network = Box::new(move |namespaces: &namespaces::Namespaces| {
             let made = parts::make_tun(&node, namespaces)?;
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
-            let network: Arc<dyn Network> = Arc::new(Following(followed));
+            let vips = parts::addresses(&node);
+            let streams = followed;
+            let network: Arc<dyn Network> = Arc::new(Following { streams, vips });
             Ok(Some(network))
         });
         let node = config.node.clone();

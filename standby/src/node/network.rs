@@ -3,11 +3,11 @@
 use crate::gate::{Gate, Streams};
 use journal::{ConnId, Endpoint, GateEvent};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
-use tracer::network::{Network, Received};
+use tracer::network::{End, Network, Opening, Received};
 
 /// How often what only a standby needs is forgotten.
 const TIDY_PAUSE: Duration = Duration::from_millis(100);
@@ -17,7 +17,11 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 }
 
 /// Follows the connections of a shadow.
-pub(super) struct Following(pub Streams);
+pub(super) struct Following {
+    pub streams: Streams,
+    /// The virtual addresses.
+    pub vips: Vec<IpAddr>,
+}
 
 impl Network for Following {
     fn connection(&self, _local: SocketAddr, _remote: SocketAddr) -> Option<ConnId> {
@@ -27,40 +31,65 @@ impl Network for Following {
     fn halt(&self) {}
 
     fn passed(&self, event: &GateEvent<'_>) -> io::Result<()> {
-        self.0.apply(event).map_err(other)
+        self.streams.apply(event).map_err(other)
     }
 
     fn known(&self, conn: ConnId) {
-        if let Some(state) = self.0.state(conn) {
+        if let Some(state) = self.streams.state(conn) {
             let address = |end: Endpoint| SocketAddr::from(end);
             // The same rule as on the primary gives the same connection.
             let _ = self
-                .0
+                .streams
                 .claim(address(state.opened.local), address(state.opened.remote));
         }
     }
 
     fn wrote(&self, conn: ConnId, bytes: &[u8]) -> io::Result<()> {
-        self.0.wrote(conn, bytes).map_err(other)
+        self.streams.wrote(conn, bytes).map_err(other)
     }
 
     fn took(&self, conn: ConnId, len: usize) -> io::Result<Vec<u8>> {
-        let position = self.0.position(conn).unwrap_or(0);
-        let bytes = self.0.resolve(conn, position, len).map_err(other)?;
-        self.0.read(conn, len as u64).map_err(other)?;
+        let position = self.streams.position(conn).unwrap_or(0);
+        let bytes = self.streams.resolve(conn, position, len).map_err(other)?;
+        self.streams.read(conn, len as u64).map_err(other)?;
         Ok(bytes)
     }
 
     fn shut(&self, conn: ConnId) {
         // One that is over is not there any more.
-        let _ = self.0.shut(conn);
+        let _ = self.streams.shut(conn);
     }
 
     fn closed(&self, conn: ConnId) {
-        let _ = self.0.closed(conn);
+        let _ = self.streams.closed(conn);
+    }
+
+    fn opened(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
+        self.streams.claim_own(local, remote)
+    }
+
+    fn is_inside(&self, address: IpAddr) -> bool {
+        is_inside(&self.vips, address)
     }
 
     fn rebuild(&self, _conn: ConnId, _socket: OwnedFd) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn go_on_opening(
+        &self,
+        _socket: OwnedFd,
+        _local: Option<SocketAddr>,
+        _remote: SocketAddr,
+    ) -> io::Result<Opening> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn socket(&self, _ipv6: bool) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn join(&self, _ends: [End; 2]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -74,6 +103,8 @@ pub(super) struct Live {
     pub gate: Arc<Gate>,
     /// The application's network namespace.
     pub netns: OwnedFd,
+    /// The virtual addresses.
+    pub vips: Vec<IpAddr>,
 }
 
 impl Network for Live {
@@ -115,6 +146,32 @@ impl Network for Live {
         let _ = self.gate.connections().closed(conn);
     }
 
+    fn opened(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
+        self.gate.connections().claim_own(local, remote)
+    }
+
+    fn is_inside(&self, address: IpAddr) -> bool {
+        is_inside(&self.vips, address)
+    }
+
+    fn go_on_opening(
+        &self,
+        socket: OwnedFd,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> io::Result<Opening> {
+        let begun = self.gate.go_on_opening(socket.as_fd(), local, remote);
+        begun.map_err(other)
+    }
+
+    fn socket(&self, ipv6: bool) -> io::Result<OwnedFd> {
+        Gate::socket(self.netns.as_fd(), ipv6)
+    }
+
+    fn join(&self, ends: [End; 2]) -> io::Result<()> {
+        Gate::join(ends)
+    }
+
     fn rebuild(&self, conn: ConnId, socket: OwnedFd) -> io::Result<()> {
         self.gate.rebuild(conn, socket.as_fd()).map_err(other)
     }
@@ -126,6 +183,12 @@ impl Network for Live {
         self.gate.repeat_handshakes().map_err(other)?;
         self.begin()
     }
+}
+
+/// Whether an address leads nowhere but to the application itself.
+fn is_inside(vips: &[IpAddr], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified() || vips.contains(&address)
 }
 
 impl Live {

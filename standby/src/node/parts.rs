@@ -26,11 +26,16 @@ pub(super) fn make_tun(
     namespaces: &Namespaces,
 ) -> Result<(OwnedFd, OwnedFd), NodeError> {
     let netns = OwnedFd::from(namespaces.file(Kind::Network).map_err(NodeError::Network)?);
-    let addresses: Vec<IpAddr> = node.vips.iter().map(|vip| vip.ip).collect();
+    let addresses = addresses(node);
     let mtu = gate::mtu_of(&node.dev).map_err(NodeError::Network)?;
     let tun =
         gate::tun::create(netns.as_fd(), TUN_NAME, mtu, &addresses).map_err(NodeError::Network)?;
     Ok((tun, netns))
+}
+
+/// The virtual addresses.
+pub(super) fn addresses(node: &config::Node) -> Vec<IpAddr> {
+    node.vips.iter().map(|vip| vip.ip).collect()
 }
 
 /// Sets up the gate, closed.
@@ -67,7 +72,8 @@ pub(super) fn make_gate(
         meters.set_held_packets(held.unwrap_or(0));
         meters.set_journaled(&journal.counts());
     });
-    Ok(Live { gate, netns })
+    let vips = addresses(node);
+    Ok(Live { gate, netns, vips })
 }
 
 /// The role's settings.

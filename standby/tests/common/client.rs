@@ -36,7 +36,14 @@ pub struct Client {
 impl Client {
     /// Connects, without saying anything.
     pub fn connect(to: SocketAddr, kind: u8) -> Self {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE).expect("connects");
+        Self::over(
+            TcpStream::connect_timeout(&to, PATIENCE).expect("connects"),
+            kind,
+        )
+    }
+
+    /// The same over a connection that is there already.
+    pub fn over(stream: TcpStream, kind: u8) -> Self {
         stream.set_nonblocking(true).expect("an option");
         stream.set_nodelay(true).expect("an option");
         Self {

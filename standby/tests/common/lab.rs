@@ -93,6 +93,17 @@ impl Lab {
         run(&format!("ip -n {} {arguments}", self.ns(place)));
     }
 
+    /// Has the bridge lose what goes to an address of the hardware, or not lose it any more.
+    pub fn lose(&self, mac: &str, lost: bool) {
+        let ns = self.ns(Place::Bridge);
+        // Where the client is, whose frames do not go back there.
+        let way = if lost { "replace" } else { "del" };
+        let how = if lost { " static sticky" } else { "" };
+        run(&format!(
+            "bridge -n {ns} fdb {way} {mac} dev port3 master{how}"
+        ));
+    }
+
     /// Sets a variable of the kernel in a namespace.
     pub fn sysctl(&self, place: Place, name: &str, value: &str) {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));

@@ -241,8 +241,19 @@ impl Legacy {
         (streams, done)
     }
 
-    /// How many connections are known that nobody accepted.
+    /// Goes on with what there is.
     pub fn take_over(&self, lab: &Lab, tun: OwnedFd, listener: TcpListener) -> TakenOver {
+        self.take_over_with(lab, tun, listener, |_| {}).0
+    }
+
+    /// The same, with more to be done before the gate opens.
+    pub fn take_over_with<T>(
+        &self,
+        lab: &Lab,
+        tun: OwnedFd,
+        listener: TcpListener,
+        before: impl FnOnce(&Gate) -> T,
+    ) -> (TakenOver, T) {
         let begun = Instant::now();
         let (streams, done) = self.replay();
         let node = Node::new(lab, Place::Standby, tun, streams.clone());
@@ -261,6 +272,7 @@ impl Legacy {
         }
         let rebuilt = conns.len();
         let repeated = node.gate().repeat_handshakes().expect("repeats");
+        let result = before(node.gate());
         streams.forget_output();
         let log = Log::new(node.writer().appender(), streams);
         let server = std::thread::spawn({
@@ -268,7 +280,7 @@ impl Legacy {
             move || serve(listener, conns, &log)
         });
         node.gate().open().expect("opens");
-        TakenOver {
+        let taken = TakenOver {
             serving: Serving {
                 node,
                 log,
@@ -278,7 +290,8 @@ impl Legacy {
             rebuilt,
             repeated,
             took: begun.elapsed(),
-        }
+        };
+        (taken, result)
     }
 }
 

@@ -234,6 +234,7 @@ pub fn serve(listener: TcpListener, mut conns: Vec<Conn>, log: &Mutex<Log>) {
             log.note(Op::Claimed(id, local, remote));
             conns.push(Conn::new(id, stream));
         }
+        conns.append(&mut log.adopted);
         conns.retain_mut(|conn| {
             let done = conn.step(&mut log);
             if done {

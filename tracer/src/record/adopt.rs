@@ -55,7 +55,9 @@ pub(crate) fn go_on(
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();
     session.network = network;
-    session.connections = Connections::of(taken.connections);
+    let opening = taken.opening.into_iter();
+    let opening = opening.map(|(inode, (local, remote))| (inode, (local.into(), remote.into())));
+    session.connections = Connections::of(taken.connections, opening.collect());
     session.isolated = true;
     session.identities = Some(taken.identities);
     session.first_status = taken.status;

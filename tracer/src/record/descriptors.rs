@@ -3,12 +3,9 @@
 
 use super::session::Session;
 use crate::model::capture::Call;
-use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::Effect;
-use std::net::TcpStream;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Syscalls that open a file, and the argument with the flags, if it is one.
@@ -37,12 +34,6 @@ impl Session {
     ) {
         let name = call.def.name;
         let first = i32::try_from(result).unwrap_or(-1);
-        if matches!(name, "accept" | "accept4") {
-            self.connected(tid, first, effects);
-        }
-        if name == "connect" {
-            self.connected(tid, call.int(0), effects);
-        }
         if let Some((_, flags)) = OPENS.iter().find(|(open, _)| *open == name) {
             let writes = flags.is_none_or(|index| call.int(index) & libc::O_ACCMODE != 0);
             if writes {
@@ -66,30 +57,6 @@ impl Session {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// A descriptor may have become an end of a TCP connection.
-    fn connected(&mut self, tid: Pid, fd: i32, effects: &mut Vec<Effect<'static>>) {
-        let Some(network) = &self.network else {
-            return;
-        };
-        let process = self.tasks.get(&tid).map_or(tid, |task| task.tgid);
-        let conn = host::duplicate_of(process, fd)
-            .ok()
-            .filter(|socket| {
-                host::socket_kind(socket).is_some_and(|(family, kind)| {
-                    matches!(family, libc::AF_INET | libc::AF_INET6) && kind == libc::SOCK_STREAM
-                })
-            })
-            .map(|socket| TcpStream::from(OwnedFd::from(socket)))
-            .and_then(|socket| {
-                let (local, peer) = (socket.local_addr().ok()?, socket.peer_addr().ok()?);
-                network.connection(local, peer)
-            });
-        if let Some(conn) = conn {
-            self.connections.connected(process, fd, conn);
-            effects.push(Effect::Connection { fd, conn: conn.0 });
         }
     }
 

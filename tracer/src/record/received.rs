@@ -13,31 +13,54 @@ use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::{ConnId, Effect, Event, GateEvent, Out, Span};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// More at once is stored.
 pub(super) const REFERENCE_BYTES_MAX: u64 = 16 << 20;
+/// Sockets whose connection was asked for and that nothing was received from; more are forgotten.
+const PENDING_MAX: usize = 4096;
 
 /// The application's connections.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     /// By the inode of their socket.
     sockets: HashMap<u64, ConnId>,
+    /// Connections that the application asked for and has not used: both ends, by inode.
+    pending: HashMap<u64, Ends>,
     /// What descriptors of processes lead to, looked up since they may have changed.
     known: HashMap<(Pid, i32), Option<ConnId>>,
 }
 
+/// The application's end of a connection, and the other one.
+pub type Ends = (SocketAddr, SocketAddr);
+
 impl Connections {
     /// With those of a shadow.
-    pub fn of(sockets: HashMap<u64, ConnId>) -> Self {
+    pub fn of(sockets: HashMap<u64, ConnId>, pending: HashMap<u64, Ends>) -> Self {
         Self {
             sockets,
+            pending,
             known: HashMap::new(),
         }
+    }
+
+    /// A descriptor of a process is to become a connection.
+    pub fn asked(&mut self, process: Pid, fd: i32, ends: Ends) {
+        if self.pending.len() >= PENDING_MAX {
+            // What they receive is stored.
+            self.pending.clear();
+        }
+        if let Some(inode) = maps::socket(process, fd) {
+            self.sockets.remove(&inode);
+            self.pending.insert(inode, ends);
+        }
+        self.known.clear();
     }
 
     /// A descriptor of a process is a connection.
     pub fn connected(&mut self, process: Pid, fd: i32, conn: ConnId) {
         if let Some(inode) = maps::socket(process, fd) {
+            self.pending.remove(&inode);
             self.sockets.insert(inode, conn);
         }
         self.known.clear();
@@ -50,15 +73,30 @@ impl Connections {
         }
     }
 
-    fn find(&mut self, process: Pid, fd: i32) -> Option<ConnId> {
-        if self.sockets.is_empty() {
+    /// The connection that a descriptor leads to; `opened` knows those that were asked for.
+    fn find(
+        &mut self,
+        process: Pid,
+        fd: i32,
+        opened: impl FnOnce(Ends) -> Option<ConnId>,
+    ) -> Option<ConnId> {
+        if self.sockets.is_empty() && self.pending.is_empty() {
             return None;
         }
-        let sockets = &self.sockets;
-        *self
-            .known
-            .entry((process, fd))
-            .or_insert_with(|| sockets.get(&maps::socket(process, fd)?).copied())
+        if let Some(known) = self.known.get(&(process, fd)) {
+            return *known;
+        }
+        let inode = maps::socket(process, fd);
+        if let Some(inode) = inode
+            && let Some(ends) = self.pending.get(&inode)
+        {
+            let conn = opened(*ends)?;
+            self.pending.remove(&inode);
+            self.sockets.insert(inode, conn);
+        }
+        let found = inode.and_then(|inode| self.sockets.get(&inode).copied());
+        self.known.insert((process, fd), found);
+        found
     }
 }
 
@@ -81,7 +119,9 @@ impl Session {
             return None;
         }
         let process = self.tasks.get(&tid)?.tgid;
-        let conn = self.connections.find(process, call.int(0))?;
+        let network = self.network.as_ref();
+        let opened = |ends: Ends| network.and_then(|network| network.opened(ends.0, ends.1));
+        let conn = self.connections.find(process, call.int(0), opened)?;
         let flags = match call.def.name {
             "recvfrom" => call.int(3),
             "recvmsg" => call.int(2),

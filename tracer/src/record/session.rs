@@ -18,7 +18,7 @@ use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::tick::Tick;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Event, Tid};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub struct Session {
     pub(super) network: Option<Arc<dyn Network>>,
     /// Its connections.
     pub(super) connections: Connections,
+    /// Sockets for datagrams that the journal has the address of, by inode.
+    pub(super) told_sockets: HashSet<u64>,
     /// Processes that the application itself kills.
     pub(super) kills: Kills,
     /// When the slice began, by the machine's uptime.
@@ -110,6 +112,7 @@ impl Session {
             isolated: false,
             network: None,
             connections: Connections::default(),
+            told_sockets: HashSet::new(),
             kills: Kills::default(),
             slice_start: host::uptime(),
         };

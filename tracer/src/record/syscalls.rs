@@ -597,6 +597,7 @@ impl Session {
             effects.push(Effect::Regs(*regs));
             return Ok((stopped, effects));
         }
+        self.follow_sockets(tid, call, result, &mut effects);
         if is_error(result) && !may_be_partial(call, result) {
             return Ok((stopped, effects));
         }

@@ -145,7 +145,8 @@ impl Session {
             | Effect::Regs(_)
             | Effect::Stream { .. }
             | Effect::Connection { .. }
-            | Effect::Received { .. } => Ok(()),
+            | Effect::Received { .. }
+            | Effect::Socket { .. } => Ok(()),
         }
     }
 

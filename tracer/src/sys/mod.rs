@@ -11,6 +11,7 @@ pub mod namespaces;
 pub mod ptrace;
 pub mod seccomp;
 pub mod signals;
+pub mod sockets;
 pub mod tick;
 pub mod tsc;
 pub mod wait;

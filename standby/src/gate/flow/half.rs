@@ -2,6 +2,7 @@
 
 use super::conn::Ends;
 use crate::gate::packet::{Options, Segment, flag};
+use journal::ConnId;
 use std::collections::HashMap;
 
 /// More are not let in: whoever sends more does not want connections.
@@ -20,7 +21,10 @@ pub struct Half {
     pub window: u16,
     /// Options offered.
     pub options: Options,
-    at_ms: u64,
+    /// The name of the connection, if the journal has it already.
+    pub conn: Option<ConnId>,
+    /// When it passed.
+    pub at_ms: u64,
 }
 
 impl Half {
@@ -33,6 +37,7 @@ impl Half {
             isn: segment.seq,
             window: segment.window,
             options: segment.options,
+            conn: None,
             at_ms: now_ms,
         }
     }
@@ -54,6 +59,11 @@ impl HalfOpen {
         true
     }
 
+    /// The one of these ends.
+    pub fn get(&self, ends: Ends) -> Option<&Half> {
+        self.0.get(&ends)
+    }
+
     /// Takes out the one that fits.
     pub fn take(&mut self, ends: Ends, fits: impl Fn(&Half) -> bool) -> Option<Half> {
         let half = *self.0.get(&ends)?;
@@ -68,8 +78,14 @@ impl HalfOpen {
         self.0.is_empty()
     }
 
-    pub fn sweep(&mut self, now_ms: u64) {
-        self.0
-            .retain(|_, half| now_ms.saturating_sub(half.at_ms) <= super::HANDSHAKE_MS_MAX);
+    /// Forgets those that nobody has answered for long; the names of those that had one.
+    pub fn sweep(&mut self, now_ms: u64) -> Vec<ConnId> {
+        let mut gone = Vec::new();
+        self.0.retain(|_, half| {
+            let stays = now_ms.saturating_sub(half.at_ms) <= super::HANDSHAKE_MS_MAX;
+            gone.extend(half.conn.filter(|_| !stays));
+            stays
+        });
+        gone
     }
 }

@@ -16,11 +16,11 @@ mod tests;
 pub use conn::Flow;
 pub use half::Half;
 
-use super::model::{ConnState, Streams};
-use super::packet::{Segment, flag};
+use super::model::{Ask, ConnState, Streams};
+use super::packet::{Options, Segment, flag};
 use conn::Ends;
 use half::HalfOpen;
-use journal::{ConnId, GateEvent, Opened, Scales, WriteError};
+use journal::{Asked, ConnId, GateEvent, Opened, Scales, WriteError};
 use std::collections::HashMap;
 
 /// A connection whose handshake is not completed after this long is forgotten: longer than the
@@ -86,6 +86,9 @@ impl Tracker {
         for state in streams.all().into_iter().filter_map(|id| streams.state(id)) {
             tracker.resume(&state, now_ms);
         }
+        for ask in streams.asked() {
+            tracker.resume_asking(&ask, now_ms);
+        }
         tracker
     }
 
@@ -97,6 +100,28 @@ impl Tracker {
             };
             self.flows.insert(ends, Flow::resume(state, now_ms));
         }
+    }
+
+    fn resume_asking(&mut self, ask: &Ask, now_ms: u64) {
+        let asked = &ask.asked;
+        let ends = Ends {
+            local: asked.local,
+            remote: asked.remote,
+        };
+        let half = Half {
+            inbound: false,
+            acknowledges: false,
+            isn: asked.local_isn,
+            window: 0,
+            options: Options {
+                scale: asked.scale,
+                timestamp: ask.next_timestamp.map(|next| (next, 0)),
+                ..Options::default()
+            },
+            conn: Some(asked.conn),
+            at_ms: now_ms,
+        };
+        self.half.insert(ends, half);
     }
 
     /// How many connections there are.
@@ -135,6 +160,9 @@ impl Tracker {
             return self.inbound_syn(ends, segment, now_ms, sink);
         }
         let Some(flow) = self.flows.get_mut(&ends) else {
+            if segment.has(flag::RST | flag::ACK) {
+                self.refused(ends, segment.ack, sink)?;
+            }
             // The kernel answers what belongs to nobody; but nothing of it may be data.
             return Ok(Verdict::Bare);
         };
@@ -146,6 +174,17 @@ impl Tracker {
             self.forget(ends, sink)?;
         }
         Ok(verdict)
+    }
+
+    /// A peer does not want a connection that it was asked for.
+    fn refused(&mut self, ends: Ends, ack: u32, sink: &mut Sink<'_>) -> Result<(), WriteError> {
+        let asked = self.half.take(ends, |half| {
+            !half.inbound && half.isn.wrapping_add(1) == ack
+        });
+        match asked.and_then(|half| half.conn) {
+            Some(conn) => sink(&GateEvent::Forgotten(conn)),
+            None => Ok(()),
+        }
     }
 
     fn inbound_syn(
@@ -228,11 +267,12 @@ impl Tracker {
     ) -> Result<Verdict, WriteError> {
         let ours = Half::new(segment, false, now_ms);
         if !segment.has(flag::ACK) {
-            return Ok(if self.half.insert(ends, ours) {
-                Verdict::Pass
-            } else {
-                Verdict::Drop
-            });
+            let flow = self.flows.get(&ends);
+            if flow.is_some_and(|flow| flow.local_isn == segment.seq) {
+                // Again, before the answer had come.
+                return Ok(Verdict::Pass);
+            }
+            return self.ask(ends, ours, now_ms, sink);
         }
         if let Some(flow) = self.flows.get_mut(&ends)
             && flow.local_isn == segment.seq
@@ -254,6 +294,42 @@ impl Tracker {
         }
     }
 
+    /// The application's kernel asks for a connection, for the first time or again.
+    fn ask(
+        &mut self,
+        ends: Ends,
+        mut ours: Half,
+        now_ms: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Verdict, WriteError> {
+        let before = self.half.get(ends).filter(|before| !before.inbound);
+        let (known, isn) = before.map_or((None, 0), |before| (before.conn, before.isn));
+        ours.conn = known.filter(|_| isn == ours.isn);
+        let is_new = ours.conn.is_none();
+        if is_new {
+            ours.conn = Some(ConnId(self.next));
+        }
+        if !self.half.insert(ends, ours) {
+            return Ok(Verdict::Drop);
+        }
+        if is_new {
+            if let Some(conn) = known {
+                sink(&GateEvent::Forgotten(conn))?;
+            }
+            self.tell_clock(now_ms, sink)?;
+            sink(&GateEvent::Asked(Asked {
+                conn: ConnId(self.next),
+                local: ends.local,
+                remote: ends.remote,
+                local_isn: ours.isn,
+                scale: ours.options.scale,
+                timestamp: ours.options.timestamp.map(|stamp| stamp.0),
+            }))?;
+            self.next = self.next.wrapping_add(1);
+        }
+        Ok(Verdict::Pass)
+    }
+
     fn open(
         &mut self,
         ends: Ends,
@@ -266,8 +342,12 @@ impl Tracker {
         self.tell_clock(now_ms, sink)?;
         let scales = ours.options.scale.zip(theirs.options.scale);
         let both_stamp = ours.options.timestamp.zip(theirs.options.timestamp);
+        let conn = ours.conn.unwrap_or(ConnId(self.next));
+        // It is that old: timestamps count milliseconds.
+        let age_ms = now_ms.saturating_sub(ours.at_ms);
+        let age_ms = u32::try_from(age_ms).unwrap_or(u32::MAX);
         let opened = Opened {
-            conn: ConnId(self.next),
+            conn,
             local: ends.local,
             remote: ends.remote,
             // The one whose segment acknowledges came second.
@@ -277,9 +357,11 @@ impl Tracker {
             mss: u32::from(theirs.options.mss.unwrap_or(536)),
             scales: scales.map(|(local, remote)| Scales { local, remote }),
             sack: ours.options.sack_permitted && theirs.options.sack_permitted,
-            timestamp: both_stamp.map(|(ours, _)| ours.0),
+            timestamp: both_stamp.map(|(ours, _)| ours.0.wrapping_add(age_ms)),
         };
-        self.next = self.next.wrapping_add(1);
+        if ours.conn.is_none() {
+            self.next = self.next.wrapping_add(1);
+        }
         sink(&GateEvent::Opened(opened.clone()))?;
         let flow = Flow::new(&opened, ours.window, theirs.window, now_ms);
         self.unfinished += usize::from(!flow.established);
@@ -302,7 +384,9 @@ impl Tracker {
         sink: &mut Sink<'_>,
     ) -> Result<(), WriteError> {
         self.swept_ms = now_ms;
-        self.half.sweep(now_ms);
+        for conn in self.half.sweep(now_ms) {
+            sink(&GateEvent::Forgotten(conn))?;
+        }
         let mut gone = Vec::new();
         for (ends, flow) in &self.flows {
             let silent_ms = now_ms.saturating_sub(flow.last_ms);

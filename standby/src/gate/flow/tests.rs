@@ -226,3 +226,75 @@ fn another_node_may_have_been_ahead() {
     let verdict = world.segment(false, 205, 5000, flag::ACK, &[], &[]);
     assert_eq!(verdict, Verdict::Pass);
 }
+
+#[test]
+fn what_the_application_asks_for_is_told_once() {
+    let streams = Streams::new(true);
+    let mut world = World {
+        tracker: Tracker::new(&streams, 0),
+        streams,
+        events: Vec::new(),
+    };
+    let options = [
+        TcpOptionElement::WindowScale(7),
+        TcpOptionElement::Timestamp(1000, 0),
+    ];
+    let ask = |world: &mut World, isn: u32| {
+        let verdict = world.segment(true, isn, 0, flag::SYN, &options, &[]);
+        assert_eq!(verdict, Verdict::Pass);
+        world.streams.asked()
+    };
+    // Again and again; then another one; that one is refused.
+    for _ in 0..3 {
+        let asked = ask(&mut world, 100);
+        assert_eq!(asked.len(), 1);
+        let first = &asked[0].asked;
+        assert_eq!((first.conn, first.local_isn), (ConnId(0), 100));
+        assert_eq!((first.scale, first.timestamp), (Some(7), Some(1000)));
+        assert!(asked[0].next_timestamp.is_some_and(|next| next > 1000));
+    }
+    let asked = ask(&mut world, 200);
+    assert_eq!((asked.len(), asked[0].asked.conn), (1, ConnId(1)));
+    world.segment(false, 0, 100 + 1, flag::RST | flag::ACK, &[], &[]);
+    assert_eq!(world.streams.asked().len(), 1, "of the one before");
+    world.segment(false, 0, 200 + 1, flag::RST | flag::ACK, &[], &[]);
+    assert_eq!(world.streams.asked().len(), 0);
+    // One is answered: late repetitions are nothing new.
+    ask(&mut world, 300);
+    let both = flag::SYN | flag::ACK;
+    world.segment(false, 500, 300 + 1, both, &options, &[]);
+    assert_eq!(ask(&mut world, 300).len(), 0);
+    assert_eq!(world.streams.all(), [ConnId(2)]);
+    let (local, remote) = (LOCAL.into(), remote().into());
+    assert_eq!(world.streams.claim_own(local, remote), Some(ConnId(2)));
+    assert_eq!(world.streams.claim_own(local, remote), None);
+}
+
+/// Another node goes on where it is known what was asked, and hears the answer.
+#[test]
+fn an_answer_may_come_to_another_node() {
+    let streams = Streams::new(true);
+    let mut world = World {
+        tracker: Tracker::new(&streams, 0),
+        streams,
+        events: Vec::new(),
+    };
+    let options = [TcpOptionElement::WindowScale(7)];
+    world.segment(true, 100, 0, flag::SYN, &options, &[]);
+    world.tracker = Tracker::new(&world.streams, 0);
+    let found = world.streams.take_own(None, remote().into());
+    assert!(
+        matches!(found, Some(crate::gate::Own::Asked(_))),
+        "{found:?}"
+    );
+    assert_eq!(world.streams.take_own(None, remote().into()), None);
+    // The kernel asks anew; translated it is the same.
+    world.segment(true, 100, 0, flag::SYN, &options, &[]);
+    world.segment(false, 500, 101, flag::SYN | flag::ACK, &options, &[]);
+    let state = world.state();
+    assert_eq!(
+        (state.opened.local_isn, state.opened.remote_isn),
+        (100, 500)
+    );
+    assert!(!state.opened.inbound && world.streams.asked().is_empty());
+}

@@ -69,6 +69,16 @@ impl Timestamps {
     /// every second in which something is sent, and is told before; a second more is what a
     /// connection may be older than the clock that it refers to.
     pub const MARGIN_MS: u64 = 5000;
+
+    /// Where timestamps are of which the `first` was sent when the clock was at `then`.
+    pub(super) fn after(first: u32, then: u64, now: u64) -> Self {
+        let ms = now.saturating_sub(then) + Self::MARGIN_MS;
+        // Timestamps count modulo 2^32.
+        let ms = u32::try_from(ms & u64::from(u32::MAX)).unwrap_or(0);
+        Self {
+            next: first.wrapping_add(ms),
+        }
+    }
 }
 
 impl Conn {
@@ -149,14 +159,8 @@ impl Conn {
     }
 
     pub fn state(&self, clock: u64) -> ConnState {
-        let timestamps = self.opened.timestamp.map(|first| {
-            let ms = clock.saturating_sub(self.clock) + Timestamps::MARGIN_MS;
-            // Timestamps count modulo 2^32.
-            let ms = u32::try_from(ms & u64::from(u32::MAX)).unwrap_or(0);
-            Timestamps {
-                next: first.wrapping_add(ms),
-            }
-        });
+        let first = self.opened.timestamp;
+        let timestamps = first.map(|first| Timestamps::after(first, self.clock, clock));
         ConnState {
             opened: self.opened.clone(),
             came: self.inbound.end(),

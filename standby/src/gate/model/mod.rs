@@ -14,7 +14,7 @@ pub use conn::{ConnState, Timestamps};
 pub use tail::Tail;
 
 use conn::Conn;
-use journal::{ConnId, Endpoint, GateEvent};
+use journal::{Asked, ConnId, Endpoint, GateEvent};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,9 +59,36 @@ pub enum ModelError {
     Acknowledged(ConnId),
 }
 
+/// A connection that the application has asked a peer for, who has not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What was asked.
+    pub asked: Asked,
+    /// A timestamp that is above all that were sent, if any are.
+    pub next_timestamp: Option<u32>,
+}
+
+/// A connection that the application opens: how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Own {
+    /// The peer has answered.
+    Opened(ConnId),
+    /// It has not.
+    Asked(Ask),
+}
+
+/// Asked for, at this time of the clock.
+#[derive(Debug)]
+struct Pending {
+    asked: Asked,
+    clock: u64,
+    claimed: bool,
+}
+
 #[derive(Debug, Default)]
 struct Model {
     conns: BTreeMap<ConnId, Conn>,
+    asked: BTreeMap<ConnId, Pending>,
     /// Connections of two ends, oldest first: an older one may not have been accepted yet.
     ends: HashMap<(Endpoint, Endpoint), VecDeque<ConnId>>,
     /// Connections that are over, and that the application does not know yet.
@@ -101,6 +128,28 @@ impl Streams {
     #[must_use]
     pub fn claim(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
         self.lock().claim(local.into(), remote.into())
+    }
+
+    /// The connection that the application opened between two ends and does not know to be there,
+    /// if it is; from now on it knows.
+    #[must_use]
+    pub fn claim_own(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
+        self.lock().claim_own(local.into(), remote.into())
+    }
+
+    /// The connection that the application is opening to `remote`, from `local` if that is known
+    /// (an unspecified address stands for any). Whoever asks next is told of another one.
+    #[must_use]
+    pub fn take_own(&self, local: Option<SocketAddr>, remote: SocketAddr) -> Option<Own> {
+        self.lock().take_own(local, remote.into())
+    }
+
+    /// Those that peers were asked for, and have not answered.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Ask> {
+        let model = self.lock();
+        let all = model.asked.values();
+        all.map(|pending| pending.ask(model.clock)).collect()
     }
 
     /// Whether `bytes`, just read at `position` of the inbound stream, are what the journal has
@@ -235,7 +284,7 @@ impl Streams {
         let mut model = self.lock();
         let mut over = Vec::new();
         for (id, conn) in &model.conns {
-            if conn.over && conn.claimed {
+            if conn.over && (conn.claimed || !conn.opened.inbound) {
                 over.push(*id);
             }
         }
@@ -288,10 +337,9 @@ impl Model {
         match event {
             GateEvent::Opened(opened) => {
                 let id = opened.conn;
-                if id.0 < self.next {
-                    return Err(ModelError::Again(id));
+                if self.asked.remove(&id).is_none() {
+                    self.name(id)?;
                 }
-                self.next = id.0.saturating_add(1);
                 let ends = (opened.local, opened.remote);
                 self.ends.entry(ends).or_default().push_back(id);
                 let conn = Conn::new(opened.clone(), self.clock);
@@ -322,6 +370,17 @@ impl Model {
                 self.get(*conn)?.reset = true;
                 Ok(())
             }
+            GateEvent::Forgotten(conn) if self.asked.remove(conn).is_some() => Ok(()),
+            GateEvent::Asked(asked) => {
+                self.name(asked.conn)?;
+                let pending = Pending {
+                    asked: asked.clone(),
+                    clock: self.clock,
+                    claimed: false,
+                };
+                self.asked.insert(asked.conn, pending);
+                Ok(())
+            }
             GateEvent::Forgotten(conn) => {
                 let found = self.get(*conn)?;
                 found.over = true;
@@ -343,6 +402,15 @@ impl Model {
         }
     }
 
+    /// A name is used for the first time.
+    fn name(&mut self, id: ConnId) -> Result<(), ModelError> {
+        if id.0 < self.next {
+            return Err(ModelError::Again(id));
+        }
+        self.next = id.0.saturating_add(1);
+        Ok(())
+    }
+
     fn get(&mut self, conn: ConnId) -> Result<&mut Conn, ModelError> {
         self.conns.get_mut(&conn).ok_or(ModelError::Unknown(conn))
     }
@@ -354,6 +422,48 @@ impl Model {
         let id = *ids.iter().find(is_new).or_else(|| ids.back())?;
         self.conns.get_mut(&id)?.claimed = true;
         Some(id)
+    }
+
+    fn claim_own(&mut self, local: Endpoint, remote: Endpoint) -> Option<ConnId> {
+        let ids = self.ends.get(&(local, remote))?;
+        let conns = &self.conns;
+        let is_new = |id: &&ConnId| {
+            let conn = conns.get(id);
+            conn.is_some_and(|conn| !conn.claimed && !conn.opened.inbound)
+        };
+        let id = *ids.iter().find(is_new)?;
+        self.conns.get_mut(&id)?.claimed = true;
+        Some(id)
+    }
+
+    fn take_own(&mut self, local: Option<SocketAddr>, remote: Endpoint) -> Option<Own> {
+        if let Some(local) = local
+            && let Some(id) = self.claim_own(local.into(), remote)
+        {
+            return Some(Own::Opened(id));
+        }
+        let fits = |end: Endpoint| {
+            local.is_none_or(|local| {
+                let any = local.ip().to_canonical().is_unspecified();
+                end.port == local.port() && (any || end == Endpoint::from(local))
+            })
+        };
+        let opened = self.conns.iter_mut().find(|(_, conn)| {
+            let opened = &conn.opened;
+            let new = !conn.claimed && !conn.over && !opened.inbound;
+            new && opened.remote == remote && fits(opened.local)
+        });
+        if let Some((id, conn)) = opened {
+            conn.claimed = true;
+            return Some(Own::Opened(*id));
+        }
+        let clock = self.clock;
+        let pending = self.asked.values_mut().find(|pending| {
+            let asked = &pending.asked;
+            !pending.claimed && asked.remote == remote && fits(asked.local)
+        })?;
+        pending.claimed = true;
+        Some(Own::Asked(pending.ask(clock)))
     }
 
     fn make_room(&mut self) {
@@ -380,6 +490,16 @@ impl Model {
             if ids.is_empty() {
                 self.ends.remove(&ends);
             }
+        }
+    }
+}
+
+impl Pending {
+    fn ask(&self, clock: u64) -> Ask {
+        let first = self.asked.timestamp;
+        Ask {
+            asked: self.asked.clone(),
+            next_timestamp: first.map(|first| Timestamps::after(first, self.clock, clock).next),
         }
     }
 }

@@ -38,14 +38,6 @@ struct IfReq {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-struct In6IfReq {
-    addr: [u8; 16],
-    prefix_len: u32,
-    index: i32,
-}
-
-#[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct In6Route {
     destination: [u8; 16],
@@ -109,7 +101,7 @@ fn any_socket(family: AddressFamily) -> io::Result<OwnedFd> {
 fn ioctl<T: Copy>(fd: &OwnedFd, code: libc::c_ulong, argument: &mut T) -> io::Result<()> {
     let argument: *mut T = argument;
     // SAFETY: each code is used with the structure that the kernel expects for it (`ifreq`,
-    // `in6_ifreq`, `rtentry`, `in6_rtmsg`), which is live and as large as the kernel's.
+    // `rtentry`, `in6_rtmsg`), which is live and as large as the kernel's.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), code, argument) }).map(drop)
 }
 
@@ -165,15 +157,7 @@ pub fn add_address(name: &str, addr: IpAddr, nth: usize) -> io::Result<()> {
             req.set_ipv4(Ipv4Addr::BROADCAST);
             ioctl(&fd, SIOCSIFNETMASK, &mut req)
         }
-        IpAddr::V6(addr) => {
-            let fd = any_socket(AddressFamily::Inet6)?;
-            let mut req = In6IfReq {
-                addr: addr.octets(),
-                prefix_len: 128,
-                index: find(name)?.index,
-            };
-            ioctl(&fd, SIOCSIFADDR, &mut req)
-        }
+        IpAddr::V6(addr) => super::address::add(find(name)?.index, addr),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything `unsafe` of the gate: raw packets, the TUN device, socket repair.
 
+pub mod address;
 pub mod device;
 pub mod netns;
 pub mod packet;

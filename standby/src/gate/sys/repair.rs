@@ -1,7 +1,9 @@
 //! `TCP_REPAIR`: makes an unconnected socket a connection that exists already.
 
 use super::{check, get_option, set_option};
-use nix::sys::socket::{SockaddrStorage, bind, connect};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{SockaddrStorage, bind, connect, getsockname};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -68,6 +70,20 @@ impl<'a> Repair<'a> {
         set_option(self.0.as_raw_fd(), libc::IPPROTO_TCP, TCP_REPAIR, &0i32)
     }
 
+    /// Ends. The kernel sends nothing.
+    pub fn end_silently(self) -> io::Result<()> {
+        set_option(self.0.as_raw_fd(), libc::IPPROTO_TCP, TCP_REPAIR, &-1i32)
+    }
+
+    /// Binds it, whoever else has that address, unless it is bound.
+    pub fn bind(self, local: SocketAddr) -> io::Result<()> {
+        let fd = self.0.as_raw_fd();
+        if !is_bound(fd)? {
+            bind(fd, &SockaddrStorage::from(local))?;
+        }
+        Ok(())
+    }
+
     /// Sets the position that a queue begins at.
     pub fn set_position(self, queue: Queue, seq: u32) -> io::Result<()> {
         self.choose(queue)?;
@@ -94,7 +110,7 @@ impl<'a> Repair<'a> {
             .clamp(MSS_MIN, MSS_MAX);
         let set_mss = |mss: i32| set_option(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &mss);
         set_mss(mss)?;
-        bind(fd, &SockaddrStorage::from(local))?;
+        self.bind(local)?;
         connect(fd, &SockaddrStorage::from(remote))?;
         set_mss(0)
     }
@@ -126,6 +142,28 @@ impl<'a> Repair<'a> {
     pub fn set_window(self, window: &Window) -> io::Result<()> {
         let level = libc::IPPROTO_TCP;
         set_option(self.0.as_raw_fd(), level, TCP_REPAIR_WINDOW, window)
+    }
+}
+
+fn is_bound(fd: std::os::fd::RawFd) -> io::Result<bool> {
+    let name: SockaddrStorage = getsockname(fd)?;
+    let port = match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
+        (Some(name), _) => name.port(),
+        (_, Some(name)) => name.port(),
+        _ => 0,
+    };
+    Ok(port != 0)
+}
+
+/// Asks a peer for a connection, without waiting for its answer.
+pub fn ask(fd: BorrowedFd<'_>, remote: SocketAddr) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    let asked = connect(fd.as_raw_fd(), &SockaddrStorage::from(remote));
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    match asked {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -27,6 +27,8 @@ pub fn create(netns: BorrowedFd<'_>, name: &str, mtu: u32, vips: &[IpAddr]) -> i
         let fd = attach(name)?;
         device::set_limits(name, QUEUE, mtu)?;
         device::set_up(name)?;
+        // Data in a first segment would be lost: programs are told, and do without.
+        std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "0")?;
         let mut ipv4 = 0;
         for vip in vips {
             device::add_address(name, *vip, ipv4)?;

@@ -6,7 +6,7 @@ mod outbound;
 
 use super::flow::Tracker;
 use super::hold::Hold;
-use super::model::ConnState;
+use super::model::{Ask, ConnState};
 use super::neighbour::{Mac, virtual_mac};
 use super::routes::Prefix;
 use super::stats::Counters;
@@ -49,6 +49,7 @@ pub(super) enum Command {
     Resume(Sender<()>),
     Claim(Sender<()>),
     Repeat(Vec<ConnState>, Sender<()>),
+    Asking(Ask, Sender<()>),
     Stop,
 }
 
@@ -229,7 +230,8 @@ impl Worker {
                 | Command::Pause(done)
                 | Command::Resume(done)
                 | Command::Claim(done)
-                | Command::Repeat(_, done) => {
+                | Command::Repeat(_, done)
+                | Command::Asking(_, done) => {
                     // Who does not wait does not need to know.
                     let _ = done.send(());
                 }
@@ -318,6 +320,10 @@ impl Worker {
                     self.paused = true;
                     self.claimed = true;
                     self.announce = Some((Instant::now(), 0));
+                    done
+                }
+                Command::Asking(ask, done) => {
+                    self.translations.begin_asking(ask);
                     done
                 }
                 Command::Repeat(states, done) => {

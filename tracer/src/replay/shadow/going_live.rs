@@ -13,12 +13,11 @@ use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{Pid, Status};
-use journal::{ConnId, ObjectId, Tid};
+use journal::{ConnId, Endpoint, ObjectId, Tid};
 use pmu::Regs;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Bytes of a `syscall` instruction.
@@ -92,6 +91,8 @@ pub struct TakeOver {
     pub namespaces: Namespaces,
     /// Connections by the inode of their socket.
     pub connections: HashMap<u64, ConnId>,
+    /// Both ends of those that are being opened.
+    pub opening: HashMap<u64, (Endpoint, Endpoint)>,
 }
 
 impl Session {
@@ -207,6 +208,7 @@ impl Session {
             status,
             namespaces: shadow.namespaces,
             connections: shadow.conns,
+            opening: shadow.opening,
         })
     }
 
@@ -245,6 +247,14 @@ impl Session {
             let task = self.task(tid)?;
             if task.stopped.is_none() {
                 return Ok(Stand::Inside(call, in_call.regs));
+            }
+            let answer = self
+                .shadow
+                .as_mut()
+                .and_then(|shadow| shadow.answers.remove(&tid));
+            if let Some(result) = answer {
+                let stopped = self.take_stop(tid)?;
+                return answered(stopped, in_call.regs, result);
             }
             if let Some(result) = self.open_fifo_now(tid, &call)? {
                 let stopped = self.take_stop(tid)?;
@@ -398,7 +408,7 @@ impl Session {
     }
 
     /// Every descriptor of every process.
-    fn descriptors(&mut self, tids: &[Tid]) -> Result<Vec<(Pid, i32)>, ReplayError> {
+    pub(super) fn descriptors(&mut self, tids: &[Tid]) -> Result<Vec<(Pid, i32)>, ReplayError> {
         let mut all = Vec::new();
         for &tid in tids {
             let (process, real) = self.process(tid)?;
@@ -415,31 +425,6 @@ impl Session {
             }
         }
         Ok(all)
-    }
-
-    /// Makes the sockets that stand for connections their live ends.
-    fn rebuild_connections(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
-        self.sweep_connections()?;
-        let mut done: HashSet<ConnId> = HashSet::new();
-        for (real, fd) in self.descriptors(tids)? {
-            let Kind::Socket(socket) = super::kinds::look_up(real, fd) else {
-                continue;
-            };
-            let Some(shadow) = &self.shadow else { break };
-            let (Some(conn), Some(network)) = (shadow.conns.get(&socket.inode), &shadow.network)
-            else {
-                continue;
-            };
-            if !done.insert(*conn) {
-                continue;
-            }
-            let failed = || ReplayError::os("rebuilding a connection");
-            let duplicate = host::duplicate_of(real, fd).map_err(failed())?;
-            network
-                .rebuild(*conn, OwnedFd::from(duplicate))
-                .map_err(failed())?;
-        }
-        Ok(())
     }
 }
 

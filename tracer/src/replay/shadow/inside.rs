@@ -158,6 +158,14 @@ impl Session {
 
     /// Compares what was taken with what the journal says. Its memory is written by now.
     pub(in crate::replay) fn check_taken(&mut self, tid: Tid) -> Result<(), ReplayError> {
+        let inner = self
+            .shadow
+            .as_mut()
+            .and_then(|shadow| shadow.taken_inner.take());
+        if let Some((inode, call, len)) = inner {
+            let bytes = self.gathered(tid, &call, len)?;
+            return self.took_inner(inode, &bytes);
+        }
         let Some(taken) = self.shadow.as_mut().and_then(|shadow| shadow.taken.take()) else {
             return Ok(());
         };

@@ -5,14 +5,17 @@
 //! kept beside them ([`crate::network::Network`]) until then.
 
 mod begin;
+mod connections;
 mod deaths;
 mod exec;
 mod files;
 mod going_live;
+mod inner;
 mod inside;
 mod kinds;
 mod mappings;
 mod signals;
+mod sockets;
 mod spawn;
 mod streams;
 mod syscalls;
@@ -28,7 +31,8 @@ use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
 use crate::network::Network;
 use crate::sys::wait::Pid;
-use journal::{ConnId, ObjectId, Tid};
+use inner::Inner;
+use journal::{ConnId, Endpoint, ObjectId, Tid};
 use kinds::Kind;
 use signals::Signals;
 use std::collections::{HashMap, HashSet};
@@ -45,10 +49,22 @@ pub struct Shadow {
     kinds: HashMap<Tid, HashMap<i32, Kind>>,
     /// Connections by the inode of their socket.
     conns: HashMap<u64, ConnId>,
+    /// Connections that the application asked for, by the inode of their socket: both ends.
+    pending: HashMap<u64, (Endpoint, Endpoint)>,
+    /// Connections between sockets of the application.
+    inner: Inner,
+    /// Sockets that the application reads no more from.
+    deaf: HashSet<u64>,
+    /// At a takeover: sockets whose connection was gone on with.
+    opening: HashMap<u64, (Endpoint, Endpoint)>,
+    /// At a takeover: what the syscall gives that a thread stands in.
+    answers: HashMap<Tid, i64>,
     /// The syscall whose effects are being applied.
     pub(super) call: Option<Call>,
     /// What the current syscall took from a pipe or socket.
     taken: Option<inside::Taken>,
+    /// What it took from a connection inside the application: how many bytes, by which call.
+    taken_inner: Option<(u64, Call, usize)>,
     /// Signals that the kernel sent here, against what the journal delivers.
     signals: Signals,
     /// Which files here are those of the journal.
@@ -79,8 +95,14 @@ impl Shadow {
             streams: Streams::default(),
             kinds: HashMap::new(),
             conns: HashMap::new(),
+            pending: HashMap::new(),
+            inner: Inner::default(),
+            deaf: HashSet::new(),
+            opening: HashMap::new(),
+            answers: HashMap::new(),
             call: None,
             taken: None,
+            taken_inner: None,
             signals: Signals::default(),
             identities: Identities::default(),
             fifos: HashMap::new(),

@@ -7,7 +7,7 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::wait::Pid;
-use journal::{ConnId, Effect, Leave, Tid};
+use journal::{Effect, Leave, Tid};
 use std::collections::HashSet;
 
 /// Bytes of the `siginfo_t` before `si_pid`.
@@ -28,6 +28,9 @@ impl Session {
             return Ok(());
         }
         let result = leave.result;
+        if self.bind_as_then(tid, call, leave)? {
+            return self.after_descriptors(tid, call, leave);
+        }
         match table::of(call) {
             Policy::Skip => Ok(()),
             Policy::Same => self.same(tid, call, Some(result)),
@@ -41,6 +44,7 @@ impl Session {
             Policy::Accept => self.accept(tid, call, leave),
             Policy::Connect => self.connect(tid, call, leave),
             Policy::Shutdown => self.shut(tid, call),
+            Policy::AskError => self.error_asked(tid, call, leave),
             Policy::Open => self.open(tid, call, result),
             Policy::Tell => self.note_identity(tid, call, leave),
             Policy::Signal => self.send_signal(tid, call),
@@ -61,11 +65,13 @@ impl Session {
         call: &Call,
         leave: &Leave<'_>,
     ) -> Result<(), ReplayError> {
-        let begun = leave.result == -i64::from(libc::EINPROGRESS);
+        let socket = |effect: &Effect<'_>| matches!(effect, Effect::Socket { .. });
+        let begun =
+            leave.result == -i64::from(libc::EINPROGRESS) || leave.effects.iter().any(socket);
         if self.shadow.is_some() && begun && table::of(call) == Policy::Connect {
             return self.connect(tid, call, leave);
         }
-        Ok(())
+        self.may_have_lost(tid, call, leave.result)
     }
 
     /// The process of a thread, and its id here.
@@ -90,7 +96,12 @@ impl Session {
     }
 
     /// Makes the same syscall. It must not wait: whatever it waited for then is there now.
-    fn same(&mut self, tid: Tid, call: &Call, result: Option<i64>) -> Result<(), ReplayError> {
+    pub(super) fn same(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: Option<i64>,
+    ) -> Result<(), ReplayError> {
         let mut args = call.args;
         match (call.def.name, call.int(1)) {
             ("fcntl", libc::F_SETLKW) => args[1] = libc::F_SETLK.unsigned_abs().into(),
@@ -173,13 +184,17 @@ impl Session {
             let args = [word(listener.family), word(kind), 0, 0, 0, 0];
             self.remote_descriptor(tid, "socket", libc::SYS_socket, args, leave.result)?;
         }
-        self.note_connection(tid, i32::try_from(leave.result).unwrap_or(-1), leave)
+        let fd = i32::try_from(leave.result).unwrap_or(-1);
+        self.forget_descriptor(tid, leave.result)?;
+        self.note_connection(tid, fd, leave, true)
     }
 
     fn connect(&mut self, tid: Tid, call: &Call, leave: &Leave<'_>) -> Result<(), ReplayError> {
         let fd = call.int(0);
         match self.kind(tid, fd)? {
-            Kind::Socket(socket) if socket.is_inet_stream() => self.note_connection(tid, fd, leave),
+            Kind::Socket(socket) if socket.is_inet_stream() => {
+                self.note_connection(tid, fd, leave, false)
+            }
             // Whoever it leads to may not be here.
             Kind::Socket(socket) if socket.family == libc::AF_UNIX => {
                 let found = self.remote_result(tid, libc::SYS_connect, call.args)?;
@@ -238,47 +253,16 @@ impl Session {
         self.remote_result(tid, nr, args).map(|_| ())
     }
 
-    fn note_connection(&mut self, tid: Tid, fd: i32, leave: &Leave<'_>) -> Result<(), ReplayError> {
-        let found = leave.effects.iter().find_map(|effect| match effect {
-            Effect::Connection { fd: of, conn } if *of == fd => Some(ConnId(*conn)),
-            _ => None,
-        });
-        let kind = self.kind(tid, fd)?;
-        if let (Some(conn), Kind::Socket(socket), Some(shadow)) = (found, kind, &mut self.shadow) {
-            shadow.conns.insert(socket.inode, conn);
-            if let Some(network) = &shadow.network {
-                network.known(conn);
-            }
-        }
-        Ok(())
-    }
-
-    fn shut(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
-        let kind = self.kind(tid, call.int(0))?;
-        let Kind::Socket(socket) = kind else {
-            return Ok(());
-        };
-        let Some(shadow) = &mut self.shadow else {
-            return Ok(());
-        };
-        if let (Some(conn), Some(network)) = (shadow.conns.get(&socket.inode), &shadow.network) {
-            if call.int(1) != libc::SHUT_RD {
-                network.shut(*conn);
-            }
-            return Ok(());
-        }
-        if shadow.streams.owns(socket.inode) {
-            return self.same(tid, call, Some(0));
-        }
-        Ok(())
-    }
-
     /// A descriptor was closed: if it was the last of a connection, that is closed.
     fn may_have_closed(&mut self, was: Option<Kind>) -> Result<(), ReplayError> {
         let is_conn = match (was, &self.shadow) {
-            (Some(Kind::Socket(socket)), Some(shadow)) => shadow.conns.contains_key(&socket.inode),
+            (Some(Kind::Socket(Socket { inode, .. })), Some(shadow)) => {
+                shadow.conns.contains_key(&inode)
+                    || shadow.pending.contains_key(&inode)
+                    || shadow.inner.has(inode)
+            }
             // Never looked at since it was made: it may be one.
-            (None, Some(shadow)) => !shadow.conns.is_empty(),
+            (None, Some(_)) => true,
             _ => false,
         };
         if is_conn {
@@ -289,27 +273,23 @@ impl Session {
 
     /// Connections of which no process has a descriptor any more are closed.
     pub(super) fn sweep_connections(&mut self) -> Result<(), ReplayError> {
-        let Some(shadow) = &self.shadow else {
-            return Ok(());
-        };
-        if shadow.conns.is_empty() {
+        let connected = self.connected_sockets();
+        if connected.is_empty() {
             return Ok(());
         }
         let mut open = HashSet::new();
-        for task in self.tasks.values().filter(|task| task.tid == task.tgid) {
-            open.extend(kinds::sockets(task.real));
-        }
-        let Some(shadow) = &mut self.shadow else {
-            return Ok(());
-        };
-        let network = shadow.network.clone();
-        shadow.conns.retain(|inode, conn| {
-            let stays = open.contains(inode);
-            if !stays && let Some(network) = &network {
-                network.closed(*conn);
+        let mut seen = HashSet::new();
+        for task in self.tasks.values() {
+            // The first thread of a process may have ended before the others.
+            if seen.insert(task.tgid) {
+                open.extend(kinds::sockets(task.real));
             }
-            stays
-        });
+        }
+        for inode in connected {
+            if !open.contains(&inode) {
+                self.closed_socket(inode);
+            }
+        }
         Ok(())
     }
 

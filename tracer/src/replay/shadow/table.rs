@@ -35,6 +35,8 @@ pub enum Shadow {
     Connect,
     /// One side of a connection was ended.
     Shutdown,
+    /// A socket was asked for its error.
+    AskError,
     /// A dead child was waited for.
     Wait,
     /// A file was opened.
@@ -162,6 +164,11 @@ const TABLE: &[Entry] = &[
     entry("accept4", Shadow::Accept),
     entry("connect", Shadow::Connect),
     entry("shutdown", Shadow::Shutdown),
+    Entry(
+        "getsockopt",
+        When::Arg(2, &[libc::SO_ERROR]),
+        Shadow::AskError,
+    ),
     // Bytes.
     entry("read", Shadow::Take),
     entry("readv", Shadow::Take),

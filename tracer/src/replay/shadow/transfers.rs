@@ -62,24 +62,32 @@ impl Session {
                 Ok(())
             }
             Kind::Signals => self.signals_read(tid, call, leave),
-            kind => match self.own_inode(kind) {
-                Some(_) => self.take_inside(tid, call, kind, len),
-                None => {
-                    self.drain(kind, len)?;
-                    Ok(())
+            kind if self.own_inode(kind).is_some() => self.take_inside(tid, call, kind, len),
+            kind => {
+                if let Some(inode) = self.is_inner(kind) {
+                    // What they are is known once they are in memory.
+                    let looks = flags & libc::MSG_TRUNC == 0;
+                    return self.take_inner(inode, call, len, looks);
                 }
-            },
+                self.drain(kind, len)?;
+                Ok(())
+            }
         }
     }
 
     /// Takes bytes from a connection.
     fn drain(&mut self, kind: Kind, len: usize) -> Result<Vec<u8>, ReplayError> {
-        let (Kind::Socket(Socket { inode, .. }), Some(shadow)) = (kind, &self.shadow) else {
+        let Kind::Socket(Socket { inode, .. }) = kind else {
             return Ok(Vec::new());
         };
-        match (shadow.conns.get(&inode), &shadow.network) {
+        let conn = self.connection_of(inode);
+        let network = self
+            .shadow
+            .as_ref()
+            .and_then(|shadow| shadow.network.as_ref());
+        match (conn, network) {
             (Some(conn), Some(network)) => network
-                .took(*conn, len)
+                .took(conn, len)
                 .map_err(ReplayError::os("reading a connection")),
             _ => Ok(Vec::new()),
         }
@@ -147,11 +155,11 @@ impl Session {
     }
 
     /// Whether bytes written to a socket are kept.
-    fn leads_on(&self, kind: Kind) -> bool {
-        let (Kind::Socket(socket), Some(shadow)) = (kind, &self.shadow) else {
+    fn leads_on(&mut self, kind: Kind) -> bool {
+        let Kind::Socket(socket) = kind else {
             return false;
         };
-        shadow.conns.contains_key(&socket.inode)
+        self.is_inner(kind).is_some() || self.connection_of(socket.inode).is_some()
     }
 
     /// Bytes went into what a descriptor leads to.
@@ -169,6 +177,13 @@ impl Session {
                 .write_all(bytes)
                 .map_err(ReplayError::os("writing a file"));
         }
+        if let Some(inode) = self.is_inner(kind) {
+            return self.put_inner(inode, bytes);
+        }
+        let conn = match kind {
+            Kind::Socket(socket) => self.connection_of(socket.inode),
+            _ => None,
+        };
         let Some(shadow) = &mut self.shadow else {
             return Ok(());
         };
@@ -179,10 +194,10 @@ impl Session {
                     shadow.streams.count(event, i128::from(value));
                 }
             }
-            Kind::Socket(Socket { inode, .. }) => {
-                if let (Some(conn), Some(network)) = (shadow.conns.get(&inode), &shadow.network) {
+            Kind::Socket(_) => {
+                if let (Some(conn), Some(network)) = (conn, &shadow.network) {
                     network
-                        .wrote(*conn, bytes)
+                        .wrote(conn, bytes)
                         .map_err(ReplayError::os("writing a connection"))?;
                 }
             }
@@ -252,6 +267,8 @@ impl Session {
             bytes
         } else if self.own_inode(source).is_some() {
             self.take_exactly(tid, from, source, len)?
+        } else if let Some(inode) = self.is_inner(source) {
+            self.skip_inner(inode, len)?
         } else {
             self.drain(source, len)?
         };
