@@ -279,6 +279,7 @@ cases! {
     thread_cond { program: Program::Other("thread_cond"), exact: false }
     thread_robust { program: Program::Other("thread_robust"), exact: false }
     signal_realtime { program: Program::Other("signal_realtime"), exact: false }
+    udp_families { cuts: Cuts::Everywhere }
     time_posix_timers { program: Program::Other("time_posix_timers"), exact: false }
     proc_fork_tree { program: Program::Other("proc_fork_tree"), exact: false }
     bash_pipelines {

@@ -8,7 +8,7 @@ use super::record::Epoch;
 use super::seal::{Guard, Keyring, Opened};
 use super::state::Side;
 use super::sys;
-use super::ways::{Way, Ways};
+use super::ways::{Heard, Way, Ways};
 use super::witness::Witness;
 use crate::clock::Time;
 use crate::commit::Commit;
@@ -82,7 +82,7 @@ pub enum DriverError {
     Random,
 }
 
-type Message = (PathId, Vec<u8>);
+type Message = (PathId, Heard);
 
 /// Tells the role what happened. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -102,7 +102,9 @@ impl Handle {
 
     /// The link brought a control message.
     pub fn control(&self, message: &[u8]) {
-        let _ = self.messages.try_send((LINK, message.to_vec()));
+        let _ = self
+            .messages
+            .try_send((LINK, Heard::Message(message.to_vec())));
     }
 
     /// The application is live here.
@@ -186,6 +188,7 @@ impl Driver {
             engine,
             asks,
             snapshot,
+            refused: Vec::new(),
         };
         let role = spawn("ftrun-role", move || body.run(&events, &messages, &stopped))?;
         Ok(Self {
@@ -259,6 +262,8 @@ struct Loop {
     engine: Box<dyn Engine>,
     asks: Sender<(u64, Ask)>,
     snapshot: Arc<Snapshot>,
+    /// Ways on which sending brought a refusal.
+    refused: Vec<PathId>,
 }
 
 /// Whatever ends the thread, nothing goes out after it.
@@ -283,11 +288,15 @@ impl Loop {
                     Err(_) => return,
                 },
                 recv(messages) -> message => match message {
-                    Ok((path, message)) => self.message(path, &message),
+                    Ok((path, Heard::Message(message))) => self.message(path, &message),
+                    Ok((path, Heard::Refused)) => self.handle(Event::WayRefused(path)),
                     Err(_) => return,
                 },
                 recv(stop) -> _ => return,
                 default(left) => {}
+            }
+            while let Some(path) = self.refused.pop() {
+                self.handle(Event::WayRefused(path));
             }
             if Instant::now() >= next {
                 self.tick();
@@ -381,7 +390,9 @@ impl Loop {
             message.extend_from_slice(&packed);
             self.peer.send(&message);
         } else {
-            self.ways.send(path, packed);
+            if self.ways.send(path, packed) {
+                self.refused.push(path);
+            }
         }
     }
 }

@@ -141,6 +141,9 @@ impl Follower {
         if peer.flags.has(Flags::RESIGNED) {
             return Some("the primary hands over");
         }
+        if shared.is_gone() {
+            return Some("the primary's process has ended");
+        }
         let silent = shared.silence(now)?;
         if silent > timing.detect {
             return Some("the primary is silent");
@@ -262,7 +265,9 @@ impl Follower {
                 ..
             }) = &self.attempt
                 && now < *lease_until
-                && (now >= self.promised_until || self.resigned(shared, *replaced))
+                && (now >= self.promised_until
+                    || shared.is_gone()
+                    || self.resigned(shared, *replaced))
                 && let Some(Attempt::Granted {
                     new, lease_until, ..
                 }) = self.attempt.take()

@@ -100,6 +100,8 @@ pub enum Event {
         /// What it said.
         beat: Beat,
     },
+    /// The other node's kernel says that nobody listens there at the other end of a way.
+    WayRefused(PathId),
     /// How far the journal is now.
     Positions(Positions),
     /// The witness's answer to [`Action::Ask`] of this number.

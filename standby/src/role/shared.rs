@@ -58,6 +58,8 @@ struct Path {
     echo: Time,
     came: Time,
     sent: Time,
+    /// When the other node's kernel last said that nobody listens, if nothing came since.
+    refused: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -156,8 +158,24 @@ impl Shared {
                 }
             }
             Event::Beat { path, from, beat } => self.heard(now, *path, *from, beat),
+            Event::WayRefused(path) => {
+                if let Some(way) = self.paths.get_mut(usize::from(path.0)) {
+                    way.refused = Some(now);
+                }
+            }
             _ => {}
         }
+    }
+
+    /// Whether the process over there is no more: its kernel has closed the link, and has said on
+    /// every other way, after that, that nobody listens. A process that has ended lets nothing out;
+    /// one that only stops listening has given its rights up before.
+    pub fn is_gone(&self) -> bool {
+        let after = |way: &Path| way.refused.is_some_and(|at| at >= self.link.since);
+        self.link.closed
+            && !self.link.up
+            && self.paths.len() > 1
+            && self.paths.iter().skip(1).all(after)
     }
 
     fn heard(&mut self, now: Time, path: PathId, from: Session, beat: &Beat) {
@@ -165,6 +183,7 @@ impl Shared {
             return;
         };
         way.view.heard = Some(now);
+        way.refused = None;
         way.echo = beat.sent;
         way.came = now;
         if beat.echo != Time::NEVER && beat.echo <= now {

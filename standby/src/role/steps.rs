@@ -17,8 +17,8 @@ struct Primary {
 }
 
 impl Primary {
-    fn new() -> Self {
-        let settings = Settings {
+    fn settings() -> Settings {
+        Settings {
             side: Side::Primary,
             node: NodeId::new("a").unwrap(),
             session: Session(1),
@@ -28,10 +28,13 @@ impl Primary {
             on_lag: OnLag::Slow,
             head_start: Duration::ZERO,
             start_over: false,
-        };
+        }
+    }
+
+    fn new() -> Self {
         let now = Time(1_000_000_000);
         Self {
-            machine: Machine::new(settings, now),
+            machine: Machine::new(Self::settings(), now),
             now,
             positions: Positions::default(),
             asked: Vec::new(),
@@ -209,4 +212,63 @@ fn a_standby_that_stores_nothing_is_no_protection() {
     primary.positions.applied = 10;
     primary.run(20, Some((2, 10)));
     assert_eq!(primary.standby(), Some(Session(2)));
+}
+
+/// A standby whose primary has told it that it may take over, and then ended.
+#[test]
+fn a_process_that_is_gone_is_not_waited_for() {
+    let way = super::PathId(1);
+    let closed = Event::LinkDown { closed: true };
+    let refused = Event::WayRefused(way);
+    for (events, gone) in [
+        (vec![closed.clone(), refused.clone()], true),
+        (vec![closed.clone()], false),
+        (vec![refused.clone()], false),
+        // Said before the link was closed: it may have begun to listen since.
+        (vec![refused.clone(), closed.clone()], false),
+        (vec![Event::LinkDown { closed: false }, refused], false),
+    ] {
+        let settings = Settings {
+            side: Side::Standby,
+            paths: 2,
+            ..Primary::settings()
+        };
+        let mut now = Time(1_000_000_000);
+        let mut machine = Machine::new(settings, now);
+        let mut asked = false;
+        let mut step = |now: Time, event: Event| {
+            let actions = machine.handle(now, event);
+            asked |= actions
+                .iter()
+                .any(|action| matches!(action, Action::Ask(_, Ask::Read { .. })));
+        };
+        step(now, Event::LinkUp);
+        let beat = Beat {
+            node: NodeId::new("a").unwrap(),
+            flags: Flags::ACTIVE,
+            epoch: Epoch(1),
+            standby: None,
+            change: 1,
+            position: 0,
+            applied: 0,
+            sent: now,
+            echo: now,
+            held_ns: 0,
+        };
+        for path in [LINK, way] {
+            step(
+                now,
+                Event::Beat {
+                    path,
+                    from: Session(1),
+                    beat: beat.clone(),
+                },
+            );
+        }
+        for event in events.clone() {
+            now = now.after(MS);
+            step(now, event);
+        }
+        assert_eq!(asked, gone, "{events:?}");
+    }
 }

@@ -28,6 +28,15 @@ impl std::fmt::Display for Way {
     }
 }
 
+/// What a listener has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// An authentic message.
+    Message(Vec<u8>),
+    /// The other node's kernel says that nobody listens there.
+    Refused,
+}
+
 /// The open ways.
 #[derive(Debug)]
 pub(super) struct Ways {
@@ -42,7 +51,7 @@ impl Ways {
     pub fn open(
         ways: &[Way],
         keys: Arc<Keyring>,
-        heard: impl Fn(PathId, Vec<u8>) + Send + Clone + 'static,
+        heard: impl Fn(PathId, Heard) + Send + Clone + 'static,
     ) -> Result<Self, (Way, io::Error)> {
         let mut open = Self {
             sockets: Vec::new(),
@@ -63,7 +72,7 @@ impl Ways {
         &mut self,
         way: Way,
         id: PathId,
-        heard: impl Fn(PathId, Vec<u8>) + Send + 'static,
+        heard: impl Fn(PathId, Heard) + Send + 'static,
     ) -> io::Result<()> {
         let socket = UdpSocket::bind(way.local)?;
         // Everything from elsewhere is the kernel's to refuse.
@@ -86,14 +95,16 @@ impl Ways {
         Ok(())
     }
 
-    /// Sends on one. What cannot be sent is lost, as anything may be.
-    pub fn send(&self, path: PathId, message: Vec<u8>) {
+    /// Sends on one. What cannot be sent is lost, as anything may be. Whether the other node's
+    /// kernel has said that nobody listens there.
+    pub fn send(&self, path: PathId, message: Vec<u8>) -> bool {
         let socket = usize::from(path.0)
             .checked_sub(1)
             .and_then(|index| self.sockets.get(index));
-        if let Some(socket) = socket {
-            let _ = socket.send(&self.keys.seal(message));
-        }
+        socket.is_some_and(|socket| {
+            let sent = socket.send(&self.keys.seal(message));
+            sent.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        })
     }
 }
 
@@ -107,7 +118,7 @@ impl Drop for Ways {
     }
 }
 
-fn listen(socket: &UdpSocket, keys: &Keyring, stop: &AtomicBool, heard: impl Fn(Vec<u8>)) {
+fn listen(socket: &UdpSocket, keys: &Keyring, stop: &AtomicBool, heard: impl Fn(Heard)) {
     let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
     while !stop.load(Ordering::Acquire) {
         match socket.recv(&mut buffer) {
@@ -116,7 +127,7 @@ fn listen(socket: &UdpSocket, keys: &Keyring, stop: &AtomicBool, heard: impl Fn(
                     .get(..length)
                     .and_then(|datagram| keys.open(datagram))
                 {
-                    heard(message.to_vec());
+                    heard(Heard::Message(message.to_vec()));
                 }
             }
             Err(error)
@@ -126,7 +137,8 @@ fn listen(socket: &UdpSocket, keys: &Keyring, stop: &AtomicBool, heard: impl Fn(
                         | io::ErrorKind::TimedOut
                         | io::ErrorKind::Interrupted
                 ) => {}
-            // Nobody listens over there, or the network is down: that may change.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => heard(Heard::Refused),
+            // The network is down: that may change.
             Err(_) => std::thread::sleep(LOOK / 10),
         }
     }

@@ -12,7 +12,7 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::sockets;
 use journal::{ConnId, Effect, Endpoint, Leave, Tid};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What an application is told that learns of a connection that there is none.
 const LOST: [i32; 8] = [
@@ -52,9 +52,12 @@ impl Session {
                 continue;
             };
             let socket = self.duplicate(tid, *fd)?;
-            sockets::bind_unbound(&socket, SocketAddr::from(*local))
+            let asked = call.def.name == "bind";
+            let address = SocketAddr::from(*local);
+            let address = if asked { address } else { anywhere(address) };
+            sockets::bind_unbound(&socket, address)
                 .map_err(ReplayError::os(format!("binding a socket to {local}")))?;
-            if call.def.name == "bind" {
+            if asked {
                 return Ok(true);
             }
         }
@@ -286,6 +289,17 @@ impl Session {
             "other bytes that were read from it",
         )
     }
+}
+
+/// Any address, with this port. Where the application did not ask for an address the kernel has
+/// chosen it for one peer only; bound to it, the socket could have no other, nor, of IPv6, speak
+/// to IPv4 (net/ipv6/af_inet6.c, `__inet6_bind`).
+fn anywhere(address: SocketAddr) -> SocketAddr {
+    let any = match address {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(any, address.port())
 }
 
 /// An address that stands for any.
