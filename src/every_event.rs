@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// A journal with every kind of event and effect, which no program has ever caused.
 fn samples() -> Reader {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/journal/tests/data/v1.ftj");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/journal/tests/data/v2.ftj");
     let bytes = std::fs::read(path).expect("the journal crate's sample");
     Reader::from_segments(vec![bytes]).expect("a readable journal")
 }
