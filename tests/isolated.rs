@@ -197,17 +197,19 @@ fn signals_to_the_supervisor_reach_the_application() {
 fn an_interrupt_from_the_terminal_reaches_the_application() {
     let scratch = Scratch::new("isolated-terminal");
     // Whenever the key comes, the trap runs soon: a signal that finds no `sleep` yet ends none.
-    let text = "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done";
+    let text = "trap 'echo caught; exit 3' INT; echo ready; i=0
+        while [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done; exit 9";
     let script = scratch.write("interrupted.sh", text);
     for (name, option) in [("plain", ""), ("isolated", "--isolate")] {
         let dir = scratch.recording(name);
         let line = format!(
-            "exec {} record {option} --dir {} -- /bin/sh {}",
+            "exec env --default-signal=INT {} record {option} --dir {} -- /bin/sh {}",
             ftrun().display(),
             dir.display(),
             script.display()
         );
-        // It gives the command a terminal of its own.
+        // It gives the command a terminal of its own. Who started the tests may ignore the signal,
+        // and a shell cannot catch what was ignored before it.
         let mut terminal = Command::new("script")
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
             // Not whatever shell the user has.
