@@ -12,7 +12,11 @@ use super::vnet::Vnet;
 use etherparse::TcpOptionElement;
 use journal::{ConnId, Endpoint};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
+/// How long a connection that is over may still have segments under way: as long as Linux
+/// remembers one (`TCP_TIMEWAIT_LEN`).
+const LINGER: Duration = Duration::from_secs(60);
 /// Data given to the kernel at once.
 const PIECE_BYTES: usize = 32 << 10;
 
@@ -47,9 +51,17 @@ pub enum Answer {
     In(Vec<Vec<u8>>),
 }
 
+#[derive(Debug)]
+struct Entry {
+    conn: ConnId,
+    stage: Stage,
+    /// Since when both ends have said that they are done.
+    over: Option<Instant>,
+}
+
 /// The connections whose numbers differ.
 #[derive(Debug, Default)]
-pub struct Translations(HashMap<(Endpoint, Endpoint), (ConnId, Stage)>);
+pub struct Translations(HashMap<(Endpoint, Endpoint), Entry>);
 
 impl Translations {
     /// Whether there are none.
@@ -86,7 +98,7 @@ impl Translations {
         let packet = syn.packet()?;
         let stage = Stage::Asked(Box::new(state));
         let ends = (opened.local, opened.remote);
-        self.0.insert(ends, (opened.conn, stage));
+        self.insert(ends, opened.conn, stage);
         Some(packet)
     }
 
@@ -96,18 +108,46 @@ impl Translations {
         let ends = (ask.asked.local, ask.asked.remote);
         let conn = ask.asked.conn;
         let stage = Stage::Asking(Box::new(ask));
-        self.0.insert(ends, (conn, stage));
+        self.insert(ends, conn, stage);
     }
 
-    /// A connection is over.
+    fn insert(&mut self, ends: (Endpoint, Endpoint), conn: ConnId, stage: Stage) {
+        let over = None;
+        self.0.insert(ends, Entry { conn, stage, over });
+    }
+
+    /// A connection is over. The last segments are still under way, and may come again: what is
+    /// known is kept for as long as a kernel remembers a connection, or until a new one has the
+    /// same ends.
     pub fn forget(&mut self, conn: ConnId) {
-        self.0.retain(|_, (id, _)| *id != conn);
+        let now = Instant::now();
+        self.0.retain(|_, entry| {
+            if entry.conn == conn {
+                entry.over = Some(now);
+            }
+            entry.over.is_none_or(|at| now.duration_since(at) < LINGER)
+        });
+    }
+
+    /// A first segment makes an end of what was there before.
+    fn begin_anew(&mut self, ends: (Endpoint, Endpoint), segment: &Segment) {
+        if segment.has(flag::SYN)
+            && !segment.has(flag::ACK)
+            && self.0.get(&ends).is_some_and(|entry| entry.over.is_some())
+        {
+            self.0.remove(&ends);
+        }
     }
 
     /// Makes a segment from outside one for the kernel.
-    pub fn inbound(&self, packet: &mut Vec<u8>, segment: &Segment, vnet: Vnet) {
+    pub fn inbound(&mut self, packet: &mut Vec<u8>, segment: &Segment, vnet: Vnet) {
         let ends = (segment.destination, segment.source);
-        let Some((_, Stage::Known(by))) = self.0.get(&ends) else {
+        self.begin_anew(ends, segment);
+        let Some(Entry {
+            stage: Stage::Known(by),
+            ..
+        }) = self.0.get(&ends)
+        else {
             return;
         };
         if !segment.has(flag::ACK) {
@@ -128,7 +168,8 @@ impl Translations {
     /// Makes a segment of the kernel one for outside.
     pub fn outbound(&mut self, packet: &mut Vec<u8>, segment: &Segment, vnet: Vnet) -> Answer {
         let ends = (segment.source, segment.destination);
-        let Some((_, stage)) = self.0.get_mut(&ends) else {
+        self.begin_anew(ends, segment);
+        let Some(Entry { stage, .. }) = self.0.get_mut(&ends) else {
             return Answer::Out;
         };
         let mut answer = Answer::Out;
