@@ -23,9 +23,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a thread may wait for a lock of the kernel's before others go on. Who holds it may itself
-/// wait for a CPU, and who is overtaken meanwhile is in the journal's order no more.
-const LOCKED_MAX: Duration = Duration::from_secs(1);
+/// How long a thread may wait for a lock of the kernel's before others go on. Too short, and one that
+/// waits for a reader without a CPU is overtaken, which the journal's order does not show; too long,
+/// and one that waits for what only another thread of the application can give up keeps all waiting.
+const LOCKED_MAX: Duration = Duration::from_millis(20);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
