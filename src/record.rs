@@ -84,9 +84,10 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         Some(config) => protect(config, Arc::clone(&slot), messages::of_node()),
         None => Box::new(|_| Ok(None)),
     };
-    match tracer::record::record_with(options, &args.command, Arc::new(notice), attach) {
+    let recorded = tracer::record::record_with(options, &args.command, Arc::new(notice), attach);
+    let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match recorded {
         Ok(outcome) => {
-            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(protection) = protection {
                 protection.application_ended();
             }
@@ -97,10 +98,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Ok(end_like(outcome.status))
         }
         Err(error @ RecordError::HandedOver) => {
-            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(protection) = protection {
-                protection.handed_over();
-            }
+            drop(protection);
             messages::say(&error.to_string());
             meta.finished_unix_ns = Some(meta::unix_ns());
             meta.lost = Some(error.to_string());
@@ -108,7 +106,6 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            let protection = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(protection) = protection {
                 protection.application_lost(&error.to_string());
             }

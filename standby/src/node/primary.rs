@@ -42,11 +42,6 @@ impl Protection {
         std::thread::sleep(LAST_WORDS);
     }
 
-    /// The other node goes on with the application, as it was asked to.
-    pub fn handed_over(self) {
-        drop(self);
-    }
-
     /// The application has ended by itself: waits until the standby knows.
     pub fn application_ended(self) {
         let connected = self.sender.is_connected();

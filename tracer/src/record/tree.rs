@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bits of a mode that say what may be done with a file.
@@ -125,7 +125,6 @@ impl Walk<'_> {
             return self.tell(path, meta, TreeItem::Link(target.into()));
         }
         if !kind.is_file() {
-            debug_assert!(kind.is_socket() || kind.is_fifo() || meta.rdev() != 0);
             let item = TreeItem::Node(meta.mode() & libc::S_IFMT, meta.rdev());
             return self.tell(path, meta, item);
         }

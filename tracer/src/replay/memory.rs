@@ -7,11 +7,13 @@ use super::session::{Session, shared_path};
 use crate::layout::{KERNEL_PAGE, page_up};
 use crate::model::Handler;
 use crate::model::capture::Call;
-use crate::remote;
+use crate::remote::{self, RemoteError};
 use crate::sys::host;
 use crate::sys::mem::Remote;
+use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
 use journal::{Effect, FileId, Mapping, ObjectId, Source, Tid};
+use pmu::Regs;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -36,16 +38,9 @@ impl Session {
         nr: i64,
         args: [u64; 6],
     ) -> Result<u64, ReplayError> {
-        let stopped = self.take_stop(tid)?;
-        let base = self.task(tid)?.regs;
-        // What the world sends now is not part of this execution.
-        let mut outside = remote::Met::new();
-        let (stopped, result) = remote::must(stopped, &base, what, nr, args, &mut outside)?;
-        self.task(tid)?.stopped = Some(stopped);
-        for info in outside {
-            self.note_outside(tid, info)?;
-        }
-        Ok(result)
+        self.remotely(tid, |stopped, base, met| {
+            remote::must(stopped, base, what, nr, args, met)
+        })
     }
 
     /// Performs a remote syscall and returns its result, be it an error.
@@ -55,15 +50,26 @@ impl Session {
         nr: i64,
         args: [u64; 6],
     ) -> Result<i64, ReplayError> {
+        self.remotely(tid, |stopped, base, met| {
+            remote::call(stopped, base, nr, args, met)
+        })
+    }
+
+    fn remotely<T>(
+        &mut self,
+        tid: Tid,
+        perform: impl FnOnce(Stopped, &Regs, &mut remote::Met) -> Result<(Stopped, T), RemoteError>,
+    ) -> Result<T, ReplayError> {
         let stopped = self.take_stop(tid)?;
         let base = self.task(tid)?.regs;
+        // What the world sends now is not part of this execution.
         let mut outside = remote::Met::new();
-        let (stopped, found) = remote::call(stopped, &base, nr, args, &mut outside)?;
+        let (stopped, result) = perform(stopped, &base, &mut outside)?;
         self.task(tid)?.stopped = Some(stopped);
         for info in outside {
             self.note_outside(tid, info)?;
         }
-        Ok(found)
+        Ok(result)
     }
 
     /// Performs a remote syscall that must give what it gave then, be it an error.
