@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use super::asking::{Asking, SMALL};
 use super::common::nodes::{Nodes, Place, Plan};
-use super::common::{Exit, Scratch, assert_same_tree, heavy, program};
+use super::common::{Exit, Scratch, assert_same_tree, heavy, program, tree, wait_until};
 use super::{END_LIMIT, SITE, assert_says};
 use nix::sys::signal::Signal;
 
@@ -60,6 +60,10 @@ fn unshared_files_are_copied_to_the_standby() {
     let clients = Asking::pages(nodes.connect_all(80, 10));
     clients.go_on_for(100, END_LIMIT);
     let (primary, standby) = (nodes.files(Place::Primary), nodes.files(Place::Standby));
+    // What the application itself makes comes a little later there.
+    wait_until("the standby follows", END_LIMIT, || {
+        tree(&primary) == tree(&standby)
+    });
     assert_same_tree("copied", &primary, &standby);
     nodes.signal(Place::Primary, Signal::SIGKILL);
     clients.go_on_for(200, END_LIMIT);
