@@ -276,6 +276,9 @@ cases! {
     spawns {}
     memory {}
     sleeps {}
+    semaphores { cuts: Cuts::Everywhere }
+    messages { cuts: Cuts::Everywhere }
+    posix_queues { cuts: Cuts::Everywhere }
     thread_cond { program: Program::Other("thread_cond"), exact: false }
     thread_robust { program: Program::Other("thread_robust"), exact: false }
     signal_realtime { program: Program::Other("signal_realtime"), exact: false }

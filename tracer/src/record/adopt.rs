@@ -150,10 +150,10 @@ impl Session {
                 self.ready.push_front(tid);
                 Ok(())
             }
-            Stand::Answered(stopped, regs, result) => {
+            Stand::Answered(stopped, regs, answer) => {
                 let leave = Leave {
-                    result,
-                    outs: Vec::new(),
+                    result: answer.result,
+                    outs: answer.outs,
                     effects: Vec::new(),
                 };
                 self.emit(tid, &Event::Leave(leave))?;

@@ -25,6 +25,7 @@ impl Session {
             let in_call = InCall {
                 call: None,
                 regs: Regs::default(),
+                entered: self.index,
             };
             self.task(tid)?.call = Some(in_call);
             return Ok(());
@@ -70,9 +71,14 @@ impl Session {
                 return Err(self.diverged(expected, found));
             }
         }
+        let entered = self.index;
         let task = self.task(tid)?;
         task.regs = regs;
-        task.call = Some(InCall { call, regs });
+        task.call = Some(InCall {
+            call,
+            regs,
+            entered,
+        });
         Ok(())
     }
 

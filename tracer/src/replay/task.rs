@@ -4,7 +4,7 @@ use super::fds::Descriptors;
 use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
-use journal::Tid;
+use journal::{EventIndex, Tid};
 use pmu::Regs;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub struct InCall {
     pub call: Option<Call>,
     /// Registers at entry.
     pub regs: Regs,
+    /// The event that it was entered with.
+    pub entered: EventIndex,
 }
 
 /// A syscall that a signal interrupted, and that the kernel makes the thread repeat

@@ -184,7 +184,7 @@ impl Session {
         if let Opening::Done(Some(conn)) = opening {
             shadow.conns.insert(inode, conn);
         }
-        shadow.answers.insert(tid, answer);
+        shadow.answers.insert(tid, answer.into());
         Ok(())
     }
 
@@ -211,7 +211,7 @@ impl Session {
         self.put_inner(inode, &bytes)?;
         if let Some(shadow) = &mut self.shadow {
             let answer = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-            shadow.answers.insert(tid, answer);
+            shadow.answers.insert(tid, answer.into());
         }
         Ok(())
     }

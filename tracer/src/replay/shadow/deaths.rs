@@ -30,6 +30,9 @@ impl Session {
             .values()
             .any(|other| other.tgid == tgid && other.tid != tid);
         self.tasks.remove(&tid);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.answers.remove(&tid);
+        }
         if !last && tid == tgid {
             // Its end is reported once the others have ended.
             pass_exit_stop(real)?;
@@ -47,6 +50,8 @@ impl Session {
                 shadow.kinds.remove(&tgid);
             }
             self.sweep_connections()?;
+            // Its end may have undone what it did to semaphores.
+            self.pay_calls()?;
         }
         Ok(())
     }

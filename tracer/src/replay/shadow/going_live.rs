@@ -1,6 +1,7 @@
 //! The end of the log: what the shadow keeps beside the kernel's objects goes into them, and every
 //! thread is brought to where a recording can go on.
 
+use super::answers::Answer;
 use super::kinds::Kind;
 use crate::agent;
 use crate::identities::Identities;
@@ -35,8 +36,8 @@ pub enum Stand {
     Entered(Stopped, Call, Regs),
     /// In a syscall that the kernel performs, whose entry the journal has.
     Inside(Call, Regs),
-    /// At a sync point: the syscall that the journal has it enter is to give this result.
-    Answered(Stopped, Regs, i64),
+    /// At a sync point: the syscall that the journal has it enter is to give this.
+    Answered(Stopped, Regs, Answer),
 }
 
 /// A thread to go on with.
@@ -109,6 +110,7 @@ impl Session {
         }
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
         self.fill_objects(&tids)?;
+        self.settle_calls()?;
         self.rebuild_connections(&tids)?;
         let mut spaces: Vec<*const ()> = Vec::new();
         let mut prepared = Vec::new();
@@ -252,9 +254,9 @@ impl Session {
                 .shadow
                 .as_mut()
                 .and_then(|shadow| shadow.answers.remove(&tid));
-            if let Some(result) = answer {
+            if let Some(answer) = answer {
                 let stopped = self.take_stop(tid)?;
-                return answered(stopped, in_call.regs, result);
+                return answered(stopped, in_call.regs, answer);
             }
             if let Some(result) = self.open_fifo_now(tid, &call)? {
                 let stopped = self.take_stop(tid)?;
@@ -429,12 +431,17 @@ impl Session {
 }
 
 /// A thread that is to find the syscall that it stands in done, with this result.
-fn answered(stopped: Stopped, entered: Regs, result: i64) -> Result<Stand, ReplayError> {
+fn answered(
+    stopped: Stopped,
+    entered: Regs,
+    answer: impl Into<Answer>,
+) -> Result<Stand, ReplayError> {
+    let answer = answer.into();
     let mut regs = entered;
-    regs.rax = result.cast_unsigned();
+    regs.rax = answer.result.cast_unsigned();
     regs.orig_rax = u64::MAX;
     stopped.set_regs(&regs)?;
-    Ok(Stand::Answered(stopped, regs, result))
+    Ok(Stand::Answered(stopped, regs, answer))
 }
 
 /// Whether a call waits on a futex that somebody else is to wake.

@@ -4,6 +4,7 @@
 //! What a syscall does to such objects is data: [`table`]. Bytes of connections with the outside are
 //! kept beside them ([`crate::network::Network`]) until then.
 
+mod answers;
 mod begin;
 mod connections;
 mod deaths;
@@ -14,6 +15,7 @@ mod inner;
 mod inside;
 mod kinds;
 mod mappings;
+mod queues;
 mod signals;
 mod sockets;
 mod spawn;
@@ -23,6 +25,7 @@ mod table;
 mod transfers;
 mod tree;
 
+pub use answers::Answer;
 pub use going_live::{Stand, TakeOver, Thread};
 pub use table::is_taking;
 
@@ -58,13 +61,15 @@ pub struct Shadow {
     /// At a takeover: sockets whose connection was gone on with.
     opening: HashMap<u64, (Endpoint, Endpoint)>,
     /// At a takeover: what the syscall gives that a thread stands in.
-    answers: HashMap<Tid, i64>,
+    answers: HashMap<Tid, answers::Answer>,
     /// The syscall whose effects are being applied.
     pub(super) call: Option<Call>,
     /// What the current syscall took from a pipe or socket.
     taken: Option<inside::Taken>,
     /// What it took from a connection inside the application: how many bytes, by which call.
     taken_inner: Option<(u64, Call, usize)>,
+    /// Calls on semaphores and queues that have left in the journal, and were not made here yet.
+    owed: Vec<queues::Owed>,
     /// Signals that the kernel sent here, against what the journal delivers.
     signals: Signals,
     /// Which files here are those of the journal.
@@ -103,6 +108,7 @@ impl Shadow {
             call: None,
             taken: None,
             taken_inner: None,
+            owed: Vec::new(),
             signals: Signals::default(),
             identities: Identities::default(),
             fifos: HashMap::new(),

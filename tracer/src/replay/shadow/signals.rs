@@ -90,6 +90,14 @@ impl Session {
         if self.take_pending(tid, signal)? {
             return Ok(());
         }
+        // The thread may have been told when it was asked.
+        let told = self
+            .shadow
+            .as_mut()
+            .is_some_and(|shadow| shadow.signals.settle(process, signal));
+        if told {
+            return Ok(());
+        }
         if signal == libc::SIGALRM && code(info) == libc::SI_KERNEL {
             return self.disarm(tid);
         }
@@ -288,7 +296,7 @@ fn word(info: &[u8; 128], at: usize) -> i32 {
 /// Whether the sender is part of the application, and its syscall is made here.
 fn comes_here_too(info: &[u8; 128]) -> bool {
     match code(info) {
-        libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL => {
+        libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL | libc::SI_MESGQ => {
             // Those from outside have no number in here; SIGPIPE is sent by a write that fails.
             word(info, SI_PID) != 0 && number(info) != libc::SIGPIPE
         }

@@ -28,12 +28,17 @@ impl Session {
             return Ok(());
         }
         let result = leave.result;
+        if self.made_already(tid, call, leave)? {
+            return self.after_descriptors(tid, call, leave);
+        }
         if self.bind_as_then(tid, call, leave)? {
             return self.after_descriptors(tid, call, leave);
         }
         match table::of(call) {
             Policy::Skip => Ok(()),
-            Policy::Same => self.same(tid, call, Some(result)),
+            Policy::Same => self
+                .same(tid, call, Some(result))
+                .and_then(|()| self.pay_calls()),
             Policy::Alike => self.same(tid, call, None),
             Policy::Seek if self.kind(tid, call.int(0))? != Kind::File => Ok(()),
             Policy::Seek if self.is_standard(tid, call.int(0))? => Ok(()),
@@ -49,6 +54,7 @@ impl Session {
             Policy::Tell => self.note_identity(tid, call, leave),
             Policy::Signal => self.send_signal(tid, call),
             Policy::AwaitSignal => self.signal_awaited(tid, call, leave),
+            Policy::Queue => self.queue_call(tid, call, leave),
             Policy::Wait => self.waited(tid, call, leave),
             Policy::Refuse => Err(ReplayError::NotShadowed {
                 event: self.index,
@@ -71,6 +77,7 @@ impl Session {
         if self.shadow.is_some() && begun && table::of(call) == Policy::Connect {
             return self.connect(tid, call, leave);
         }
+        self.made_already(tid, call, leave)?;
         self.may_have_lost(tid, call, leave.result)
     }
 

@@ -37,6 +37,8 @@ pub enum Shadow {
     Shutdown,
     /// A socket was asked for its error.
     AskError,
+    /// A semaphore or a message queue was used.
+    Queue,
     /// A dead child was waited for.
     Wait,
     /// A file was opened.
@@ -115,6 +117,10 @@ const PRCTL: &[i32] = &[
     libc::PR_SET_THP_DISABLE,
     libc::PR_CAP_AMBIENT,
 ];
+
+/// Control operations that change a set of semaphores, and a message queue.
+const SEMCTL: &[i32] = &[libc::IPC_RMID, libc::IPC_SET, libc::SETVAL, libc::SETALL];
+const MSGCTL: &[i32] = &[libc::IPC_RMID, libc::IPC_SET];
 
 /// Everything that is not here is skipped.
 const TABLE: &[Entry] = &[
@@ -302,11 +308,19 @@ const TABLE: &[Entry] = &[
     same("shmctl"),
     same("semget"),
     same("msgget"),
-    entry("semop", Shadow::Refuse),
-    entry("semtimedop", Shadow::Refuse),
-    entry("msgsnd", Shadow::Refuse),
-    entry("msgrcv", Shadow::Refuse),
-    entry("mq_open", Shadow::Refuse),
+    Entry("semctl", When::Arg(2, SEMCTL), Shadow::Same),
+    Entry("msgctl", When::Arg(1, MSGCTL), Shadow::Same),
+    entry("semop", Shadow::Queue),
+    entry("semtimedop", Shadow::Queue),
+    entry("msgsnd", Shadow::Queue),
+    entry("msgrcv", Shadow::Queue),
+    // POSIX queues.
+    same("mq_open"),
+    same("mq_unlink"),
+    same("mq_notify"),
+    Entry("mq_getsetattr", When::Given(1), Shadow::Same),
+    entry("mq_timedsend", Shadow::Queue),
+    entry("mq_timedreceive", Shadow::Queue),
     // Filters and namespaces of the application's own.
     entry("seccomp", Shadow::Refuse),
     entry("unshare", Shadow::Refuse),
