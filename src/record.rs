@@ -98,7 +98,9 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Ok(end_like(outcome.status))
         }
         Err(error @ RecordError::HandedOver) => {
-            drop(protection);
+            if let Some(protection) = protection {
+                protection.handed_over();
+            }
             messages::say(&error.to_string());
             meta.finished_unix_ns = Some(meta::unix_ns());
             meta.lost = Some(error.to_string());

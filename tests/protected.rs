@@ -17,9 +17,10 @@ mod lasting;
 mod ledger;
 #[path = "protected/load.rs"]
 mod load;
+#[path = "protected/pausing.rs"]
+mod pausing;
 #[path = "protected/postgres.rs"]
 mod postgres;
-
 #[path = "protected/random.rs"]
 mod random;
 #[path = "protected/storage.rs"]

@@ -27,7 +27,7 @@ mod wire;
 
 pub use cc::{Build, build_c};
 pub use load::{heavy, soaking};
-pub use net::{free_port, wait_for_port, wait_until};
+pub use net::{free_port, segments_lost, wait_for_port, wait_until};
 pub use proc::{Exit, Output, Spawned, native, native_mode, resident, run_command, show};
 pub use programs::{postgres_bin, program, unprivileged_user};
 pub use random::Random;

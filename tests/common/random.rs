@@ -19,6 +19,11 @@ impl Random {
         Self(seed)
     }
 
+    /// From a seed that has come from another.
+    pub fn from(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

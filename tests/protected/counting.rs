@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::common::{Random, segments_lost};
+
 /// What one client has seen.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     rounds: u64,
     gap: Duration,
+    lost: u32,
 }
 
 /// Clients at work.
@@ -28,11 +31,21 @@ pub struct Sum {
     pub rounds: u64,
     /// The longest time without an answer.
     pub gap: Duration,
+    /// How many segments of the clients got lost on their way.
+    pub lost: u32,
 }
 
 impl Clients {
     /// Begins; a client for each connection.
     pub fn start(connections: Vec<TcpStream>) -> Self {
+        Self::start_pausing(connections, Duration::ZERO)
+    }
+
+    /// The same with clients that pause for up to so long after each answer, each time for another
+    /// time.
+    pub fn start_pausing(connections: Vec<TcpStream>, pause_max: Duration) -> Self {
+        let pause_us_max = u64::try_from(pause_max.as_micros()).expect("a short pause");
+        let mut seeds = Random::new();
         let (stop, rounds) = (
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicU64::new(0)),
@@ -42,9 +55,16 @@ impl Clients {
             .enumerate()
             .map(|(id, stream)| {
                 let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
+                let mut random = Random::from(seeds.below(u64::MAX));
+                let pause = move || {
+                    if pause_us_max > 0 {
+                        let us = random.below(pause_us_max);
+                        std::thread::sleep(Duration::from_micros(us));
+                    }
+                };
                 std::thread::Builder::new()
                     .stack_size(256 << 10)
-                    .spawn(move || count(id, &stream, &stop, &rounds))
+                    .spawn(move || count(id, &stream, pause, &stop, &rounds))
                     .expect("threads for clients")
             })
             .collect();
@@ -103,6 +123,7 @@ impl Clients {
         Sum {
             rounds: seen().map(|one| one.rounds).sum(),
             gap: seen().map(|one| one.gap).max().unwrap_or_default(),
+            lost: seen().map(|one| one.lost).sum(),
         }
     }
 }
@@ -115,13 +136,15 @@ fn piece(id: usize, round: u64) -> String {
 fn count(
     id: usize,
     stream: &TcpStream,
+    mut pause: impl FnMut(),
     stop: &AtomicBool,
     rounds: &AtomicU64,
 ) -> Result<Seen, String> {
     let mut answers = BufReader::new(stream);
     let (mut round, mut gap, mut text) = (0, Duration::ZERO, String::new());
-    let mut last = Instant::now();
     while !stop.load(Ordering::Relaxed) {
+        pause();
+        let last = Instant::now();
         round += 1;
         let piece = piece(id, round);
         text += &piece;
@@ -139,7 +162,6 @@ fn count(
             }
         }
         gap = gap.max(last.elapsed());
-        last = Instant::now();
         rounds.fetch_add(1, Ordering::Relaxed);
     }
     let failed = |error| format!("client {id}, at the end: {error}");
@@ -152,5 +174,10 @@ fn count(
     if found != expected.as_bytes() {
         return Err(format!("client {id}: its text is not what it has added"));
     }
-    Ok(Seen { rounds: round, gap })
+    let lost = segments_lost(stream);
+    Ok(Seen {
+        rounds: round,
+        gap,
+        lost,
+    })
 }

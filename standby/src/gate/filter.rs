@@ -1,6 +1,7 @@
 //! The filter of the raw socket: what concerns the virtual addresses, and what tells who is
 //! where. In a sandbox of the kernel, so that the gate is not woken for other traffic.
 
+use super::neighbour::Mac;
 use libc::sock_filter;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,6 +12,7 @@ const JMP_JEQ_K: u16 = 0x15;
 const RET_K: u16 = 0x06;
 const WHOLE: u32 = 0x4_0000;
 
+const SOURCE_AT: u32 = 6;
 const ETHERTYPE_AT: u32 = 12;
 const IPV4_DESTINATION_AT: u32 = 14 + 16;
 const IPV6_DESTINATION_AT: u32 = 14 + 24;
@@ -42,9 +44,9 @@ pub fn solicited_node(addr: Ipv6Addr) -> Ipv6Addr {
     ])
 }
 
-/// The filter for these addresses.
+/// The filter for these addresses, and for whatever another node sends from their hardware address.
 #[must_use]
-pub fn program(vips: &[IpAddr]) -> Vec<sock_filter> {
+pub fn program(vips: &[IpAddr], mac: Mac) -> Vec<sock_filter> {
     let mut ipv4 = vec![statement(LD_W_ABS, IPV4_DESTINATION_AT)];
     let mut ipv6 = Vec::new();
     for vip in vips {
@@ -67,6 +69,11 @@ pub fn program(vips: &[IpAddr]) -> Vec<sock_filter> {
         statement(LD_W_ABS, vlan.cast_unsigned()),
         jump_equal(0, 1, 0),
         statement(RET_K, 0),
+        statement(LD_W_ABS, SOURCE_AT),
+        jump_equal(u32::from_be_bytes([mac[0], mac[1], mac[2], mac[3]]), 0, 3),
+        statement(LD_H_ABS, SOURCE_AT + 4),
+        jump_equal(u32::from(u16::from_be_bytes([mac[4], mac[5]])), 0, 1),
+        statement(RET_K, WHOLE),
         statement(LD_H_ABS, ETHERTYPE_AT),
         jump_equal(0x0806, 0, 1),
         statement(RET_K, WHOLE),
@@ -134,7 +141,8 @@ mod tests {
     fn only_what_concerns_the_addresses_passes() {
         let addr = |text: &str| text.parse::<IpAddr>().expect("an address");
         let vips = ["10.0.0.9", "fd00::9", "10.0.0.10", "fd00::1:2:3"].map(addr);
-        let program = program(&vips);
+        let mac = [2, 0xf7, 0, 0, 0, 9];
+        let program = program(&vips, mac);
         for vip in vips {
             let ethertype = if vip.is_ipv4() { 0x0800 } else { 0x86dd };
             assert_eq!(run(&program, &frame(ethertype, vip)), WHOLE, "{vip}");
@@ -150,5 +158,13 @@ mod tests {
         }
         assert_eq!(run(&program, &frame(0x88cc, addr("10.0.0.9"))), 0);
         assert_eq!(run(&program, &[0; 14]), 0);
+        for (at, passes) in [(None, WHOLE), (Some(6), 0), (Some(11), 0)] {
+            let mut announced = frame(0x86dd, addr("ff02::1"));
+            announced[6..12].copy_from_slice(&mac);
+            if let Some(at) = at {
+                announced[at] ^= 1;
+            }
+            assert_eq!(run(&program, &announced), passes, "{at:?}");
+        }
     }
 }

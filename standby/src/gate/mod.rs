@@ -66,6 +66,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tracer::network::{End, Opening};
 use worker::{Command, Wake, Worker};
 
@@ -198,15 +199,27 @@ impl Gate {
         self.ask(Command::Close)
     }
 
-    /// Lets nothing in, and nothing of it get lost: what comes waits where the system keeps it, up
-    /// to a few MiB. What waits to go out still goes.
+    /// Lets nothing in, and nothing of it get lost: up to 16 MiB of what comes are kept. What waits to
+    /// go out still goes. Once this node has no right any more, and another says that it has the
+    /// virtual addresses, what was kept and what still comes is passed on to it.
     pub fn pause(&self) -> Result<(), GateError> {
         self.ask(Command::Pause)
     }
 
-    /// Lets in again what has waited.
+    /// Lets in what was kept, and what comes from now on.
     pub fn resume(&self) -> Result<(), GateError> {
         self.ask(Command::Resume)
+    }
+
+    /// Waits, after [`Gate::pause`], until another node has said that it has the virtual addresses,
+    /// but not for longer than `patience`.
+    pub fn wait_moved(&self, patience: Duration) {
+        let (done, wait): (_, Receiver<()>) = channel();
+        // Where nothing is kept or nobody is left to hear it, there is nothing to wait for.
+        if self.commands.send(Command::Moved(done)).is_ok() {
+            self.shared.wake.now();
+            let _ = wait.recv_timeout(patience);
+        }
     }
 
     /// Says, before the gate opens, that the virtual addresses are here now. What comes from then

@@ -2,7 +2,7 @@
 //! gate's own, and what the senders of packets tell by sending.
 
 use super::filter::solicited_node;
-use super::sys::packet::{ETH_BYTES, multicast_mac};
+use super::sys::packet::{ALL_NODES, ETH_BYTES, multicast_mac};
 use etherparse::checksum::Sum16BitWords;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -54,6 +54,18 @@ pub fn virtual_mac(vip: IpAddr) -> Mac {
     [0x02, 0xf7, h[0], h[1], h[2], h[3]]
 }
 
+/// The hardware address from which a node passes on what came for the virtual addresses at `mac`
+/// to the node that has them now: neither its own, which the network must not look for here, nor
+/// that of whoever sent it.
+#[must_use]
+pub fn forwarder(mac: Mac) -> Mac {
+    /// Part of no address that [`virtual_mac`] makes, nor of a group's.
+    const FORWARDED: u8 = 0x08;
+    let mut forwarder = mac;
+    forwarder[0] ^= FORWARDED;
+    forwarder
+}
+
 /// A frame that is not of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -82,6 +94,15 @@ pub enum Heard {
         /// Where.
         mac: Mac,
     },
+}
+
+impl Heard {
+    /// Whether it says that somebody is there.
+    #[must_use]
+    pub fn is_at(&self, there: Mac) -> bool {
+        let (Self::Question { mac, .. } | Self::Answer { mac, .. }) = self;
+        *mac == there
+    }
 }
 
 /// Looks at an ARP packet.
@@ -199,7 +220,6 @@ pub fn answer(vip: IpAddr, own: Mac, from: Option<IpAddr>, to: Mac) -> Option<Fr
 #[must_use]
 pub fn announcement(vip: IpAddr, own: Mac) -> Option<Frame> {
     const OVERRIDE: u8 = 0x20;
-    const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
     match vip {
         IpAddr::V4(vip) => Some(Frame {
             eth: head(BROADCAST, own, ARP),

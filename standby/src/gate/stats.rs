@@ -59,6 +59,8 @@ counters! {
     out_dropped,
     /// Packets that the system refused to take.
     refused,
+    /// Frames that were passed on to the node that has taken over in a switchover.
+    forwarded,
     /// Questions for a virtual address that were answered.
     answered,
     /// TCP connections that are followed.

@@ -1,5 +1,6 @@
 //! A planned switchover, as the primary's engine sees it: the application is held where it is,
-//! what it has said goes out, and what comes in stops where the journal ends.
+//! what it has said goes out, and the journal ends. The gate keeps what comes from then on for
+//! whoever goes on.
 
 use crate::commit::Commit;
 use crate::gate::Gate;
@@ -11,12 +12,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tracer::brake::Brake;
 
-/// Clients that wait for an answer say nothing new: once nothing has come for so long after the
-/// application has stopped giving any, what was under way has arrived.
-const QUIET: Duration = Duration::from_millis(5);
-/// Others never fall silent: what they say is waited for so long. What comes after the end of the
-/// journal they send again, but only when their own timers say so.
-const QUIET_WITHIN: Duration = Duration::from_millis(40);
 const LOOK: Duration = Duration::from_micros(500);
 
 /// What a switchover has to do with.
@@ -104,14 +99,7 @@ impl Parts {
                 return;
             }
             self.brake.hold();
-        }
-        // The last answers are out before the requests that follow them are waited for.
-        self.settle(going);
-        self.let_arrive();
-        self.settle(going);
-        {
-            let _telling = self.telling();
-            if !going.load(Ordering::SeqCst) || self.gate.pause().is_err() {
+            if self.gate.pause().is_err() {
                 return;
             }
         }
@@ -120,19 +108,6 @@ impl Parts {
             && going.load(Ordering::SeqCst)
         {
             role.drained(last);
-        }
-    }
-
-    /// Waits until what was under way has arrived.
-    fn let_arrive(&self) {
-        let mut waited = Duration::ZERO;
-        loop {
-            let before = self.appender.appended();
-            std::thread::sleep(QUIET);
-            waited += QUIET;
-            if self.appender.appended() == before || waited >= QUIET_WITHIN {
-                return;
-            }
         }
     }
 

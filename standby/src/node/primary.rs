@@ -5,7 +5,7 @@ use super::parts::{self, Doors, Told};
 use super::{NodeError, network::Live};
 use crate::commit::Commit;
 use crate::config;
-use crate::gate::Streams;
+use crate::gate::{Gate, Streams};
 use crate::link::{self, Keys, LinkEvent, Sender, SenderOptions};
 use crate::role::machine::Standing;
 use crate::role::{Driver, Engine, Epoch, Event, Parts, Peer, Positions, Side};
@@ -22,6 +22,13 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 /// How long the last heartbeat, which says what happened, may take to leave.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
 
+/// How long a node that goes on may take to say where the virtual addresses are. A takeover is a
+/// matter of tens of milliseconds; on a busy machine, of many.
+const MOVED_MAX: Duration = Duration::from_secs(2);
+/// How long frames may come the old way after that: the time that an announcement takes through
+/// a network, many times over.
+const LEARNED_WITHIN: Duration = Duration::from_millis(100);
+
 /// Told what people should know.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -31,6 +38,7 @@ pub struct Protection {
     _doors: Doors,
     sender: Arc<Sender>,
     complete: Receiver<()>,
+    gate: Arc<Gate>,
 }
 
 impl Protection {
@@ -40,6 +48,13 @@ impl Protection {
             .handle()
             .tell(Event::AppKilled(reason.to_owned()));
         std::thread::sleep(LAST_WORDS);
+    }
+
+    /// Another node goes on with the application: what still comes here is passed on to it, until
+    /// the network has learned where it is.
+    pub fn handed_over(self) {
+        self.gate.wait_moved(MOVED_MAX);
+        std::thread::sleep(LEARNED_WITHIN);
     }
 
     /// The application has ended by itself: waits until the standby knows.
@@ -150,6 +165,7 @@ fn begin(
         _doors: doors,
         sender,
         complete,
+        gate: Arc::clone(&live.gate),
     };
     Ok((protection, live))
 }

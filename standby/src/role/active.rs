@@ -418,14 +418,14 @@ impl Active {
 
     fn set_rights(&mut self, shared: &mut Shared) {
         let rights = match self.phase {
-            // What an application that has ended let out last goes its way like the rest.
-            Phase::Running
+            // What an application that has ended let out last goes its way like the rest. Before
+            // one is live, its gate is closed; but it says where the addresses are now.
+            Phase::Waking
+            | Phase::Running
             | Phase::Draining { .. }
             | Phase::Preparing { .. }
             | Phase::Ended { .. } => self.protection.rights(shared, self.lease_until),
-            Phase::Asking { .. } | Phase::Waking | Phase::Resigned { .. } | Phase::Gone(_) => {
-                Rights::NONE
-            }
+            Phase::Asking { .. } | Phase::Resigned { .. } | Phase::Gone(_) => Rights::NONE,
         };
         shared.set_rights(rights);
     }

@@ -89,7 +89,6 @@ impl Follower {
         }
         let granted = self.step(shared, now);
         if let Some(granted) = granted {
-            shared.out.push(Action::Promote(granted.record.epoch));
             shared.record = Some(granted.record.clone());
             return Some(granted);
         }

@@ -271,10 +271,13 @@ impl Machine {
             }
             Role::Follower(follower) => follower.handle(&mut self.shared, now, event),
         };
-        if let Some(record) = next {
-            let mut active = Active::taking_over(record.record, record.lease_until, now);
+        if let Some(granted) = next {
+            let epoch = granted.record.epoch;
+            let mut active = Active::taking_over(granted.record, granted.lease_until, now);
             active.handle(&mut self.shared, now, Event::Tick);
             self.role = Role::Active(active);
+            // Whoever goes live finds the right set.
+            self.shared.out.push(Action::Promote(epoch));
         }
         std::mem::take(&mut self.shared.out)
     }

@@ -66,6 +66,17 @@ pub struct Node {
 impl Node {
     /// A closed gate.
     pub fn new(lab: &Lab, host: Place, tun: OwnedFd, streams: Streams) -> Self {
+        Self::with_vips(lab, host, tun, streams, prefixes())
+    }
+
+    /// The same for some of the addresses.
+    pub fn with_vips(
+        lab: &Lab,
+        host: Place,
+        tun: OwnedFd,
+        streams: Streams,
+        vips: Vec<Prefix>,
+    ) -> Self {
         let storage = MemoryStorage::new();
         let options = WriterOptions {
             compress: false,
@@ -78,7 +89,7 @@ impl Node {
             meters: standby::status::Meters::default(),
             tun,
             dev: DEV.to_owned(),
-            vips: prefixes(),
+            vips,
             mac: None,
             appender: writer.appender(),
             commit: Arc::clone(&commit),

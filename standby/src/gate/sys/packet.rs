@@ -17,6 +17,9 @@ const ETH_P_ALL: u16 = 3;
 /// Bytes of frames that wait in the kernel for the gate.
 const RECEIVE_BYTES: i32 = 16 << 20;
 
+/// Whom announcements of IPv6 addresses are for.
+pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
 /// Bytes of an Ethernet header.
 pub const ETH_BYTES: usize = 14;
 
@@ -67,8 +70,10 @@ impl Socket {
         set_option(raw, SOL_PACKET, PACKET_VNET_HDR, &1i32)?;
         set_option(raw, SOL_PACKET, PACKET_IGNORE_OUTGOING, &1i32)?;
         join(raw, index, PACKET_MR_UNICAST, mac)?;
-        for group in groups {
-            join(raw, index, PACKET_MR_MULTICAST, multicast_mac(*group))?;
+        // Announcements go to all nodes.
+        let all = (!groups.is_empty()).then_some(ALL_NODES);
+        for group in groups.iter().copied().chain(all) {
+            join(raw, index, PACKET_MR_MULTICAST, multicast_mac(group))?;
         }
         // SAFETY: `sockaddr_ll` is plain integers.
         let mut addr: libc::sockaddr_ll = unsafe { std::mem::zeroed() };

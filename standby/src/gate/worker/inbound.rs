@@ -7,12 +7,13 @@ use super::super::packet::{Edit, Ip, Segment, flag, without_data};
 use super::super::stats::Counters;
 use super::super::sys::packet::ETH_BYTES;
 use super::super::vnet::Vnet;
+use super::forward::Kept;
 use super::{BATCH, Worker};
 use etherparse::ip_number;
 use std::net::IpAddr;
 use std::time::Instant;
 
-const ARP: u16 = 0x0806;
+pub(super) const ARP: u16 = 0x0806;
 const ICMP_REDIRECT: u8 = 5;
 /// Of neighbour and group discovery in ICMPv6: between a host and its link only.
 const LINK_TYPES: [std::ops::RangeInclusive<u8>; 3] = [130..=137, 141..=143, 151..=153];
@@ -48,7 +49,7 @@ impl Worker {
             let done = match received {
                 Ok(Some((eth, vnet, len))) => {
                     let frame = buffer.get(..len).unwrap_or_default();
-                    self.frame(&eth, vnet, frame).map(|()| false)
+                    self.arrived(&eth, vnet, frame).map(|()| false)
                 }
                 Ok(None) => {
                     Counters::add(&self.shared.counters.in_dropped, 1);
@@ -61,6 +62,35 @@ impl Worker {
             if done? {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// A frame that is for this node, or will be if a switchover is called off.
+    fn arrived(
+        &mut self,
+        eth: &[u8; ETH_BYTES],
+        vnet: Vnet,
+        packet: &[u8],
+    ) -> Result<(), GateError> {
+        let yields = !self.commit.has_right();
+        let Some(keeping) = &mut self.keeping else {
+            return self.frame(eth, vnet, packet);
+        };
+        let frame = Kept {
+            eth: *eth,
+            vnet,
+            packet: packet.to_vec(),
+        };
+        let counters = &self.shared.counters;
+        keeping.take(frame, &self.vips, &self.link, yields, counters);
+        Ok(())
+    }
+
+    /// Takes in what came during a switchover that was called off.
+    pub(super) fn take_what_was_kept(&mut self) -> Result<(), GateError> {
+        while let Some(Kept { eth, vnet, packet }) = self.returned.pop_front() {
+            self.frame(&eth, vnet, &packet)?;
         }
         Ok(())
     }
@@ -101,7 +131,8 @@ impl Worker {
             self.deliver(vnet, packet);
             true
         };
-        if taken {
+        // One that the node before has passed on says nothing of where its sender is.
+        if taken && mac != self.link.forwarder() {
             self.link.learn(source, mac, &self.shared.counters);
         }
         Ok(taken)
@@ -159,7 +190,9 @@ impl Worker {
             return;
         }
         let message = packet.get(ip.payload.clone()).unwrap_or_default();
-        if let Some(heard) = neighbour::parse_nd(source, mac, message) {
+        if let Some(heard) = neighbour::parse_nd(source, mac, message)
+            && !heard.is_at(self.link.forwarder())
+        {
             self.heard(&heard);
         }
     }

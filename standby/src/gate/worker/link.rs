@@ -4,7 +4,7 @@ use super::super::hold::Held;
 use super::super::neighbour::{self, Frame, Mac, Table};
 use super::super::routes::{self, Prefix, Route};
 use super::super::stats::Counters;
-use super::super::sys::packet::Socket;
+use super::super::sys::packet::{ETH_BYTES, Socket};
 use super::super::vnet::Vnet;
 use std::collections::HashMap;
 use std::io;
@@ -43,7 +43,6 @@ pub(super) struct Link {
     sought: HashMap<IpAddr, Sought>,
     /// What the interface had no room for.
     stalled: Option<Held>,
-    was_stalled: bool,
 }
 
 impl Link {
@@ -58,8 +57,37 @@ impl Link {
             routes_read: None,
             sought: HashMap::new(),
             stalled: None,
-            was_stalled: false,
         }
+    }
+
+    /// The virtual addresses' own hardware address.
+    pub fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    /// See [`neighbour::forwarder`].
+    pub fn forwarder(&self) -> Mac {
+        neighbour::forwarder(self.mac)
+    }
+
+    /// Passes a frame on to the node that has the virtual addresses; false if there is no room.
+    pub fn forward(
+        &self,
+        eth: &[u8; ETH_BYTES],
+        vnet: Vnet,
+        packet: &[u8],
+        counters: &Counters,
+    ) -> bool {
+        let mut eth = *eth;
+        eth[..6].copy_from_slice(&self.mac);
+        eth[6..12].copy_from_slice(&self.forwarder());
+        match self.socket.send(&eth, vnet, packet) {
+            Ok(()) => Counters::add(&counters.forwarded, 1),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // As if the network had lost it.
+            Err(_) => Counters::add(&counters.refused, 1),
+        }
+        true
     }
 
     pub fn socket(&self) -> &Socket {
@@ -69,12 +97,6 @@ impl Link {
     /// Whether the interface has no room.
     pub fn is_stalled(&self) -> bool {
         self.stalled.is_some()
-    }
-
-    /// Whether that is news.
-    pub fn changed_stall(&mut self) -> bool {
-        let now = self.is_stalled();
-        std::mem::replace(&mut self.was_stalled, now) != now
     }
 
     /// Gives up everything that waits.

@@ -1,5 +1,6 @@
 //! The gate's thread: sleeps until a packet comes, something may go, or a time has come.
 
+mod forward;
 mod inbound;
 mod link;
 mod outbound;
@@ -16,10 +17,12 @@ use super::vnet::Vnet;
 use super::{GateError, Shared, filter};
 use crate::commit::Commit;
 use crate::status::Meters;
+use forward::{Keeping, Kept};
 use journal::{Appender, Event, GateEvent, WriteError};
 use link::Link;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsRawFd;
@@ -47,6 +50,8 @@ pub(super) enum Command {
     Halt(Sender<()>),
     Pause(Sender<()>),
     Resume(Sender<()>),
+    /// Is answered, with nothing, once another node has the addresses.
+    Moved(Sender<()>),
     Claim(Sender<()>),
     Repeat(Vec<ConnState>, Sender<()>),
     Asking(Ask, Sender<()>),
@@ -136,7 +141,12 @@ pub(super) struct Worker {
     halted: bool,
     /// What comes in waits, in the socket.
     paused: bool,
-    reading_outer: bool,
+    /// What comes in during a switchover, on the node that hands over.
+    keeping: Option<Keeping>,
+    /// The same, once that was called off.
+    returned: VecDeque<Kept>,
+    /// What the outer interface is looked at for.
+    outer_flags: EpollFlags,
     /// Not open yet, but the addresses are this node's.
     claimed: bool,
     /// When the addresses are announced next, and how often they were.
@@ -159,7 +169,7 @@ impl Worker {
                 IpAddr::V4(_) => None,
             })
             .collect();
-        let socket = packet::Socket::open(device.index, &filter::program(&vips), mac, &groups)
+        let socket = packet::Socket::open(device.index, &filter::program(&vips, mac), mac, &groups)
             .map_err(GateError::system("receive packets from the interface"))?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .and_then(|epoll| {
@@ -193,7 +203,9 @@ impl Worker {
             open: false,
             halted: false,
             paused: false,
-            reading_outer: true,
+            keeping: None,
+            returned: VecDeque::new(),
+            outer_flags: EpollFlags::EPOLLIN,
             claimed: false,
             announce: None,
             began,
@@ -229,6 +241,7 @@ impl Worker {
                 | Command::Halt(done)
                 | Command::Pause(done)
                 | Command::Resume(done)
+                | Command::Moved(done)
                 | Command::Claim(done)
                 | Command::Repeat(_, done)
                 | Command::Asking(_, done) => {
@@ -295,6 +308,7 @@ impl Worker {
                 Command::Open(done) => {
                     self.open = !self.halted;
                     self.paused = false;
+                    self.keeping = None;
                     self.claimed = false;
                     self.announce = Some((Instant::now(), 0));
                     done
@@ -309,12 +323,20 @@ impl Worker {
                     done
                 }
                 Command::Pause(done) => {
-                    self.paused = true;
+                    self.keeping.get_or_insert_default();
                     done
                 }
                 Command::Resume(done) => {
-                    self.paused = false;
+                    if let Some(keeping) = self.keeping.take() {
+                        self.returned.extend(keeping.into_frames());
+                    }
                     done
+                }
+                Command::Moved(done) => {
+                    if let Some(keeping) = &mut self.keeping {
+                        keeping.tell(done);
+                    }
+                    continue;
                 }
                 Command::Claim(done) => {
                     self.paused = true;
@@ -354,8 +376,12 @@ impl Worker {
     fn round(&mut self, ready: Ready) -> Result<(), GateError> {
         self.announce();
         let outer = ready.outer && !self.paused;
+        self.take_what_was_kept()?;
         if outer {
             self.take_from_outside()?;
+        }
+        if let Some(keeping) = &mut self.keeping {
+            keeping.forward(&self.link, &self.shared.counters);
         }
         // The kernel answers while it is given a packet.
         if ready.tun || outer {
@@ -396,10 +422,11 @@ impl Worker {
     fn mind_outer(&mut self) -> Result<(), GateError> {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, !self.paused);
-        flags.set(EpollFlags::EPOLLOUT, self.link.is_stalled());
-        let changed = self.reading_outer == self.paused;
-        if self.link.changed_stall() || changed {
-            self.reading_outer = !self.paused;
+        let keeping = self.keeping.as_ref();
+        let stalled = self.link.is_stalled() || keeping.is_some_and(Keeping::is_stalled);
+        flags.set(EpollFlags::EPOLLOUT, stalled);
+        if flags != self.outer_flags {
+            self.outer_flags = flags;
             self.epoll
                 .modify(self.link.socket().fd(), &mut EpollEvent::new(flags, OUTER))
                 .map_err(|errno| GateError::system("wait for packets")(errno.into()))?;
