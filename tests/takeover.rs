@@ -233,6 +233,43 @@ fn a_program_that_has_not_begun() {
     }
 }
 
+/// Kills a recorder while its threads wait for time to pass: they wait for the rest only.
+fn kill_while_waiting(name: &str, args: &[&str]) {
+    let scratch = Scratch::new(&format!("takeover-{name}"));
+    let record = prepare(&scratch, "deadlines", &PLAIN).args(args).name(name);
+    let twin = scratch.root().join("twin");
+    copy_tree(&scratch.work(), &twin);
+    let primary = record.spawn();
+    let dir = primary.dir().to_owned();
+    let follower = follow(&scratch, &dir, &twin);
+    let mut known = 0;
+    wait_until("all wait", LIMIT, || {
+        let before = std::mem::replace(&mut known, events_in(&dir));
+        let waits = known == before && known > 40;
+        std::thread::sleep(Duration::from_millis(if waits { 0 } else { 50 }));
+        waits
+    });
+    std::thread::sleep(Duration::from_millis(600));
+    primary.signal(Signal::SIGKILL);
+    primary.wait();
+    let followed = follower.wait(LIMIT);
+    assert_eq!(followed.exit, Exit::Code(0), "{followed}");
+    assert!(!followed.stdout.is_empty(), "over before: {followed}");
+    scratch.assert_no_process_left();
+    let checked = verify(&scratch, &dir, true, LIMIT);
+    assert_eq!(checked.exit, Exit::Code(0), "{checked}");
+}
+
+#[test]
+fn deadlines_of_many() {
+    kill_while_waiting("deadlines-many", &[]);
+}
+
+#[test]
+fn deadline_of_one() {
+    kill_while_waiting("deadline-one", &["alone"]);
+}
+
 /// How many events a journal that is being written has.
 fn events_in(dir: &Path) -> u64 {
     let Ok(mut reader) = journal::Reader::open(dir) else {

@@ -24,6 +24,7 @@ mod sites;
 pub mod standby;
 pub mod strace;
 mod sys;
+mod timeouts;
 mod vdso;
 
 pub use sys::host::{CpuSet, affinity, die_of};

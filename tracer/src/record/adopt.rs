@@ -116,7 +116,7 @@ impl Session {
             task.process = thread.process;
             task.tgid = leaders.get(&thread.process).copied().unwrap_or(real);
             task.interrupted = thread.interrupted;
-            task.restarts = thread.restarts;
+            task.restarts = thread.interrupted.map(|_| thread.interrupted_begun);
             task.clear_tid = thread.clear_tid;
             task.robust_list = host::robust_list(real).unwrap_or(0);
             if let Some(signals) = actions.get(&thread.process) {
@@ -159,7 +159,10 @@ impl Session {
                 self.emit(tid, &Event::Leave(leave))?;
                 self.free(tid, stopped, regs)
             }
-            Stand::Entered(stopped, call, regs) => {
+            Stand::Entered(stopped, call, regs, changed) => {
+                if let Some(out) = changed {
+                    self.emit(tid, &Event::Data(out))?;
+                }
                 self.learn_mask_of(tid, &stopped)?;
                 if self.before(tid, &stopped, &call, &regs)?.is_some() {
                     return Err(RecordError::Unsupported {
@@ -214,6 +217,7 @@ impl Session {
                 doubt: None,
                 regs,
                 done,
+                again: true,
             });
             task.state = State::Waiting;
         }

@@ -270,11 +270,14 @@ impl Session {
             .get(&tid)
             .and_then(|task| task.call.as_ref())
             .is_some_and(super::syscalls::can_wait);
+        if self.ready.is_empty() && can_wait {
+            self.out.idle()?;
+            if self.isolated {
+                return self.lone_report(tid);
+            }
+        }
         if self.ready.is_empty() {
             self.tick.disarm();
-            if can_wait {
-                self.out.idle()?;
-            }
             return Ok(wait_any(true)?);
         }
         if !can_wait {
@@ -316,6 +319,31 @@ impl Session {
                 }
                 return self.set_aside(tid).map(|()| None);
             }
+        }
+    }
+
+    /// The next report, while nobody else could run. If `tid` waits for long, a standby should
+    /// know in what, and since when.
+    fn lone_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
+        self.tick.arm();
+        loop {
+            match wait::wait_or_tick(Whom::Any, true) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+                Err(error) => {
+                    return Err(RecordError::os("waiting for the application")(error).into());
+                }
+                Ok(report) => return Ok(report),
+            }
+            if self.tasks.get_mut(&tid).and_then(Task::kernel_state) != Some(b'S') {
+                continue;
+            }
+            // It may have been stopped between the two looks.
+            if let Some(report) = wait_any(false)? {
+                return Ok(Some(report));
+            }
+            self.tick.disarm();
+            return self.set_aside(tid).map(|()| None);
         }
     }
 

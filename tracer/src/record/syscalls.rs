@@ -10,10 +10,12 @@ use super::task::InCall;
 use crate::layout;
 use crate::model::capture::{Call, CaptureError, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
+use crate::sys::host;
 use crate::sys::mem::{Ahead, Remote};
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::seccomp;
 use crate::sys::wait::Pid;
+use crate::timeouts;
 use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
 use pmu::Regs;
 
@@ -146,10 +148,22 @@ impl Session {
             doubt,
             regs,
             done: 0,
+            again: false,
         });
-        if std::mem::take(&mut task.restarts) && known.handler == Handler::Restart {
+        if let Some(begun) = task.restarts.take()
+            && known.handler == Handler::Restart
+        {
             let mut anew = regs;
             anew.orig_rax = def.nr.into();
+            if let Some(in_call) = &mut task.call {
+                in_call.again = true;
+            }
+            let over = begun.map(|begun| host::uptime().saturating_sub(begun));
+            let changed = over.and_then(|over| timeouts::shorten(tid, &call, &mut anew, over, 0));
+            if let Some(out) = changed {
+                self.emit_enter(tid)?;
+                self.emit(tid, &Event::Data(out))?;
+            }
             stopped.set_regs(&anew)?;
         }
         stopped.resume(Resume::Syscall, 0)?;
@@ -211,6 +225,7 @@ impl Session {
             doubt: None,
             regs: *regs,
             done: 0,
+            again: false,
         });
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
@@ -322,6 +337,11 @@ impl Session {
         };
         if in_call.done > 0 {
             regs.rax = with_what_was_done(in_call.done, regs.rax.cast_signed()).cast_unsigned();
+        }
+        if in_call.again {
+            for (index, value) in in_call.regs.args().into_iter().enumerate() {
+                regs.set_arg(index, value);
+            }
             stopped.set_regs(&regs)?;
         }
         let result = regs.rax.cast_signed();

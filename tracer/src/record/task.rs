@@ -8,6 +8,7 @@ use journal::{Enter, Tid, Write};
 use pmu::Regs;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::time::Duration;
 
 /// An address space, shared by the threads (and `vfork` children) that have its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +52,9 @@ pub struct InCall {
     pub regs: Regs,
     /// Bytes at the beginning of what it asked for that were done before a takeover.
     pub done: i64,
+    /// It was made again with a shorter time-out, or for a part only: the registers at its entry
+    /// are to be put back.
+    pub again: bool,
 }
 
 /// A thread by both its names.
@@ -106,8 +110,9 @@ pub struct Task {
     pub set_back: bool,
     /// The syscall that `restart_syscall` would continue.
     pub interrupted: Option<(u32, [u64; 6])>,
-    /// The kernel does not know of it: it begins anew.
-    pub restarts: bool,
+    /// The kernel does not know of it: it begins anew. When it began first, since the machine
+    /// started, if that matters.
+    pub restarts: Option<Option<Duration>>,
     /// Head of its robust futex list.
     pub robust_list: u64,
     /// Address that the kernel clears at its end.
@@ -155,7 +160,7 @@ impl Task {
             sync_regs: Regs::default(),
             set_back: false,
             interrupted: None,
-            restarts: false,
+            restarts: None,
             robust_list: 0,
             clear_tid: 0,
             own_filter: false,

@@ -8,10 +8,11 @@ use super::task::{InCall, Restart};
 use crate::model::capture::{Call, CaptureError};
 use crate::model::{self, Handler, Policy};
 use crate::record::{is_error, is_restart, may_be_partial, number};
+use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Resume;
 use crate::sys::wait::Status;
-use crate::{layout, remote};
+use crate::{layout, remote, timeouts};
 use journal::{Effect, Enter, Leave, Tid};
 use pmu::Regs;
 
@@ -26,6 +27,7 @@ impl Session {
                 call: None,
                 regs: Regs::default(),
                 entered: self.index,
+                begun: None,
             };
             self.task(tid)?.call = Some(in_call);
             return Ok(());
@@ -48,9 +50,8 @@ impl Session {
         }
         let mut def = model::lookup(enter.nr);
         let mut args = regs.args();
-        if def.is_some_and(|def| def.handler == Handler::Restart)
-            && let Some((nr, former)) = interrupted
-        {
+        let restarted = def.is_some_and(|def| def.handler == Handler::Restart);
+        if restarted && let Some((nr, former)) = interrupted {
             def = model::lookup(nr);
             args = former;
         }
@@ -72,12 +73,21 @@ impl Session {
             }
         }
         let entered = self.index;
+        let shadowed = self.shadow.is_some();
         let task = self.task(tid)?;
+        let begun = match &call {
+            Some(call) if shadowed && timeouts::has_timeout(call) => {
+                let again = task.interrupted_begun.filter(|_| restarted);
+                Some(again.unwrap_or_else(host::uptime))
+            }
+            _ => None,
+        };
         task.regs = regs;
         task.call = Some(InCall {
             call,
             regs,
             entered,
+            begun,
         });
         Ok(())
     }
@@ -180,7 +190,9 @@ impl Session {
             nr: in_call.regs.orig_rax,
         });
         task.interrupted = None;
+        task.interrupted_begun = None;
         if is_restart(result) {
+            task.interrupted_begun = in_call.begun;
             task.interrupted = in_call.call.as_ref().map(|call| (call.def.nr, call.args));
         }
         Ok(())

@@ -9,6 +9,7 @@ use pmu::Regs;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What replay knows of an address space besides what the kernel does.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct InCall {
     pub regs: Regs,
     /// The event that it was entered with.
     pub entered: EventIndex,
+    /// When that was here, since the machine started, if it has a time-out that counts from then.
+    pub begun: Option<Duration>,
 }
 
 /// A syscall that a signal interrupted, and that the kernel makes the thread repeat
@@ -65,6 +68,8 @@ pub struct Task {
     pub restart: Option<Restart>,
     /// The interrupted syscall that `restart_syscall` continues.
     pub interrupted: Option<(u32, [u64; 6])>,
+    /// When that was entered, if it matters.
+    pub interrupted_begun: Option<Duration>,
     /// Clock reads that the agent will answer before its next stop.
     pub clocks: Vec<[i64; 2]>,
     /// It has not executed any program of the application yet.

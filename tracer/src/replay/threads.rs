@@ -77,6 +77,7 @@ impl Session {
             call: None,
             restart: None,
             interrupted: None,
+            interrupted_begun: None,
             clocks: Vec::new(),
             prelude: false,
         };

@@ -14,12 +14,14 @@ use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{Pid, Status};
-use journal::{ConnId, Endpoint, ObjectId, Tid};
+use crate::timeouts;
+use journal::{ConnId, Endpoint, ObjectId, Out, Tid};
 use pmu::Regs;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of a `syscall` instruction.
 const SYSCALL_BYTES: u64 = 2;
@@ -32,8 +34,9 @@ pub enum Stand {
     Free(Stopped, Regs),
     /// At a stop that the journal does not have yet.
     Stopped(Stopped, Status),
-    /// At the entry of a syscall, which the journal has.
-    Entered(Stopped, Call, Regs),
+    /// At the entry of a syscall, which the journal has; what has changed in the thread's memory
+    /// for it.
+    Entered(Stopped, Call, Regs, Option<Out<'static>>),
     /// In a syscall that the kernel performs, whose entry the journal has.
     Inside(Call, Regs),
     /// At a sync point: the syscall that the journal has it enter is to give this.
@@ -59,8 +62,8 @@ pub struct Thread {
     pub clear_tid: u64,
     /// The actions of the signals that traps raise, by signal; of a first thread.
     pub actions: Vec<(i32, [u8; 32])>,
-    /// That syscall begins anew when it is continued.
-    pub restarts: bool,
+    /// When that was entered, since the machine started, if it has a time-out that counts.
+    pub interrupted_begun: Option<Duration>,
     /// Signals to be delivered.
     pub signals: Vec<[u8; 128]>,
 }
@@ -224,6 +227,7 @@ impl Session {
         let stand = self.stand(tid, status)?;
         let task = self.task(tid)?;
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
+        let interrupted_begun = task.interrupted_begun;
         agent::Recording::begin(Remote(real), true)
             .map_err(ReplayError::os("preparing the agent's page"))?;
         Ok(Thread {
@@ -233,7 +237,7 @@ impl Session {
             space: u32::try_from(space).unwrap_or(u32::MAX),
             stand,
             interrupted,
-            restarts: interrupted.is_some(),
+            interrupted_begun,
             clear_tid: known.clear_tid,
             actions: known.actions,
             signals: Vec::new(),
@@ -247,6 +251,7 @@ impl Session {
                 return Err(self.inconsistent("an unknown syscall that was never left"));
             };
             let task = self.task(tid)?;
+            let real = task.real;
             if task.stopped.is_none() {
                 return Ok(Stand::Inside(call, in_call.regs));
             }
@@ -273,6 +278,9 @@ impl Session {
             if let Some(result) = self.skip_what_was_read(tid, &mut call, &mut regs)? {
                 return answered(stopped, in_call.regs, result);
             }
+            let changed = in_call
+                .begun
+                .and_then(|begun| self.shorten_timeout(real, &call, &mut regs, begun));
             regs.rax = call.def.nr.into();
             regs.orig_rax = u64::MAX;
             regs.rip -= SYSCALL_BYTES;
@@ -290,7 +298,7 @@ impl Session {
             }
             let stopped = self.take_stop(tid)?;
             stopped.set_signal_mask(mask)?;
-            return Ok(Stand::Entered(stopped, call, in_call.regs));
+            return Ok(Stand::Entered(stopped, call, in_call.regs, changed));
         }
         let stopped = self.take_stop(tid)?;
         if let Some(status) = status {
@@ -301,6 +309,20 @@ impl Session {
         let regs = task.regs;
         stopped.set_regs(&regs)?;
         Ok(Stand::Free(stopped, regs))
+    }
+
+    /// A thread waits for the rest of a time only.
+    fn shorten_timeout(
+        &mut self,
+        real: Pid,
+        call: &Call,
+        regs: &mut Regs,
+        begun: Duration,
+    ) -> Option<Out<'static>> {
+        let shadow = self.shadow.as_mut()?;
+        shadow.timeouts += 1;
+        let over = host::uptime().saturating_sub(begun);
+        timeouts::shorten(real, call, regs, over, shadow.timeouts)
     }
 
     /// Of what a thread is about to write to a pipe the beginning may have been read already. The

@@ -62,6 +62,8 @@ pub struct Shadow {
     opening: HashMap<u64, (Endpoint, Endpoint)>,
     /// At a takeover: what the syscall gives that a thread stands in.
     answers: HashMap<Tid, answers::Answer>,
+    /// At a takeover: how many time-outs were shortened.
+    timeouts: u64,
     /// The syscall whose effects are being applied.
     pub(super) call: Option<Call>,
     /// What the current syscall took from a pipe or socket.
@@ -105,6 +107,7 @@ impl Shadow {
             deaf: HashSet::new(),
             opening: HashMap::new(),
             answers: HashMap::new(),
+            timeouts: 0,
             call: None,
             taken: None,
             taken_inner: None,
