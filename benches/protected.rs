@@ -1,7 +1,7 @@
 //! What protection costs: Redis natively, recorded, and protected by a standby, in network
 //! namespaces of one machine. `make bench` runs it.
 //!
-//! `cargo bench --bench protected -- [--rounds N]`; `BENCH_QUICK=1` makes it short.
+//! `cargo bench --bench protected -- [--rounds N] [--threads]`; `BENCH_QUICK=1` makes it short.
 //! docs/PERFORMANCE.md says how to read it. It needs root.
 
 #![allow(
@@ -87,6 +87,11 @@ fn main() {
     report(&samples, client::percentile(&mut round_trips, 50));
 }
 
+/// Whether what every thread used is to be said.
+fn breakdown() -> bool {
+    std::env::args().any(|word| word == "--threads")
+}
+
 /// Redis, one way or another.
 enum Server<'a> {
     Alone(Net, Spawned),
@@ -166,8 +171,31 @@ impl<'a> Server<'a> {
         let lag = self
             .metrics()
             .map(|_| meters::Watch::begin(self.net(), METRICS));
+        let before = if breakdown() {
+            meters::by_thread(pid)
+        } else {
+            Default::default()
+        };
         let (answers, _streams) = client::run(streams, request, count);
         let lag = lag.map(meters::Watch::end);
+        if breakdown() {
+            let mut threads: Vec<_> = meters::by_thread(pid).into_iter().collect();
+            threads.sort();
+            for (name, (ran, sleeps)) in threads {
+                let (ran_before, sleeps_before) = before.get(&name).copied().unwrap_or_default();
+                #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+                let each = (
+                    (ran - ran_before).as_secs_f64() * 1e6 / count as f64,
+                    (sleeps - sleeps_before) as f64 / count as f64,
+                );
+                if each.0 > 0.1 {
+                    eprintln!(
+                        "  {conns} connections: {name}: {:.1} us, sleeps {:.2} times",
+                        each.0, each.1
+                    );
+                }
+            }
+        }
         let (used, after) = (Used::by(pid).since(used), self.metrics().map(sent));
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         let each = |total: f64| total / count as f64;

@@ -61,6 +61,38 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_nanos(tasks.filter_map(ran).sum())
 }
 
+/// What the threads of a process and of its descendants used, by name: a tracer and what it
+/// traces are told apart so.
+pub fn by_thread(pid: u32) -> HashMap<String, (Duration, u64)> {
+    let parents = parents();
+    let mut all = HashMap::new();
+    let mut pending = vec![pid];
+    while let Some(pid) = pending.pop() {
+        let children = parents.iter().filter(|(_, parent)| **parent == pid);
+        pending.extend(children.map(|(child, _)| *child));
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let text = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let ran = text("schedstat");
+            let ran = ran
+                .split_whitespace()
+                .next()
+                .and_then(|ran| ran.parse().ok());
+            let sleeps = text("status").lines().find_map(|line| {
+                line.strip_prefix("voluntary_ctxt_switches:")?
+                    .trim()
+                    .parse()
+                    .ok()
+            });
+            let entry: &mut (Duration, u64) =
+                all.entry(text("comm").trim().to_owned()).or_default();
+            entry.0 += Duration::from_nanos(ran.unwrap_or(0));
+            entry.1 += sleeps.unwrap_or(0);
+        }
+    }
+    all
+}
+
 /// What the primary's metrics are.
 pub fn scrape(net: &Net, address: &str) -> String {
     let stream = net.within(Place::Primary, || TcpStream::connect(address));

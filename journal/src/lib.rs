@@ -32,6 +32,8 @@ pub use gate::{Address, Asked, ConnId, Endpoint, GateEvent, Opened, Scales};
 pub use header::{Header, Machine};
 pub use live::writer_of;
 pub use reader::{End, Follow, Progress, ReadError, Reader, Tail};
-pub use ship::{EndedSegment, FrameTail, KeptRef, Replica, ShipError, ShipPosition, Unit};
+pub use ship::{
+    EndedSegment, FrameTail, KeptRef, LeanHead, Replica, ShipError, ShipPosition, Unit,
+};
 pub use storage::{FileStorage, MemoryStorage, Storage};
-pub use writer::{Appender, Count, Summary, WriteError, Writer, WriterOptions};
+pub use writer::{Appender, By, Count, Summary, WriteError, Writer, WriterOptions};

@@ -6,10 +6,12 @@
 
 mod cursor;
 mod kept;
+mod lean;
 mod replica;
 mod tail;
 
 pub use kept::KeptRef;
+pub use lean::LeanHead;
 pub use replica::{EndedSegment, Replica};
 pub use tail::{FrameTail, Unit};
 

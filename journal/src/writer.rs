@@ -8,13 +8,14 @@ mod thread;
 
 use crate::format::encode_header;
 use crate::{End, Event, EventIndex, FileStorage, Header, RECORD_BYTES_MAX, Storage, record};
-pub use queue::Count;
 use queue::Queue;
+pub use queue::{By, Count};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use thread::Core;
 
 /// How a journal is written.
 #[derive(Debug, Clone)]
@@ -124,7 +125,7 @@ pub struct Summary {
 /// Writes the journal of one recording.
 #[derive(Debug)]
 pub struct Writer {
-    queue: Arc<Queue>,
+    core: Arc<Core>,
     thread: Option<JoinHandle<Option<Summary>>>,
 }
 
@@ -175,15 +176,15 @@ impl Writer {
         options: WriterOptions,
         after: Option<&End>,
     ) -> Result<Self, WriteError> {
-        let queue = Arc::new(Queue::new(
+        let queue = Queue::new(
             options.buffered_bytes_max,
             Duration::from_millis(options.flush_ms),
             after.map_or((0, 0), |end| (end.events, end.bytes)),
             options.events_max.unwrap_or(u64::MAX),
-        ));
-        let thread = thread::start(storage, header, options, Arc::clone(&queue), after)?;
+        );
+        let (core, thread) = thread::start(storage, header, options, queue, after)?;
         Ok(Self {
-            queue,
+            core,
             thread: Some(thread),
         })
     }
@@ -192,109 +193,117 @@ impl Writer {
     /// has failed.
     #[inline]
     pub fn append(&mut self, event: &Event<'_>) -> Result<EventIndex, WriteError> {
-        append(&self.queue, event)
+        append(&self.core.queue, event)
     }
 
     /// Another hand for this journal, for other threads.
     #[must_use]
     pub fn appender(&self) -> Appender {
-        Appender(Arc::clone(&self.queue))
+        Appender(Arc::clone(&self.core))
     }
 
     /// The failure that ended the journal, if one did. Costs one load.
     #[inline]
     #[must_use]
     pub fn failure(&self) -> Option<&WriteError> {
-        self.queue.failure()
+        self.core.queue.failure()
     }
 
     /// Waits until everything appended was handed to the system: it survives the end of
     /// this process, but perhaps not a loss of power.
     pub fn flush(&mut self) -> Result<(), WriteError> {
-        self.queue.drain()
+        self.core.queue.drain()
     }
 
     /// Writes what is left, makes it survive a loss of power, and ends the journal.
     pub fn finish(mut self) -> Result<Summary, WriteError> {
         let summary = self.close();
-        match self.queue.failure() {
+        match self.core.queue.failure() {
             Some(error) => Err(error.clone()),
             None => summary.ok_or(WriteError::Thread),
         }
     }
 
     fn close(&mut self) -> Option<Summary> {
-        self.queue.close();
+        self.core.queue.close();
         self.thread.take()?.join().ok().flatten()
     }
 }
 
 /// Appends to a journal beside its [`Writer`], and watches how far it is written.
 #[derive(Debug, Clone)]
-pub struct Appender(Arc<Queue>);
+pub struct Appender(Arc<Core>);
 
 impl Appender {
     /// Appends an event, as [`Writer::append`] does.
     pub fn append(&self, event: &Event<'_>) -> Result<EventIndex, WriteError> {
-        append(&self.0, event)
+        append(&self.0.queue, event)
     }
 
     /// How many events were appended so far, by anybody. Costs one load.
     #[inline]
     #[must_use]
     pub fn appended(&self) -> u64 {
-        self.0.appended()
+        self.0.queue.appended()
     }
 
     /// How many events of each kind were appended, in the order of [`crate::EVENT_NAMES`], and
     /// how many bytes their records have before compression.
     #[must_use]
     pub fn counts(&self) -> [Count; crate::EVENT_NAMES.len()] {
-        self.0.counts()
+        self.0.queue.counts()
     }
 
     /// How many of them were handed to the system: a reader of the journal finds them.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.0.written()
+        self.0.queue.written()
     }
 
     /// Has all that was appended written within so much time. Under load it may take a fraction
     /// of a millisecond longer, so that more is written together. Does not wait for it.
     pub fn hurry(&self, within: Duration) {
-        self.0.hurry(within);
+        self.0.queue.hurry(within);
+    }
+
+    /// As [`Appender::hurry`], but writes by itself, on the calling thread, and has watchers called
+    /// there. If it is too early for that, says when to press again; if nobody does, it is written
+    /// when the writer's patience ends.
+    #[must_use]
+    pub fn press(&self, within: Duration) -> Option<Instant> {
+        self.0.press(within)
     }
 
     /// Waits until more than `count` events are written; at most for `patience`, and not after
     /// the end of the journal, in order or by a failure. How many are written then.
     #[must_use]
     pub fn wait_written(&self, count: u64, patience: Duration) -> u64 {
-        self.0.wait_written(count, patience)
+        self.0.queue.wait_written(count, patience)
     }
 
     /// Bytes of all segments that were handed to the system.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
-        self.0.written_bytes()
+        self.0.queue.written_bytes()
     }
 
     /// Whether nothing more will be written: the journal was finished, or has failed.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.0.has_ended()
+        self.0.queue.has_ended()
     }
 
     /// Has `watcher` called after every write, and at the journal's end, on the thread that
-    /// writes: it must be short, and not use this journal. Once it has returned `false`, it is
-    /// not called again.
-    pub fn watch(&self, watcher: impl Fn() -> bool + Send + 'static) {
-        self.0.watch(Box::new(watcher));
+    /// has written: it must be short, and not append to this journal. Once it has returned
+    /// `false`, it is not called again.
+    pub fn watch(&self, watcher: impl Fn(By) -> bool + Send + 'static) {
+        self.0.queue.watch(Box::new(watcher));
     }
 
     /// The failure that ended the journal, if one did.
     #[must_use]
     pub fn failure(&self) -> Option<&WriteError> {
-        self.0.failure()
+        self.0.queue.failure()
     }
 }
 
@@ -393,9 +402,89 @@ mod tests {
         )
         .expect("begins");
         writer.append(&Event::Time(0)).expect("appends");
-        let queue = Arc::downgrade(&writer.queue);
+        let queue = Arc::downgrade(&writer.core);
         writer.finish().expect("finishes");
         assert!(queue.upgrade().is_none());
+    }
+
+    #[test]
+    fn who_presses_writes_by_itself_and_not_too_often() {
+        use std::sync::Mutex;
+        let storage = MemoryStorage::new();
+        let options = WriterOptions {
+            flush_ms: 60_000,
+            ..WriterOptions::default()
+        };
+        let mut writer =
+            Writer::create_on(Box::new(storage.clone()), &header(), options).expect("begins");
+        let hand = writer.appender();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&told);
+        hand.watch(move |by| {
+            let here = std::thread::current().id();
+            list.lock().expect("it is whole").push((by, here));
+            true
+        });
+        assert_eq!(hand.press(Duration::ZERO), None, "nothing to write");
+        writer.append(&Event::Time(0)).expect("appends");
+        assert_eq!(hand.press(Duration::ZERO), None);
+        assert_eq!(hand.written(), 1, "before it returns");
+        let mut pressed = 1;
+        loop {
+            writer.append(&Event::Time(0)).expect("appends");
+            pressed += 1;
+            // Unless this thread was held up for that long, it is too early.
+            if let Some(at) = hand.press(Duration::ZERO) {
+                assert!(at > Instant::now() - Duration::from_secs(60) && hand.written() < pressed);
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+                assert_eq!(hand.press(Duration::ZERO), None);
+                break;
+            }
+        }
+        assert_eq!(hand.written(), pressed);
+        let told = told.lock().expect("it is whole").clone();
+        let here = std::thread::current().id();
+        assert!(
+            told.iter().all(|one| *one == (By::Presser, here)),
+            "{told:?}"
+        );
+        writer.finish().expect("finishes");
+    }
+
+    #[test]
+    fn a_press_that_cannot_write_ends_the_journal() {
+        struct Full(bool);
+        impl Storage for Full {
+            fn create_segment(&mut self, _number: u32) -> io::Result<()> {
+                Ok(())
+            }
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Ok(bytes.len())
+            }
+            fn truncate(&mut self, _len: u64) -> io::Result<()> {
+                Ok(())
+            }
+            fn sync(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+            fn path(&self) -> PathBuf {
+                PathBuf::new()
+            }
+        }
+        let options = WriterOptions {
+            flush_ms: 60_000,
+            ..WriterOptions::default()
+        };
+        let mut writer =
+            Writer::create_on(Box::new(Full(false)), &header(), options).expect("begins");
+        writer.append(&Event::Time(0)).expect("appends");
+        assert_eq!(writer.appender().press(Duration::ZERO), None);
+        assert!(matches!(writer.failure(), Some(WriteError::Io { .. })));
+        assert!(writer.append(&Event::Time(0)).is_err());
+        assert!(writer.finish().is_err());
     }
 
     #[test]
@@ -455,7 +544,7 @@ mod tests {
         let told = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         for (index, enough) in [(0, u64::MAX), (1, 2)] {
             let told = Arc::clone(&told);
-            hand.watch(move || told[index].fetch_add(1, Ordering::Relaxed) + 1 < enough);
+            hand.watch(move |_| told[index].fetch_add(1, Ordering::Relaxed) + 1 < enough);
         }
         for _ in 0..3 {
             writer.append(&Event::Time(0)).expect("appends");
@@ -484,7 +573,7 @@ mod tests {
         }
         writer.flush().expect("flushes");
         assert!(
-            writer.queue.buffers() * (256 << 10)
+            writer.core.queue.buffers() * (256 << 10)
                 <= WriterOptions::default().buffered_bytes_max + (1 << 20)
         );
     }

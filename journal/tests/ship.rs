@@ -5,8 +5,8 @@ mod common;
 
 use common::{header, one_frame_each, samples};
 use journal::{
-    Event, FileStore, Follow, FrameTail, KeptRef, Piece, Progress, Reader, Replica, ShipError,
-    ShipPosition, Tail, Tid, Writer, WriterOptions, segment_name, writer_of,
+    Event, FileStore, Follow, FrameTail, KeptRef, LeanHead, Piece, Progress, Reader, Replica,
+    ShipError, ShipPosition, Tail, Tid, Writer, WriterOptions, segment_name, writer_of,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -82,6 +82,87 @@ fn a_copy_is_the_same_byte_for_byte_and_has_the_same_modes() {
     let mut reader = Reader::open(to.path()).expect("opens");
     let (read, tail) = common::compare(&mut reader, &events);
     assert_eq!((read as u64, tail.expect("readable")), (count, Tail::Whole));
+}
+
+/// Ships what there is with lean heads, where there are heads.
+fn ship_lean(tail: &mut FrameTail, written: u64, replica: &mut Replica) -> usize {
+    let mut frames = 0;
+    while let Some(unit) = tail.next(written).expect("readable") {
+        match LeanHead::of(unit.bytes).filter(|_| unit.offset > 0) {
+            Some((head, payload)) => {
+                frames += 1;
+                let len = replica.push_frame(head, payload).expect("it fits");
+                assert_eq!(len, unit.bytes.len());
+            }
+            None => replica
+                .push(unit.segment, unit.offset, unit.bytes)
+                .expect("it fits"),
+        }
+    }
+    frames
+}
+
+#[test]
+fn frames_with_lean_heads_become_the_same_copy() {
+    let from = tempfile::tempdir().expect("a directory");
+    let to = tempfile::tempdir().expect("a directory");
+    let events = samples::all();
+    let count = record(from.path(), one_frame_each(300), &events);
+    let mut tail = FrameTail::open(from.path()).expect("opens");
+    let mut replica = Replica::open(to.path()).expect("begins");
+    assert!(ship_lean(&mut tail, count, &mut replica) > 3);
+    assert!(segments(from.path()).len() > 3);
+    assert_eq!(segments(from.path()), segments(to.path()));
+}
+
+#[test]
+fn a_lean_head_that_is_wrong_is_not_stored() {
+    let from = tempfile::tempdir().expect("a directory");
+    let events = samples::all();
+    let count = record(from.path(), one_frame_each(u64::MAX), &events);
+    let to = tempfile::tempdir().expect("a directory");
+    let mut replica = Replica::open(to.path()).expect("begins");
+    let mut tail = FrameTail::open(from.path()).expect("opens");
+    let unit = tail.next(count).expect("readable").expect("the head");
+    let (segment, start, head_of_segment) = (unit.segment, unit.offset, unit.bytes.to_vec());
+    let frame = tail.next(count).expect("readable").expect("a frame");
+    let (head, payload) = LeanHead::of(frame.bytes).expect("a frame");
+    let early = replica.push_frame(head, payload);
+    assert!(matches!(early, Err(ShipError::Broken { .. })), "{early:?}");
+    replica
+        .push(segment, start, &head_of_segment)
+        .expect("the head");
+    let place = replica.position();
+    let wrong: [fn(&mut LeanHead); 6] = [
+        |head| head.codec ^= 1,
+        |head| head.codec = 9,
+        |head| head.flags ^= 0x80,
+        |head| head.raw_len += 1,
+        |head| head.count += 1,
+        |head| head.crc ^= 1,
+    ];
+    for change in wrong {
+        let mut head = head;
+        change(&mut head);
+        let done = replica.push_frame(head, payload);
+        assert!(matches!(done, Err(ShipError::Broken { .. })), "{head:?}");
+        assert_eq!(replica.position(), place);
+    }
+    let short = replica.push_frame(head, &payload[1..]);
+    assert!(matches!(short, Err(ShipError::Broken { .. })), "{short:?}");
+    // A part of a frame came before it.
+    let (segment, offset) = (place.segment, place.offset);
+    replica
+        .push(segment, offset, &frame.bytes[..5])
+        .expect("a part");
+    assert!(replica.push_frame(head, payload).is_err());
+    replica
+        .push_frame(head, payload)
+        .expect("the part is forgotten");
+    assert_eq!(
+        replica.position().events,
+        place.events + u64::from(head.count)
+    );
 }
 
 #[test]

@@ -52,6 +52,17 @@ impl Commit {
         }
     }
 
+    /// Both at once.
+    pub fn progress(&self, stored: u64, applied: u64) {
+        let before = [
+            self.committed.fetch_max(stored, Ordering::AcqRel),
+            self.applied.fetch_max(applied, Ordering::AcqRel),
+        ];
+        if before[0] < stored || before[1] < applied {
+            self.wake();
+        }
+    }
+
     /// Without a standby (by a decision of the role) nothing waits for one.
     pub fn set_alone(&self, alone: bool) {
         self.alone.store(alone, Ordering::Release);

@@ -87,6 +87,14 @@ fn samples() -> Vec<Message<'static>> {
             events: 1,
             failure: Some("full"),
         },
+        Message::Frame {
+            codec: 2,
+            flags: 0,
+            raw_len: 300,
+            count: 7,
+            crc: [1, 2, 3, 4],
+            payload: b"packed",
+        },
     ]
 }
 
@@ -124,7 +132,10 @@ fn limits_and_version_are_the_documented_ones() {
     for (what, value) in [
         ("protocol version", PROTOCOL_VERSION as usize),
         ("body of a message", standby::link::BODY_BYTES_MAX),
-        ("`bytes` of a message", standby::link::CHUNK_BYTES_MAX),
+        (
+            "`bytes` or `payload` of a message",
+            standby::link::CHUNK_BYTES_MAX,
+        ),
     ] {
         assert!(
             DOCUMENT.contains(&format!("| {what} | {value} |")),

@@ -1,6 +1,7 @@
 //! The copy of a journal that is being written elsewhere: whole frames with right checksums,
 //! and nothing else.
 
+use super::LeanHead;
 use super::cursor::{Cursor, FIXED_BYTES};
 use super::{ShipError, ShipPosition};
 use crate::format::{SEGMENT_HEAD_BYTES, SegmentHead, segment_number};
@@ -28,6 +29,8 @@ pub struct Replica {
     file: Option<File>,
     /// Bytes after the cursor that are no whole unit yet.
     partial: Vec<u8>,
+    /// The frame that has just come, to be used again.
+    frame: Vec<u8>,
     /// They begin the next segment, which counts once its head is stored.
     begins: bool,
     /// Up to here the system was asked to write.
@@ -83,6 +86,7 @@ impl Replica {
             cursor,
             file,
             partial: Vec::new(),
+            frame: Vec::new(),
             begins: false,
             progress,
             ended: Vec::new(),
@@ -123,6 +127,31 @@ impl Replica {
             self.forget_partial();
         }
         done
+    }
+
+    /// Stores the next frame of the journal, as [`Replica::push`] does. How many bytes it has.
+    pub fn push_frame(&mut self, lean: LeanHead, payload: &[u8]) -> Result<usize, ShipError> {
+        let place = self.next_cursor().place;
+        let head = lean.head(place.events, payload.len());
+        let head = head.filter(|_| place.offset > 0 && self.partial.is_empty());
+        let Some(head) = head else {
+            self.forget_partial();
+            return Err(self.broken("a frame in the wrong place".into()));
+        };
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.clear();
+        frame.extend_from_slice(&head);
+        frame.extend_from_slice(payload);
+        let done = self.store_whole(&frame);
+        self.frame = frame;
+        match done {
+            // Its payload's length is in its head.
+            Ok(stored) => Ok(stored),
+            Err(error) => {
+                self.forget_partial();
+                Err(error)
+            }
+        }
     }
 
     fn check_place(&mut self, segment: u32, offset: u64) -> Result<(), ShipError> {

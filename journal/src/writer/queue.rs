@@ -75,8 +75,30 @@ struct State {
     closed: bool,
 }
 
+/// Who has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The journal's own thread.
+    Thread,
+    /// Somebody who would not wait for it: [`crate::Appender::press`].
+    Presser,
+}
+
+/// What came of pressing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pressed {
+    /// There is nothing that is not on its way.
+    Nothing,
+    /// It is too early. Nobody else was told to do it.
+    Later(Instant),
+    /// A batch is to be written, by whoever pressed.
+    Yours,
+    /// The thread is behind; it has been told.
+    Thread,
+}
+
 /// Called after every change of what is written; `false` if it need not be called again.
-type Watcher = Box<dyn Fn() -> bool + Send>;
+type Watcher = Box<dyn Fn(By) -> bool + Send>;
 
 /// Who wants to be told.
 #[derive(Default)]
@@ -162,7 +184,7 @@ impl Queue {
         drop(state);
         self.done.notify_all();
         self.grown.notify_all();
-        self.tell();
+        self.tell(By::Thread);
     }
 
     fn check(&self) -> Result<(), WriteError> {
@@ -250,6 +272,35 @@ impl Queue {
         self.wake(&mut state);
     }
 
+    /// Makes what was appended a batch, if it is time: within what it may take, and not too soon
+    /// after that was last wanted.
+    pub fn press(&self, within: Duration) -> Pressed {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if state.current.count == 0 {
+            return Pressed::Nothing;
+        }
+        let earliest = state.hurried.map_or(now, |last| last + HURRIED_APART);
+        let due = earliest.max(now + within);
+        let due = state.due.map_or(due, |before| before.min(due));
+        if due > now {
+            return Pressed::Later(due);
+        }
+        let behind = !state.full.is_empty();
+        state.hurried = Some(now);
+        state.push_current();
+        if behind {
+            self.wake(&mut state);
+            return Pressed::Thread;
+        }
+        Pressed::Yours
+    }
+
+    /// Has the thread look whether there is something to write.
+    pub fn rouse(&self) {
+        self.wake(&mut self.lock());
+    }
+
     /// Waits until more than `count` events are written, the queue has ended, or `patience` is
     /// over; how many are.
     pub fn wait_written(&self, count: u64, patience: Duration) -> u64 {
@@ -282,25 +333,25 @@ impl Queue {
         self.finished.load(Ordering::Acquire) || self.failure.get().is_some()
     }
 
-    /// Has `watcher` called by the thread after everything that it writes, and at the end.
+    /// Has `watcher` called by whoever has written, and by the thread at the end.
     pub fn watch(&self, watcher: Watcher) {
         self.lock_watchers().push(watcher);
     }
 
-    /// The thread has written a batch that ends before event `next`; the segments have `bytes`.
+    /// A batch is written that ends before event `next`; the segments have `bytes`. Those who watch
+    /// are to be told.
     pub fn wrote(&self, next: u64, bytes: u64) {
         self.written_bytes.store(bytes, Ordering::Release);
         self.written.store(next, Ordering::Release);
         if self.lock().watchers > 0 {
             self.grown.notify_all();
         }
-        self.tell();
     }
 
     /// The thread has written everything.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Release);
-        self.tell();
+        self.tell(By::Thread);
     }
 
     fn lock_watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {
@@ -310,8 +361,9 @@ impl Queue {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
-        self.lock_watchers().retain(|watcher| watcher());
+    /// Tells those who watch.
+    pub fn tell(&self, by: By) {
+        self.lock_watchers().retain(|watcher| watcher(by));
     }
 
     #[cold]
@@ -382,20 +434,26 @@ impl Queue {
         self.wake(&mut state);
     }
 
-    /// The next batch to write. Waits for it; `None` once the queue is closed and empty.
-    /// The flag says whether the thread keeps up.
-    pub fn take(&self) -> Option<(Batch, bool)> {
+    /// The next batch to write, if there is one, for whoever holds the output. The flag says
+    /// whether writing keeps up.
+    pub fn pop(&self) -> Option<(Batch, bool)> {
+        let mut state = self.lock();
+        let keeps_up = state.queued_bytes <= self.queued_bytes_max / 4;
+        state.full.pop_front().map(|batch| (batch, keeps_up))
+    }
+
+    /// Waits for a batch; `false` once the queue is closed and empty.
+    pub fn wait_for_work(&self) -> bool {
         let mut state = self.lock();
         let mut patient_until = None;
         loop {
-            if let Some(batch) = state.full.pop_front() {
-                let keeps_up = state.queued_bytes <= self.queued_bytes_max / 4;
-                state.sleep = Sleep::Awake;
-                return Some((batch, keeps_up));
+            state.sleep = Sleep::Awake;
+            if !state.full.is_empty() {
+                return true;
             }
             let empty = state.current.count == 0;
             if empty && state.closed {
-                return None;
+                return false;
             }
             // What comes within the time that it may wait wakes nobody: a wake-up for the first
             // event of each batch would be half of them.

@@ -1,6 +1,10 @@
-//! The thread that frames, compresses, checksums and writes.
+//! What frames, compresses, checksums and writes, and the thread that does it.
+//!
+//! The thread does all that nobody waits for. Who waits (a packet that may not leave before the
+//! standby has the events before it) writes by itself: a thread that has to wake up for it would
+//! take longer than the writing.
 
-use super::queue::{Batch, Queue};
+use super::queue::{Batch, By, Pressed, Queue};
 use super::{Summary, WriteError, WriterOptions};
 use crate::compress::Adaptive;
 use crate::format::{Codec, FRAME_HEAD_BYTES, FrameHead, encode_segment_head};
@@ -9,17 +13,34 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The two ends of a journal that is written.
+pub(super) struct Core {
+    pub queue: Queue,
+    /// Until everything is written, or a write fails. Whoever takes a batch holds it, so that batches are written in
+    /// their order.
+    output: Mutex<Option<Output>>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Begins the first segment and starts the thread.
 pub(super) fn start(
     storage: Box<dyn Storage>,
     header: Vec<u8>,
     options: WriterOptions,
-    queue: Arc<Queue>,
+    queue: Queue,
     after: Option<&End>,
-) -> Result<JoinHandle<Option<Summary>>, WriteError> {
+) -> Result<(Arc<Core>, JoinHandle<Option<Summary>>), WriteError> {
     let cpu = options.writer_cpu;
     let seed = crc32c::crc32c(&header);
     let mut segments = Segments {
@@ -42,18 +63,23 @@ pub(super) fn start(
     output.adaptive.forget();
     let path = output.segments.storage.path();
     let failed = |error| WriteError::io("start the thread that writes", path, error);
+    let core = Arc::new(Core {
+        queue,
+        output: Mutex::new(Some(output)),
+    });
+    let own = Arc::clone(&core);
     // Signals are for the thread that traces: this one starts with all of them blocked.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
     let thread = Builder::new().name("journal".into()).spawn(move || {
         // Not being able to is no reason to stop: it is slower, not wrong.
         let _ = cpu.map(pin_to);
-        let guard = Guard(queue);
-        output.run(&guard.0)
+        let _guard = Guard(&own.queue);
+        own.run()
     });
     if let Ok(mask) = mask {
         let _ = mask.thread_set_mask();
     }
-    thread.map_err(failed)
+    Ok((core, thread.map_err(failed)?))
 }
 
 fn pin_to(cpu: usize) -> nix::Result<()> {
@@ -62,14 +88,87 @@ fn pin_to(cpu: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// Tells the appending side, which may be waiting, when the thread is unwound.
-struct Guard(Arc<Queue>);
+/// Tells the appending side, which may be waiting, when who writes is unwound.
+struct Guard<'a>(&'a Queue);
 
-impl Drop for Guard {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(WriteError::Thread);
         }
+    }
+}
+
+impl Core {
+    /// Writes batches until the queue is closed or a write fails.
+    fn run(&self) -> Option<Summary> {
+        while self.queue.wait_for_work() {
+            if !self.write_queued(&mut self.lock(), || self.queue.tell(By::Thread)) {
+                return None;
+            }
+        }
+        let mut output = self.lock().take()?;
+        match output.segments.sync() {
+            Ok(()) => {
+                self.queue.finish();
+                Some(output.segments.summary)
+            }
+            Err(error) => {
+                self.queue.fail(error);
+                None
+            }
+        }
+    }
+
+    /// Writes what was appended on this thread, if it is time. If it is too early: when it will be.
+    pub fn press(&self, within: Duration) -> Option<Instant> {
+        match self.queue.press(within) {
+            Pressed::Nothing | Pressed::Thread => None,
+            Pressed::Later(at) => Some(at),
+            Pressed::Yours => {
+                let mut wrote = false;
+                match self.output.try_lock() {
+                    Ok(mut output) => {
+                        let _guard = Guard(&self.queue);
+                        self.write_queued(&mut output, || wrote = true);
+                    }
+                    // Whoever has it may have looked for the last time.
+                    Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => {
+                        self.queue.rouse();
+                    }
+                }
+                // Not while the output is held: whoever is told may send it on.
+                if wrote {
+                    self.queue.tell(By::Presser);
+                }
+                None
+            }
+        }
+    }
+
+    /// Writes all batches that there are; false if it cannot be written any more. With the storage
+    /// goes the mark that says that the journal is being written.
+    fn write_queued(&self, output: &mut Option<Output>, mut wrote: impl FnMut()) -> bool {
+        while let Some(writing) = output {
+            let Some((mut batch, keeps_up)) = self.queue.pop() else {
+                return true;
+            };
+            if let Err(error) = writing.write(&mut batch, keeps_up) {
+                *output = None;
+                self.queue.fail(error);
+                break;
+            }
+            let next = batch.first_event + u64::from(batch.count);
+            let bytes = writing.segments.summary.bytes_written;
+            self.queue.wrote(next, bytes);
+            self.queue.give_back(batch.bytes);
+            wrote();
+        }
+        false
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Output>> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,30 +179,7 @@ struct Output {
 }
 
 impl Output {
-    /// Writes batches until the queue is closed or a write fails.
-    fn run(&mut self, queue: &Queue) -> Option<Summary> {
-        while let Some((mut batch, keeps_up)) = queue.take() {
-            if let Err(error) = self.write(&mut batch, keeps_up) {
-                queue.fail(error);
-                return None;
-            }
-            let next = batch.first_event + u64::from(batch.count);
-            queue.wrote(next, self.segments.summary.bytes_written);
-            queue.give_back(batch.bytes);
-        }
-        match self.segments.sync() {
-            Ok(()) => {
-                queue.finish();
-                Some(self.segments.summary)
-            }
-            Err(error) => {
-                queue.fail(error);
-                None
-            }
-        }
-    }
-
-    /// Writes a batch as a frame. When the thread is behind, without compressing it.
+    /// Writes a batch as a frame. When writing is behind, without compressing it.
     fn write(&mut self, batch: &mut Batch, keeps_up: bool) -> Result<(), WriteError> {
         if self.segments.make_room(batch.first_event)? {
             self.adaptive.forget();

@@ -160,12 +160,7 @@ impl Gate {
             wake: Wake::new().map_err(GateError::system("make an eventfd"))?,
         });
         let (commands, inbox) = channel();
-        let weak = Arc::downgrade(&shared);
-        options.commit.subscribe(move || {
-            if let Some(shared) = weak.upgrade() {
-                shared.wake.if_waiting();
-            }
-        });
+        let commit = Arc::clone(&options.commit);
         let setup = worker::Setup {
             shared: Arc::clone(&shared),
             inbox,
@@ -177,6 +172,12 @@ impl Gate {
             meters: options.meters,
         };
         let mut worker = Worker::new(setup)?;
+        let outlet = worker.outlet().downgrade();
+        commit.subscribe(move || {
+            if let Some(outlet) = outlet.upgrade() {
+                outlet.allowed();
+            }
+        });
         let thread = std::thread::Builder::new()
             .name("gate".into())
             .spawn(move || worker.run())

@@ -4,9 +4,12 @@
 use super::error::LinkError;
 use super::message::Message;
 use super::{sys, wire};
+use nix::errno::Errno;
+use nix::sys::socket::{self, MsgFlags};
 use rustls::Connection;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,11 +25,32 @@ const SPARE_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Channel {
     socket: TcpStream,
     tls: Mutex<Connection>,
-    /// Encrypted bytes; its lock orders what is sent.
-    out: Mutex<Vec<u8>>,
+    /// Its lock orders what is sent.
+    out: Mutex<Encrypted>,
     closed: AtomicBool,
     sent: AtomicU64,
     received: AtomicU64,
+}
+
+/// What is encrypted, and how much of it the network has taken.
+#[derive(Default)]
+struct Encrypted {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Encrypted {
+    fn left(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    fn reuse(&mut self) {
+        self.at = 0;
+        if self.bytes.capacity() > SPARE_BYTES_MAX {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+    }
 }
 
 /// What was received and not yet used.
@@ -35,6 +59,8 @@ pub(super) struct Inbox {
     plain: Vec<u8>,
     at: usize,
     first: bool,
+    /// What the socket was told.
+    patience: Option<Duration>,
 }
 
 impl Default for Inbox {
@@ -44,6 +70,7 @@ impl Default for Inbox {
             plain: Vec::new(),
             at: 0,
             first: true,
+            patience: None,
         }
     }
 }
@@ -91,7 +118,7 @@ impl Channel {
         Ok(Self {
             socket,
             tls: Mutex::new(tls),
-            out: Mutex::new(Vec::new()),
+            out: Mutex::default(),
             closed: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -105,14 +132,12 @@ impl Channel {
         messages: &[u8],
         tick: &mut dyn FnMut() -> Result<(), LinkError>,
     ) -> Result<(), LinkError> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.clear();
-        self.encrypt(messages, &mut out)?;
-        let mut left = &out[..];
-        while !left.is_empty() {
-            match (&self.socket).write(left) {
+        let mut out = self.lock_out();
+        self.encrypt(messages, &mut out.bytes)?;
+        while !out.left().is_empty() {
+            match (&self.socket).write(out.left()) {
                 Ok(0) => return Err(LinkError::Closed),
-                Ok(len) => left = &left[len..],
+                Ok(len) => self.took(&mut out, len),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -125,11 +150,41 @@ impl Channel {
                 },
             }
         }
-        self.sent.fetch_add(out.len() as u64, Ordering::Relaxed);
-        if out.capacity() > SPARE_BYTES_MAX {
-            *out = Vec::new();
-        }
+        out.reuse();
         Ok(())
+    }
+
+    /// As [`Channel::send`], without waiting; false if the network has not taken all of it:
+    /// the next call sends the rest first.
+    pub fn send_now(&self, messages: &[u8]) -> Result<bool, LinkError> {
+        let mut out = self.lock_out();
+        self.encrypt(messages, &mut out.bytes)?;
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        while !out.left().is_empty() {
+            match socket::send(self.socket.as_raw_fd(), out.left(), flags) {
+                Ok(0) => return Err(LinkError::Closed),
+                Ok(len) => self.took(&mut out, len),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(false),
+                Err(errno) => return Err(LinkError::Socket(errno.into())),
+            }
+        }
+        out.reuse();
+        Ok(true)
+    }
+
+    fn took(&self, out: &mut Encrypted, len: usize) {
+        out.at += len;
+        self.sent.fetch_add(len as u64, Ordering::Relaxed);
+    }
+
+    /// Whether the network has not taken all that was to be sent.
+    pub fn has_rest(&self) -> bool {
+        !self.lock_out().left().is_empty()
+    }
+
+    fn lock_out(&self) -> MutexGuard<'_, Encrypted> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn encrypt(&self, messages: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
@@ -155,9 +210,12 @@ impl Channel {
             }
         }
         let patience_now = patience.max(Duration::from_millis(1));
-        self.socket
-            .set_read_timeout(Some(patience_now))
-            .map_err(LinkError::Socket)?;
+        if inbox.patience != Some(patience_now) {
+            self.socket
+                .set_read_timeout(Some(patience_now))
+                .map_err(LinkError::Socket)?;
+            inbox.patience = Some(patience_now);
+        }
         let len = loop {
             match (&self.socket).read(&mut inbox.raw) {
                 Ok(0) => return Err(LinkError::Closed),

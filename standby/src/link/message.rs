@@ -4,7 +4,7 @@ use journal::{Machine, ShipPosition};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,22 @@ pub enum Message<'a> {
         events: u64,
         /// Why it ended, if it was not finished in order.
         failure: Option<&'a str>,
+    },
+    /// The next frame, whole: shorter than as bytes of its segment.
+    Frame {
+        /// Byte 4 of its head.
+        codec: u8,
+        /// Byte 5 of its head.
+        flags: u8,
+        /// Bytes of its records.
+        raw_len: u32,
+        /// Its events.
+        count: u32,
+        /// The checksum in its head, little-endian.
+        crc: [u8; 4],
+        /// The bytes behind its head.
+        #[serde(borrow, with = "serde_bytes")]
+        payload: &'a [u8],
     },
 }
 

@@ -2,21 +2,23 @@
 
 mod bulk;
 mod incoming;
+mod pump;
 
 use super::channel::{Channel, Inbox};
 use super::error::{ControlError, LinkError};
 use super::handshake::{Deadline, Own, introduce};
 use super::keys::Keys;
-use super::message::{Message, Session};
+use super::message::Session;
 use super::outbox::Outbox;
 use super::signal::Signal;
 use super::stats::{Counters, LinkStats};
 use super::tls::Tls;
-use super::{LinkEvent, LinkTimes, Listener, clock, spawn, wire};
+use super::{LinkEvent, LinkTimes, Listener, spawn};
 use crate::commit::Commit;
 use bulk::Bulk;
 use incoming::Incoming;
-use journal::{Appender, Machine};
+use journal::{Appender, By, Machine};
+use pump::Pump;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,6 +94,8 @@ struct Shared {
     listener: Listener,
     counters: Counters,
     channel: Mutex<Option<Arc<Channel>>>,
+    /// What sends, while there is a connection. Whoever sends holds it.
+    pump: Mutex<Option<Pump>>,
     stopped: AtomicBool,
     backlog_told: AtomicBool,
     /// Bytes of the journal before what the standby has last asked for, or was sent.
@@ -106,14 +110,6 @@ impl Sender {
         on_event: impl Fn(LinkEvent) + Send + 'static,
     ) -> Result<Self, LinkError> {
         let signal = Arc::new(Signal::default());
-        let woken = Arc::downgrade(&signal);
-        options.appender.watch(move || match woken.upgrade() {
-            Some(signal) => {
-                signal.wake();
-                true
-            }
-            None => false,
-        });
         let shared = Arc::new(Shared {
             own: Own {
                 ftrun_version: env!("CARGO_PKG_VERSION").into(),
@@ -125,10 +121,19 @@ impl Sender {
             listener: Listener::new(on_event),
             counters: Counters::default(),
             channel: Mutex::new(None),
+            pump: Mutex::new(None),
             stopped: AtomicBool::new(false),
             backlog_told: AtomicBool::new(false),
             sent_bytes: AtomicU64::new(0),
             options,
+        });
+        let told = Arc::downgrade(&shared);
+        shared.options.appender.watch(move |by| {
+            let shared = told.upgrade();
+            if let Some(shared) = &shared {
+                shared.written(by);
+            }
+            shared.is_some()
         });
         let own = Arc::clone(&shared);
         let thread = spawn("link-out", move || own.run())?;
@@ -235,13 +240,15 @@ impl Shared {
         Err(reason)
     }
 
-    fn serve(self: &Arc<Self>, channel: &Arc<Channel>, inbox: Inbox, mut bulk: Bulk) -> LinkError {
+    fn serve(self: &Arc<Self>, channel: &Arc<Channel>, inbox: Inbox, bulk: Bulk) -> LinkError {
         let incoming = Incoming::new(self, channel, bulk.flight());
         let thread = match spawn("link-in", move || incoming.run(inbox)) {
             Ok(thread) => thread,
             Err(error) => return error,
         };
-        let ours = self.send_all(channel, &mut bulk);
+        *self.lock_pump() = Some(Pump::new(channel, bulk));
+        let ours = self.send_all(channel);
+        *self.lock_pump() = None;
         if let Err(error @ (LinkError::Journal(_) | LinkError::Files(_))) = &ours {
             let goodbye = Deadline::new(self.options.times.silence);
             super::handshake::decline(channel, &error.to_string(), goodbye);
@@ -263,14 +270,7 @@ impl Shared {
     }
 
     /// Sends what there is to send until the connection ends.
-    fn send_all(
-        &self,
-        channel: &Channel,
-        bulk: &mut Bulk,
-    ) -> Result<std::convert::Infallible, LinkError> {
-        let heartbeat = self.options.times.heartbeat;
-        let mut out = Vec::new();
-        let mut ping_at = Instant::now();
+    fn send_all(&self, channel: &Channel) -> Result<std::convert::Infallible, LinkError> {
         loop {
             if self.is_stopped() {
                 return Err(LinkError::Stopped);
@@ -278,38 +278,41 @@ impl Shared {
             if channel.is_closed() {
                 return Err(LinkError::Closed);
             }
-            out.clear();
-            self.outbox.take(&mut out);
-            let now = Instant::now();
-            if now >= ping_at {
-                let id = clock::now().monotonic_ns;
-                wire::encode(&mut out, &Message::Ping { id })?;
-                ping_at = now + heartbeat;
-            }
-            bulk.fill(self, &mut out)?;
-            self.look_at_backlog(bulk.in_flight());
-            if out.is_empty() {
+            let idle_until = match &mut *self.lock_pump() {
+                Some(pump) => pump.send(self)?,
+                None => return Err(LinkError::Closed),
+            };
+            if let Some(until) = idle_until {
                 self.signal
-                    .wait(ping_at.saturating_duration_since(Instant::now()));
-                continue;
+                    .wait(until.saturating_duration_since(Instant::now()));
             }
-            channel.send(&out, &mut || {
-                self.look_at_backlog(bulk.in_flight());
-                if self.is_stopped() {
-                    Err(LinkError::Stopped)
-                } else {
-                    Ok(())
-                }
-            })?;
         }
     }
 
-    /// Compares what is written with what the standby has.
-    fn look_at_backlog(&self, in_flight: u64) {
+    /// The journal is written further, or has ended. Who hurries sends by itself: waking up a
+    /// thread takes longer.
+    fn written(&self, by: By) {
+        if by == By::Presser
+            && let Ok(mut pump) = self.pump.try_lock()
+            && pump.as_mut().is_some_and(|pump| pump.send_now(self))
+        {
+            return;
+        }
+        self.signal.wake();
+    }
+
+    /// What is written and the standby does not have.
+    fn note_backlog(&self, in_flight: u64) -> u64 {
         let written = self.options.appender.written_bytes();
         let sent = self.sent_bytes.load(Ordering::Relaxed);
         let bytes = written.saturating_sub(sent) + in_flight;
         self.counters.backlog.store(bytes, Ordering::Relaxed);
+        bytes
+    }
+
+    /// Reports it if it is too much.
+    fn look_at_backlog(&self, in_flight: u64) {
+        let bytes = self.note_backlog(in_flight);
         let max = self.options.backlog_bytes_max;
         if bytes > max && !self.backlog_told.swap(true, Ordering::Relaxed) {
             self.listener.tell(LinkEvent::BacklogExceeded { bytes });
@@ -320,6 +323,10 @@ impl Shared {
 
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    fn lock_pump(&self) -> MutexGuard<'_, Option<Pump>> {
+        self.pump.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_channel(&self) -> MutexGuard<'_, Option<Arc<Channel>>> {

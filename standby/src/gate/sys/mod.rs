@@ -6,6 +6,7 @@ pub mod netns;
 pub mod packet;
 pub mod repair;
 pub mod tun;
+pub mod wait;
 
 use std::io;
 use std::os::fd::RawFd;

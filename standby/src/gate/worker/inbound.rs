@@ -45,7 +45,7 @@ impl Worker {
     pub(super) fn take_from_outside(&mut self) -> Result<(), GateError> {
         for _ in 0..BATCH {
             let mut buffer = std::mem::take(&mut self.buffer);
-            let received = self.link.socket().receive(&mut buffer);
+            let received = self.socket.receive(&mut buffer);
             let done = match received {
                 Ok(Some((eth, vnet, len))) => {
                     let frame = buffer.get(..len).unwrap_or_default();
@@ -83,7 +83,8 @@ impl Worker {
             packet: packet.to_vec(),
         };
         let counters = &self.shared.counters;
-        keeping.take(frame, &self.vips, &self.link, yields, counters);
+        let link = &self.outlet.lock().link;
+        keeping.take(frame, &self.vips, link, yields, counters);
         Ok(())
     }
 
@@ -132,8 +133,11 @@ impl Worker {
             true
         };
         // One that the node before has passed on says nothing of where its sender is.
-        if taken && mac != self.link.forwarder() {
-            self.link.learn(source, mac, &self.shared.counters);
+        if taken {
+            let link = &mut self.outlet.lock().link;
+            if mac != link.forwarder() {
+                link.learn(source, mac, &self.shared.counters);
+            }
         }
         Ok(taken)
     }
@@ -191,7 +195,7 @@ impl Worker {
         }
         let message = packet.get(ip.payload.clone()).unwrap_or_default();
         if let Some(heard) = neighbour::parse_nd(source, mac, message)
-            && !heard.is_at(self.link.forwarder())
+            && !heard.is_at(self.outlet.lock().link.forwarder())
         {
             self.heard(&heard);
         }
@@ -202,14 +206,16 @@ impl Worker {
         match heard {
             Heard::Question { from, mac, target } => {
                 if self.vips.contains(target) && self.may_speak() {
-                    self.link.answer(*target, *from, *mac, counters);
+                    let link = &mut self.outlet.lock().link;
+                    link.answer(*target, *from, *mac, counters);
                     if let Some(from) = from {
-                        self.link.learn(*from, *mac, counters);
+                        link.learn(*from, *mac, counters);
                     }
                 }
             }
             Heard::Answer { from, mac } => {
-                self.link.heard_of(*from, *mac, Instant::now(), counters);
+                let link = &mut self.outlet.lock().link;
+                link.heard_of(*from, *mac, Instant::now(), counters);
             }
         }
     }

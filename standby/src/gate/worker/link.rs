@@ -9,6 +9,7 @@ use super::super::vnet::Vnet;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How many packets wait for one neighbour to be found.
@@ -33,7 +34,7 @@ struct Sought {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Link {
-    socket: Socket,
+    socket: Arc<Socket>,
     dev: String,
     own: Vec<Prefix>,
     mac: Mac,
@@ -46,7 +47,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub fn new(socket: Socket, dev: String, own: Vec<Prefix>, mac: Mac) -> Self {
+    pub fn new(socket: Arc<Socket>, dev: String, own: Vec<Prefix>, mac: Mac) -> Self {
         Self {
             socket,
             dev,
@@ -88,10 +89,6 @@ impl Link {
             Err(_) => Counters::add(&counters.refused, 1),
         }
         true
-    }
-
-    pub fn socket(&self) -> &Socket {
-        &self.socket
     }
 
     /// Whether the interface has no room.

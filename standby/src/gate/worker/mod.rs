@@ -4,14 +4,14 @@ mod forward;
 mod inbound;
 mod link;
 mod outbound;
+mod outlet;
 
 use super::flow::Tracker;
-use super::hold::Hold;
 use super::model::{Ask, ConnState};
 use super::neighbour::{Mac, virtual_mac};
 use super::routes::Prefix;
 use super::stats::Counters;
-use super::sys::{device, packet, tun};
+use super::sys::{device, packet, tun, wait};
 use super::translate::Translations;
 use super::vnet::Vnet;
 use super::{GateError, Shared, filter};
@@ -20,8 +20,9 @@ use crate::status::Meters;
 use forward::{Keeping, Kept};
 use journal::{Appender, Event, GateEvent, WriteError};
 use link::Link;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+pub(super) use outlet::Outlet;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -87,20 +88,29 @@ impl Wake {
         let _ = self.event.write(1);
     }
 
-    /// Wakes it up if something waits to go.
-    pub fn if_waiting(&self) {
+    /// Whether the thread sleeps while something waits to go.
+    pub fn is_waiting(&self) -> bool {
         // What was allowed before this must be seen by whoever is about to wait.
         fence(Ordering::SeqCst);
-        if self.waiting.swap(false, Ordering::SeqCst) {
-            self.now();
-        }
+        self.waiting.load(Ordering::SeqCst)
     }
 
-    /// Something waits to go, or nothing does.
+    /// Something waits to go while the thread sleeps, or nothing does, or it is awake.
     fn set_waiting(&self, waits: bool) {
         self.waiting.store(waits, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
+}
+
+/// What the journal was asked for because of what waits.
+#[derive(Debug, Default)]
+struct Haste {
+    /// Labels up to this one are on their way.
+    asked: u64,
+    /// When what only an acknowledgement waits for has waited long enough.
+    patient_until: Option<Instant>,
+    /// When to ask again, if not before.
+    again_at: Option<Instant>,
 }
 
 /// What the thread needs.
@@ -123,19 +133,16 @@ pub(super) struct Worker {
     inbox: Receiver<Command>,
     appender: Appender,
     commit: Arc<Commit>,
-    meters: Meters,
     vips: Vec<IpAddr>,
     epoll: Epoll,
     reading_tun: bool,
-    link: Link,
+    socket: Arc<packet::Socket>,
+    outlet: Outlet,
     tracker: Tracker,
     translations: Translations,
-    hold: Hold,
-    /// Label of the last packet that somebody waits for, and of what was hurried for one.
+    /// Label of the last packet that somebody waits for.
     awaited: u64,
-    hurried: u64,
-    /// Label of what the journal was asked for last, be it with patience.
-    mentioned: u64,
+    haste: Haste,
     open: bool,
     /// The application is lost: what its kernel says of that is nobody's business.
     halted: bool,
@@ -183,23 +190,29 @@ impl Worker {
             })
             .map_err(|errno| GateError::system("wait for packets")(errno.into()))?;
         let began = Instant::now();
+        let socket = Arc::new(socket);
+        let link = Link::new(Arc::clone(&socket), setup.dev, setup.vips, mac);
+        let outlet = Outlet::new(
+            link,
+            Arc::clone(&setup.shared),
+            Arc::clone(&setup.commit),
+            setup.meters,
+        );
         let tracker = Tracker::new(&setup.shared.streams, 0);
         Ok(Self {
-            link: Link::new(socket, setup.dev, setup.vips, mac),
+            socket,
+            outlet,
             shared: setup.shared,
             inbox: setup.inbox,
             appender: setup.appender,
             commit: setup.commit,
-            meters: setup.meters,
             vips,
             epoll,
             reading_tun: true,
             tracker,
             translations: Translations::default(),
-            hold: Hold::default(),
             awaited: 0,
-            hurried: 0,
-            mentioned: 0,
+            haste: Haste::default(),
             open: false,
             halted: false,
             paused: false,
@@ -213,8 +226,15 @@ impl Worker {
         })
     }
 
+    /// What it sends with.
+    pub fn outlet(&self) -> Outlet {
+        self.outlet.clone()
+    }
+
     /// Runs until it is told to stop.
     pub fn run(&mut self) {
+        // The system rounds times up by this much; it is late then, no more.
+        let _ = nix::sys::prctl::set_timerslack(1);
         loop {
             let Ok(ready) = self.wait() else {
                 return;
@@ -257,27 +277,19 @@ impl Worker {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn wait(&mut self) -> nix::Result<Ready> {
-        let waits = self.hold.last_label().is_some();
+    fn wait(&mut self) -> io::Result<Ready> {
+        let waits = self.outlet.lock().hold.last_label().is_some();
         self.shared.wake.set_waiting(waits);
         // Nobody tells of what was allowed just before that.
-        let can_go = self.open && self.hold.may_go(|label| self.commit.may_go(label));
-        let due = self.due();
-        let timeout = match due {
-            _ if can_go && !self.link.is_stalled() => EpollTimeout::ZERO,
-            None => EpollTimeout::NONE,
-            Some(at) => {
-                let ms = at.saturating_duration_since(Instant::now()).as_millis() + 1;
-                let ms = i32::try_from(ms).unwrap_or(i32::MAX);
-                EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX)
-            }
+        let patience = if self.outlet.lock().can_go() {
+            Some(Duration::ZERO)
+        } else {
+            self.due()
+                .map(|at| at.saturating_duration_since(Instant::now()))
         };
         let mut events = [EpollEvent::empty(); 3];
-        let count = match self.epoll.wait(&mut events, timeout) {
-            Ok(count) => count,
-            Err(nix::errno::Errno::EINTR) => 0,
-            Err(errno) => return Err(errno),
-        };
+        let count = wait::wait(&self.epoll, &mut events, patience)?;
+        self.shared.wake.set_waiting(false);
         let came = |from: u64| events[..count].iter().any(|event| event.data() == from);
         if came(WAKE) {
             // It only has to be not readable any more.
@@ -294,7 +306,8 @@ impl Worker {
         let sweep = self.tracker.sweep_due_ms();
         let sweep = sweep.map(|ms| self.began + Duration::from_millis(ms));
         let announce = self.announce.map(|(at, _)| at);
-        [sweep, announce, self.link.due()]
+        let link = self.outlet.lock().link.due();
+        [sweep, announce, link, self.haste.again_at]
             .into_iter()
             .flatten()
             .min()
@@ -307,6 +320,7 @@ impl Worker {
                 Command::Stop => return false,
                 Command::Open(done) => {
                     self.open = !self.halted;
+                    self.outlet.lock().open = self.open;
                     self.paused = false;
                     self.keeping = None;
                     self.claimed = false;
@@ -368,9 +382,8 @@ impl Worker {
         self.paused = false;
         self.claimed = false;
         self.announce = None;
-        self.hold.clear();
-        self.link.forget();
-        self.count_held();
+        self.haste = Haste::default();
+        self.outlet.lock().shut();
     }
 
     fn round(&mut self, ready: Ready) -> Result<(), GateError> {
@@ -381,14 +394,18 @@ impl Worker {
             self.take_from_outside()?;
         }
         if let Some(keeping) = &mut self.keeping {
-            keeping.forward(&self.link, &self.shared.counters);
+            keeping.forward(&self.outlet.lock().link, &self.shared.counters);
         }
         // The kernel answers while it is given a packet.
         if ready.tun || outer {
             self.take_from_application()?;
         }
         self.let_go();
-        self.link.ask_again(Instant::now(), &self.shared.counters);
+        let now = Instant::now();
+        self.outlet
+            .lock()
+            .link
+            .ask_again(now, &self.shared.counters);
         let now_ms = self.now_ms();
         if self.tracker.sweep_due_ms().is_some_and(|due| due <= now_ms) {
             let streams = self.shared.streams.clone();
@@ -402,7 +419,7 @@ impl Worker {
 
     /// Reads from the TUN device only while there is room: otherwise the kernel's queue fills.
     fn mind_tun(&mut self) -> Result<(), GateError> {
-        let wanted = !self.hold.is_full();
+        let wanted = !self.outlet.lock().hold.is_full();
         if wanted != self.reading_tun {
             let flags = if wanted {
                 EpollFlags::EPOLLIN
@@ -423,12 +440,15 @@ impl Worker {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, !self.paused);
         let keeping = self.keeping.as_ref();
-        let stalled = self.link.is_stalled() || keeping.is_some_and(Keeping::is_stalled);
-        flags.set(EpollFlags::EPOLLOUT, stalled);
+        let stalled = self.outlet.lock().link.is_stalled();
+        flags.set(
+            EpollFlags::EPOLLOUT,
+            stalled || keeping.is_some_and(Keeping::is_stalled),
+        );
         if flags != self.outer_flags {
             self.outer_flags = flags;
             self.epoll
-                .modify(self.link.socket().fd(), &mut EpollEvent::new(flags, OUTER))
+                .modify(self.socket.fd(), &mut EpollEvent::new(flags, OUTER))
                 .map_err(|errno| GateError::system("wait for packets")(errno.into()))?;
         }
         Ok(())
@@ -443,7 +463,8 @@ impl Worker {
             return;
         }
         if self.may_speak() {
-            self.link.announce(&self.vips, &self.shared.counters);
+            let link = &self.outlet.lock().link;
+            link.announce(&self.vips, &self.shared.counters);
         }
         self.announce = ANNOUNCE_MS.get(times + 1).map(|ms| {
             let since = ms - ANNOUNCE_MS[times];
@@ -494,15 +515,5 @@ impl Worker {
             // As if the network had lost it.
             Err(_) => Counters::add(&counters.refused, 1),
         }
-    }
-
-    fn count_held(&self) {
-        let counters = &self.shared.counters;
-        let (packets, bytes) = self.hold.size();
-        Counters::set(&counters.held_packets, packets);
-        Counters::set(&counters.held_bytes, bytes);
-        counters
-            .held_bytes_most
-            .fetch_max(bytes as u64, Ordering::Relaxed);
     }
 }

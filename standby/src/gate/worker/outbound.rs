@@ -18,7 +18,7 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_micros(250);
 impl Worker {
     pub(super) fn take_from_application(&mut self) -> Result<(), GateError> {
         for _ in 0..BATCH {
-            if self.hold.is_full() {
+            if self.outlet.lock().hold.is_full() {
                 break;
             }
             let read = tun::read(&self.shared.tun, &mut self.buffer);
@@ -31,7 +31,7 @@ impl Worker {
                 Counters::add(&self.shared.counters.out_dropped, 1);
             }
         }
-        self.count_held();
+        self.outlet.lock().count();
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl Worker {
         if is_awaited(&packet) {
             self.awaited = label;
         }
-        self.hold.push(Held {
+        self.outlet.lock().hold.push(Held {
             label,
             to,
             vnet,
@@ -105,38 +105,33 @@ impl Worker {
 
     /// Sends what may go, and has the journal hurry for what may not yet.
     pub(super) fn let_go(&mut self) {
-        if !self.open {
-            return;
+        let waits = self.outlet.lock().let_go();
+        match waits {
+            Some(label) => self.hurry(label),
+            None => self.haste.again_at = None,
         }
-        while !self.link.is_stalled() {
-            let commit = &self.commit;
-            let Some(held) = self.hold.pop_if(|label| commit.may_go(label)) else {
-                break;
-            };
-            let span = held.since.elapsed();
-            self.shared.counters.held_for(span);
-            self.meters.held_for(span);
-            self.link.send(held, &self.shared.counters);
-        }
-        if self.hold.last_label().is_some() {
-            self.hurry();
-        }
-        self.link.retry(&self.shared.counters);
-        self.count_held();
     }
 
-    /// Has the journal hurry for what waits: at once if it is waited for elsewhere, too. A mere
-    /// acknowledgement may as well leave with the answer that follows it.
-    fn hurry(&mut self) {
-        if self.awaited > self.hurried {
-            self.hurried = self.awaited;
-            self.mentioned = self.awaited;
-            self.appender.hurry(Duration::ZERO);
-        } else if let Some(label) = self.hold.last_label()
-            && label > self.mentioned
-        {
-            self.mentioned = label;
-            self.appender.hurry(ACKNOWLEDGED_WITHIN);
+    /// Has the journal hurry for what waits, up to `label`: at once if it is waited for elsewhere,
+    /// too. A mere acknowledgement may as well leave with the answer that follows it.
+    fn hurry(&mut self, label: u64) {
+        let haste = &mut self.haste;
+        haste.again_at = None;
+        if haste.asked >= label {
+            return;
+        }
+        if self.awaited <= haste.asked {
+            let now = Instant::now();
+            let until = *haste.patient_until.get_or_insert(now + ACKNOWLEDGED_WITHIN);
+            if now < until {
+                haste.again_at = Some(until);
+                return;
+            }
+        }
+        haste.again_at = self.appender.press(Duration::ZERO);
+        if haste.again_at.is_none() {
+            haste.asked = label;
+            haste.patient_until = None;
         }
     }
 }

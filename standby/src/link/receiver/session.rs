@@ -8,6 +8,7 @@ use crate::link::error::LinkError;
 use crate::link::handshake::{self, Deadline, Peer};
 use crate::link::message::{Message, Session};
 use crate::link::{LinkEvent, clock, spawn, wire};
+use journal::LeanHead;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The replay's progress is told at most so often, if nothing else is to be said.
-const APPLIED_PAUSE: Duration = Duration::from_millis(1);
+const APPLIED_PAUSE: Duration = Duration::from_millis(5);
 /// Kept files that were offered and have not come.
 const OFFERS_MAX: usize = 1 << 20;
 
@@ -127,9 +128,31 @@ impl Intake<'_> {
                 bytes,
             } => {
                 self.store.replica.push(segment, offset, bytes)?;
-                let len = self.took(bytes);
+                let len = self.took(bytes.len());
                 let count = &self.shared.counters.journal;
                 count.fetch_add(len, Ordering::Relaxed);
+                Ok(())
+            }
+            Message::Frame {
+                codec,
+                flags,
+                raw_len,
+                count,
+                crc,
+                payload,
+            } => {
+                let crc = u32::from_le_bytes(crc);
+                let head = LeanHead {
+                    codec,
+                    flags,
+                    raw_len,
+                    count,
+                    crc,
+                };
+                let len = self.store.replica.push_frame(head, payload)?;
+                self.took(len);
+                let count = &self.shared.counters.journal;
+                count.fetch_add(len as u64, Ordering::Relaxed);
                 Ok(())
             }
             Message::Offer { hash, size, path } => {
@@ -143,7 +166,7 @@ impl Intake<'_> {
             Message::File { hash, from } => self.begin_file(hash, from),
             Message::FileData { bytes } => {
                 self.incoming()?.data(bytes)?;
-                let len = self.took(bytes);
+                let len = self.took(bytes.len());
                 let count = &self.shared.counters.files;
                 count.fetch_add(len, Ordering::Relaxed);
                 Ok(())
@@ -183,8 +206,8 @@ impl Intake<'_> {
         }
     }
 
-    fn took(&self, bytes: &[u8]) -> u64 {
-        let len = bytes.len() as u64;
+    fn took(&self, bytes: usize) -> u64 {
+        let len = bytes as u64;
         self.taken.fetch_add(len, Ordering::AcqRel);
         len
     }

@@ -5,7 +5,7 @@ use super::Shared;
 use crate::link::error::LinkError;
 use crate::link::message::{Message, Welcome};
 use crate::link::wire::{self, CHUNK_BYTES_MAX};
-use journal::{FileStore, FrameTail, KeptRef, Outgoing, Piece, Unit};
+use journal::{FileStore, FrameTail, KeptRef, LeanHead, Outgoing, Piece, Unit};
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -119,6 +119,12 @@ impl Bulk {
         sent.saturating_sub(self.flight.taken.load(Ordering::Acquire))
     }
 
+    /// Whether all that is written was sent.
+    pub fn is_level(&self, shared: &Shared) -> bool {
+        let written = shared.options.appender.written();
+        self.current.is_done() && self.tail.position().events >= written
+    }
+
     /// Appends messages, of about [`CHUNK_BYTES_MAX`] bytes at most.
     pub fn fill(&mut self, shared: &Shared, out: &mut Vec<u8>) -> Result<(), LinkError> {
         self.hear_answers()?;
@@ -201,7 +207,7 @@ impl Bulk {
         let mut place = None;
         let mut whole_events = None;
         let written = shared.options.appender.written();
-        while self.gathered.len() < CHUNK_BYTES_MAX {
+        while self.gathered.len() < CHUNK_BYTES_MAX && out.len() < CHUNK_BYTES_MAX {
             if self.current.is_done() {
                 let Some(unit) = self.tail.next(written)? else {
                     break;
@@ -213,6 +219,9 @@ impl Bulk {
                     self.note_sent(whole_events);
                     return self.offer(missing, out);
                 }
+            }
+            if self.gathered.is_empty() && self.send_whole(shared, out)? {
+                continue;
             }
             let here = (
                 self.current.segment,
@@ -233,6 +242,40 @@ impl Bulk {
         }
         self.note_sent(whole_events);
         self.flush(shared, place, out)
+    }
+
+    /// Sends the current unit, if it is a frame that fits into a message.
+    fn send_whole(&mut self, shared: &Shared, out: &mut Vec<u8>) -> Result<bool, LinkError> {
+        let bytes = &self.current.bytes;
+        let whole = self.current.at == 0 && self.current.offset > 0;
+        let Some((head, payload)) =
+            LeanHead::of(bytes).filter(|(_, payload)| whole && payload.len() <= CHUNK_BYTES_MAX)
+        else {
+            return Ok(false);
+        };
+        let message = Message::Frame {
+            codec: head.codec,
+            flags: head.flags,
+            raw_len: head.raw_len,
+            count: head.count,
+            crc: head.crc.to_le_bytes(),
+            payload,
+        };
+        wire::encode(out, &message)?;
+        let len = bytes.len();
+        self.current.at = len;
+        self.note_sent(Some(self.current.events));
+        self.count_sent(shared, len);
+        Ok(true)
+    }
+
+    fn count_sent(&self, shared: &Shared, len: usize) {
+        let len = len as u64;
+        self.flight.sent.fetch_add(len, Ordering::AcqRel);
+        shared.counters.journal.fetch_add(len, Ordering::Relaxed);
+        let left = (self.current.bytes.len() - self.current.at) as u64;
+        let sent = self.tail.bytes_before().saturating_sub(left);
+        shared.sent_bytes.store(sent, Ordering::Relaxed);
     }
 
     /// Before it is sent: the standby may be faster than this thread.
@@ -258,12 +301,7 @@ impl Bulk {
             bytes,
         };
         wire::encode(out, &message)?;
-        let len = bytes.len() as u64;
-        self.flight.sent.fetch_add(len, Ordering::AcqRel);
-        shared.counters.journal.fetch_add(len, Ordering::Relaxed);
-        let left = (self.current.bytes.len() - self.current.at) as u64;
-        let sent = self.tail.bytes_before().saturating_sub(left);
-        shared.sent_bytes.store(sent, Ordering::Relaxed);
+        self.count_sent(shared, self.gathered.len());
         Ok(())
     }
 

@@ -103,9 +103,7 @@ impl Incoming {
             return Err(LinkError::Unexpected("it claims more than it was sent"));
         }
         self.flight.taken.fetch_max(taken, Ordering::SeqCst);
-        let commit = &self.shared.options.commit;
-        commit.advance(stored);
-        commit.applied(applied);
+        self.shared.options.commit.progress(stored, applied);
         if self.flight.waiting.swap(false, Ordering::SeqCst) {
             self.shared.signal.wake();
         }
