@@ -123,11 +123,42 @@ impl FileStore {
     /// Keeps the first `size` bytes of `file`, whose file position stays as it is. If it
     /// changes meanwhile, some state that it went through is kept, and described truly.
     pub fn keep(&mut self, file: &File, size: u64) -> Result<Kept, FileError> {
+        self.keep_if(file, size, &|_, _| true, &|| {})
+    }
+
+    /// The same if the content has this hash and size; whether it has. `at_work` is called again and
+    /// again as the work goes on, which takes its time.
+    pub fn keep_same(
+        &mut self,
+        file: &File,
+        (hash, size): (u128, u64),
+        at_work: &dyn Fn(),
+    ) -> Result<bool, FileError> {
+        let is_same = |found, len| (found, len) == (hash, size);
+        let kept = self.keep_if(file, size, &is_same, at_work)?;
+        Ok(is_same(kept.hash, kept.size))
+    }
+
+    fn keep_if(
+        &mut self,
+        file: &File,
+        size: u64,
+        wanted: &dyn Fn(u128, u64) -> bool,
+        at_work: &dyn Fn(),
+    ) -> Result<Kept, FileError> {
         let own = copy::reopen(file);
         let source = own.as_ref().unwrap_or(file);
         let described = copy::describe(file);
-        let (hash, size) = hash_file_as(source, size, own.is_some())
+        let (hash, size) = hash_file_as(source, size, own.is_some(), at_work)
             .map_err(|error| io_error("read", &described, error))?;
+        if !wanted(hash, size) {
+            let already = false;
+            return Ok(Kept {
+                hash,
+                size,
+                already,
+            });
+        }
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
@@ -135,7 +166,7 @@ impl FileStore {
             .dir
             .join(format!(".{}-{}", std::process::id(), self.temporaries));
         self.temporaries += 1;
-        let kept = self.copy_in(source, &described, size, &temporary);
+        let kept = self.copy_in(source, &described, size, &temporary, at_work);
         if !matches!(kept, Ok(Kept { already: false, .. })) {
             let _ = std::fs::remove_file(&temporary);
         }
@@ -148,6 +179,7 @@ impl FileStore {
         described: &Path,
         size: u64,
         temporary: &Path,
+        at_work: &dyn Fn(),
     ) -> Result<Kept, FileError> {
         let failed = |error| io_error("write", temporary, error);
         let mut options = OpenOptions::new();
@@ -158,10 +190,10 @@ impl FileStore {
             .mode(0o400)
             .open(temporary)
             .map_err(failed)?;
-        copy::copy_content(source, &copy, size)
+        copy::copy_content(source, &copy, size, at_work)
             .map_err(|error| io_error("copy", described, error))?;
         // What counts is what lies here now, not what was read a moment ago.
-        let (hash, size) = hash_file_as(&copy, size, true).map_err(failed)?;
+        let (hash, size) = hash_file_as(&copy, size, true, at_work).map_err(failed)?;
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
@@ -207,8 +239,8 @@ impl FileStore {
     pub fn verify(&self, hash: u128) -> Result<(), FileError> {
         let path = self.path(hash);
         let file = self.open_kept(hash)?;
-        let (found, _) =
-            hash_file_as(&file, u64::MAX, true).map_err(|error| io_error("read", &path, error))?;
+        let (found, _) = hash_file_as(&file, u64::MAX, true, &|| {})
+            .map_err(|error| io_error("read", &path, error))?;
         if found == hash {
             Ok(())
         } else {
@@ -222,7 +254,7 @@ impl FileStore {
         let failed = |error| io_error("copy", &path, error);
         let kept = self.open_kept(hash)?;
         let size = kept.metadata().map_err(failed)?.len();
-        copy::copy_content(&kept, to, size).map_err(failed)
+        copy::copy_content(&kept, to, size, &|| {}).map_err(failed)
     }
 
     /// Everything kept: hash and size, by hash.
@@ -259,12 +291,12 @@ impl FileStore {
 /// Leaves its file position alone.
 pub fn hash_file(file: &File, size: u64) -> io::Result<(u128, u64)> {
     let own = copy::reopen(file);
-    hash_file_as(own.as_ref().unwrap_or(file), size, own.is_some())
+    hash_file_as(own.as_ref().unwrap_or(file), size, own.is_some(), &|| {})
 }
 
 /// The same; `own` says that its file position is nobody else's, so that holes, which
 /// may be many times as long as the data, need not be read.
-fn hash_file_as(file: &File, size: u64, own: bool) -> io::Result<(u128, u64)> {
+fn hash_file_as(file: &File, size: u64, own: bool, at_work: &dyn Fn()) -> io::Result<(u128, u64)> {
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     let metadata = file.metadata()?;
@@ -274,7 +306,7 @@ fn hash_file_as(file: &File, size: u64, own: bool) -> io::Result<(u128, u64)> {
         let zeros = vec![0; BUFFER_BYTES];
         while let Some((start, end)) = copy::next_data(file, at, size) {
             hash_zeros(&mut hash, &zeros, start - at);
-            let read = hash_range(&mut hash, &mut buffer, file, start, end)?;
+            let read = hash_range(&mut hash, &mut buffer, file, (start, end), at_work)?;
             at = start + read;
             if at < end {
                 return Ok((hash.digest128(), at));
@@ -283,7 +315,7 @@ fn hash_file_as(file: &File, size: u64, own: bool) -> io::Result<(u128, u64)> {
         hash_zeros(&mut hash, &zeros, size - at);
         return Ok((hash.digest128(), size));
     }
-    let read = hash_range(&mut hash, &mut buffer, file, 0, size)?;
+    let read = hash_range(&mut hash, &mut buffer, file, (0, size), at_work)?;
     Ok((hash.digest128(), read))
 }
 
@@ -300,11 +332,12 @@ fn hash_range(
     hash: &mut Xxh3,
     buffer: &mut [u8],
     file: &File,
-    start: u64,
-    end: u64,
+    (start, end): (u64, u64),
+    at_work: &dyn Fn(),
 ) -> io::Result<u64> {
     let mut at = start;
     while at < end {
+        at_work();
         let want = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         match file.read_at(&mut buffer[..want], at) {
             Ok(0) => break,

@@ -99,17 +99,14 @@ impl Round<'_> {
         places: Places<'_>,
         begun: Instant,
     ) -> anyhow::Result<Outcome> {
-        wait_for("state PROTECTED", START_LIMIT, || {
-            pair.primary.check()?;
-            pair.standby.check()?;
-            let state = pair.primary.status().map(|report| report.state);
-            Ok((state == Some(State::Protected)).then_some(()))
-        })?;
+        pair.wait_for_protection()?;
         let protected = begun.elapsed();
         let mut streams = self.connections()?;
         let stopper = streams.pop().context("one connection more")?;
         let clients = Clients::start(streams).context("cannot start the clients")?;
         pause(self.load / 2)?;
+        // On a busy machine the standby may be late, or lost for a while.
+        pair.wait_for_protection()?;
         let beginning = Instant::now();
         clients.event();
         self.happen(pair)?;
@@ -178,6 +175,24 @@ impl Round<'_> {
 struct Pair {
     primary: Node,
     standby: Node,
+}
+
+impl Pair {
+    fn wait_for_protection(&mut self) -> anyhow::Result<()> {
+        let mut last = None;
+        let waited = wait_for("state PROTECTED", START_LIMIT, || {
+            self.primary.check()?;
+            self.standby.check()?;
+            let report = self.primary.status();
+            let state = report.as_ref().map(|report| report.state);
+            last = report.or(last.take());
+            Ok((state == Some(State::Protected)).then_some(()))
+        });
+        waited.map_err(|error| match last {
+            Some(report) => anyhow!("{error:#} ({}: {})", report.state, report.reason),
+            None => error,
+        })
+    }
 }
 
 fn pause(span: Duration) -> anyhow::Result<()> {

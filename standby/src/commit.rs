@@ -19,6 +19,7 @@ type Waker = Box<dyn Fn() + Send + Sync>;
 pub struct Commit {
     committed: AtomicU64,
     applied: AtomicU64,
+    signs: AtomicU64,
     lag_max: AtomicU64,
     alone: AtomicBool,
     stopped: AtomicBool,
@@ -61,6 +62,17 @@ impl Commit {
         if before[0] < stored || before[1] < applied {
             self.wake();
         }
+    }
+
+    /// The standby is at work on what it was sent, though it has not stored more yet.
+    pub fn at_work(&self) {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has shown that.
+    #[must_use]
+    pub fn signs(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
     }
 
     /// Without a standby (by a decision of the role) nothing waits for one.

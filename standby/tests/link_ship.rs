@@ -244,6 +244,31 @@ fn a_huge_kept_file_holds_no_control_message_up_and_stays_sparse() {
     store.verify(hash).expect("the same content");
 }
 
+/// That takes its time, in which the standby stores nothing.
+#[test]
+fn looking_for_a_large_kept_file_is_seen_as_work() {
+    let mut nodes = Nodes::new();
+    nodes.times.heartbeat = Duration::from_millis(1);
+    let mut writer = nodes.record(WriterOptions::default());
+    writer.append(&noise(1, 100)).expect("appends");
+    let (receiver, _standby) = nodes.receiver();
+    let (_sender, primary, commit) = nodes.sender(receiver.local_addr(), &writer);
+    primary.connected();
+    writer.flush().expect("writes");
+    wait_committed(&commit, 1);
+    let path = nodes.root().join("large");
+    fs::write(&path, vec![1; 64 << 20]).expect("a file");
+    let file = fs::File::open(&path).expect("it is there");
+    let name = path.to_str().expect("UTF-8");
+    let signs = commit.signs();
+    keep(&nodes, &mut writer, 0, &file, name);
+    writer.flush().expect("writes");
+    wait_committed(&commit, 2);
+    // One for the frame that names it, which is small.
+    let signs = commit.signs() - signs;
+    assert!(signs > 2, "{signs} signs");
+}
+
 #[test]
 fn large_events_are_cut_and_put_together() {
     let nodes = Nodes::new();

@@ -115,7 +115,7 @@ impl FileStore {
         }
         let mut hasher = Xxh3::new();
         let mut buffer = vec![0; BUFFER_BYTES];
-        let at = hash_range(&mut hasher, &mut buffer, &file, 0, at).map_err(failed)?;
+        let at = hash_range(&mut hasher, &mut buffer, &file, (0, at), &|| {}).map_err(failed)?;
         Ok(Incoming {
             file,
             temporary,

@@ -72,6 +72,8 @@ struct Shared {
     listener: Listener,
     counters: Counters,
     applied: Arc<Applied>,
+    /// Changes while a kept file is looked for, which takes its time.
+    work: AtomicU64,
     /// The connection that was let in last.
     channel: Mutex<Option<Arc<Channel>>>,
     /// Held by the session that stores.
@@ -139,6 +141,7 @@ impl Receiver {
                 ..Applied::default()
             }),
             signal,
+            work: AtomicU64::new(0),
             channel: Mutex::new(None),
             store: Mutex::new(store),
             stopped: AtomicBool::new(false),

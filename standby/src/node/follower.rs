@@ -224,8 +224,10 @@ impl Engine for Replayer {
         let stored = self.progress.events();
         Positions {
             appended: stored,
+            written: stored,
             committed: stored,
             applied: self.applied.events(),
+            signs: 0,
         }
     }
 

@@ -206,8 +206,10 @@ impl Engine for Recorder {
     fn positions(&mut self, _side: Side) -> Positions {
         Positions {
             appended: self.appender.appended(),
+            written: self.appender.written(),
             committed: self.commit.committed(),
             applied: self.commit.replayed(),
+            signs: self.commit.signs(),
         }
     }
 

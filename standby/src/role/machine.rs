@@ -68,10 +68,15 @@ pub struct Settings {
 pub struct Positions {
     /// In the active node's journal, as far as this node knows.
     pub appended: u64,
+    /// Of these, handed to the system on the active node: the standby can be sent no more.
+    pub written: u64,
     /// Stored by the standby.
     pub committed: u64,
     /// Replayed by it.
     pub applied: u64,
+    /// How often the standby has shown that it is at work, be it on something that takes its time
+    /// and ends in no event more.
+    pub signs: u64,
 }
 
 /// Something that happened.

@@ -163,6 +163,7 @@ impl Protection {
             appended,
             committed,
             applied,
+            ..
         } = shared.positions;
         let (committed, applied) = (committed.min(peer.position), applied.min(peer.applied));
         let slack = shared.settings.lag_max;
@@ -311,6 +312,18 @@ impl Protection {
             }
             if !shared.link.up {
                 return (State::Lagging, "the link is down; output waits".to_owned());
+            }
+            if now.since(shared.written) > shared.settings.timing.detect {
+                return (
+                    State::Lagging,
+                    "this node's journal is not being written; output waits".to_owned(),
+                );
+            }
+            if now.since(shared.taking.since) > shared.settings.timing.detect {
+                return (
+                    State::Lagging,
+                    "the standby stores nothing yet; output waits".to_owned(),
+                );
             }
             if self.behind.is_some() {
                 return (

@@ -45,7 +45,7 @@ pub(super) struct Link {
 /// Whether the standby takes what it is sent.
 #[derive(Debug)]
 pub(super) struct Taking {
-    /// When it last stored more, or lacked nothing.
+    /// When it last stored more, showed that it was at work, or lacked nothing.
     pub since: Time,
     /// Why it refused to go on, if it did since then.
     pub refused: Option<String>,
@@ -69,6 +69,8 @@ pub(super) struct Shared {
     pub peer: Option<Peer>,
     pub link: Link,
     pub taking: Taking,
+    /// When more of the journal was last written here, or all of it had been.
+    pub written: Time,
     pub positions: Positions,
     pub record: Option<Record>,
     pub standing: Option<Standing>,
@@ -99,6 +101,7 @@ impl Shared {
                 since: now,
                 refused: None,
             },
+            written: now,
             positions: Positions::default(),
             record: None,
             standing: None,
@@ -123,6 +126,7 @@ impl Shared {
             }
             self.link.since = self.link.since.after(gap).min(now);
             self.taking.since = self.taking.since.after(gap).min(now);
+            self.written = self.written.after(gap).min(now);
         }
     }
 
@@ -150,11 +154,17 @@ impl Shared {
             Event::Positions(positions) => {
                 let before = std::mem::replace(&mut self.positions, *positions);
                 let more = positions.committed > before.committed;
-                if more || positions.committed >= before.appended {
+                if more || positions.committed >= before.written {
                     self.taking = Taking {
                         since: now,
                         refused: None,
                     };
+                } else if positions.signs != before.signs && self.taking.refused.is_none() {
+                    // Whoever refuses in the end was at work for nothing.
+                    self.taking.since = now;
+                }
+                if positions.written > before.written || positions.written >= before.appended {
+                    self.written = now;
                 }
             }
             Event::Beat { path, from, beat } => self.heard(now, *path, *from, beat),

@@ -112,8 +112,10 @@ fn what_an_earlier_standby_had_does_not_count_for_the_next() {
     primary.event(Event::LinkUp);
     primary.positions = Positions {
         appended: 500,
+        written: 500,
         committed: 500,
         applied: 500,
+        signs: 0,
     };
     primary.run(20, Some((2, 500)));
     assert_eq!(primary.standby(), Some(Session(2)));
@@ -194,7 +196,10 @@ fn a_standby_that_stores_nothing_is_no_protection() {
     assert_eq!(primary.standby(), Some(Session(2)));
     // Its disk is full: it lets the primary in, and refuses what comes, again and again.
     primary.positions.appended = 10;
+    primary.positions.written = 10;
     for _ in 0..20 {
+        // Up to the refusal it is at work.
+        primary.positions.signs += 1;
         primary.event(Event::LinkUp);
         primary.run(2, Some((2, 0)));
         primary.event(Event::LinkRefused("no room".to_owned()));
@@ -212,6 +217,50 @@ fn a_standby_that_stores_nothing_is_no_protection() {
     primary.positions.applied = 10;
     primary.run(20, Some((2, 10)));
     assert_eq!(primary.standby(), Some(Session(2)));
+}
+
+/// It is looking for a large file on a busy disk: output waits, but it is no less a standby.
+#[test]
+fn a_standby_that_is_at_work_is_late_and_not_lost() {
+    let mut primary = Primary::new();
+    primary.event(Event::LinkUp);
+    primary.run(20, Some((2, 0)));
+    primary.positions.appended = 10;
+    primary.positions.written = 10;
+    // A sign now and then, for ten times as long as it may be silent.
+    for _ in 0..20 {
+        primary.run(25, Some((2, 0)));
+        primary.positions.signs += 1;
+    }
+    assert_eq!(primary.standby(), Some(Session(2)));
+    assert!(!primary.machine.rights().alone);
+    // Whose disk hangs shows none.
+    primary.run(100, Some((2, 0)));
+    assert_eq!(primary.standby(), None);
+    let standing = primary.machine.standing().unwrap();
+    assert_eq!(standing.reason, "the standby stores nothing");
+}
+
+/// What cannot be sent yet, because it is not written here, nobody can be expected to store.
+#[test]
+fn the_standby_is_not_blamed_for_this_nodes_disk() {
+    let mut primary = Primary::new();
+    primary.event(Event::LinkUp);
+    primary.run(20, Some((2, 0)));
+    primary.positions.appended = 10;
+    primary.run(500, Some((2, 0)));
+    assert_eq!(primary.standby(), Some(Session(2)));
+    let standing = primary.machine.standing().unwrap();
+    assert_eq!(standing.state, State::Lagging);
+    assert!(
+        standing.reason.contains("not being written"),
+        "{standing:?}"
+    );
+    primary.positions.written = 10;
+    primary.positions.committed = 10;
+    primary.positions.applied = 10;
+    primary.run(2, Some((2, 10)));
+    assert_eq!(primary.machine.standing().unwrap().state, State::Protected);
 }
 
 /// A standby whose primary has told it that it may take over, and then ended.

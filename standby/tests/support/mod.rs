@@ -82,12 +82,16 @@ impl Engine for Notes {
         match side {
             Side::Primary => Positions {
                 appended,
+                written: appended,
                 committed: self.commit.committed(),
                 applied: self.commit.replayed(),
+                signs: 0,
             },
             Side::Standby => Positions {
                 appended,
+                written: appended,
                 committed: appended,
+                signs: 0,
                 applied: if self.world.stuck.load(Ordering::Acquire) {
                     0
                 } else {

@@ -6,12 +6,13 @@ use crate::link::channel::Channel;
 use crate::link::error::LinkError;
 use crate::link::message::Message;
 use crate::link::{spawn, wire};
-use journal::{EndedSegment, FileStore, hash_file};
+use journal::{EndedSegment, FileStore};
 use std::fs::{File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -80,7 +81,10 @@ fn run(shared: &Shared, channel: &Channel, work: &Receiver<Job>) -> Result<(), L
             Job::Sync(segment) => segment.sync()?,
             Job::Look { .. } if channel.is_closed() => {}
             Job::Look { hash, size, path } => {
-                let from = if has(&mut files, hash, size, &path)? {
+                let at_work = || {
+                    shared.work.fetch_add(1, Ordering::Relaxed);
+                };
+                let from = if has(&mut files, (hash, size), &path, &at_work)? {
                     None
                 } else {
                     Some(files.receive(hash, size)?.at())
@@ -95,7 +99,12 @@ fn run(shared: &Shared, channel: &Channel, work: &Receiver<Job>) -> Result<(), L
 }
 
 /// Whether the copy has the content, or can have it from the same path here.
-fn has(files: &mut FileStore, hash: u128, size: u64, path: &[u8]) -> Result<bool, LinkError> {
+fn has(
+    files: &mut FileStore,
+    (hash, size): (u128, u64),
+    path: &[u8],
+    at_work: &dyn Fn(),
+) -> Result<bool, LinkError> {
     if files.has(hash, size)? {
         return Ok(true);
     }
@@ -103,14 +112,11 @@ fn has(files: &mut FileStore, hash: u128, size: u64, path: &[u8]) -> Result<bool
     let Some(file) = open_regular(path, size) else {
         return Ok(false);
     };
-    // What cannot be read is simply sent.
-    if !matches!(hash_file(&file, size), Ok((found, len)) if (found, len) == (hash, size)) {
-        return Ok(false);
-    }
-    match files.keep(&file, size) {
-        Ok(kept) => Ok((kept.hash, kept.size) == (hash, size)),
+    match files.keep_same(&file, (hash, size), at_work) {
         Err(error) if error.is_full() => Err(error.into()),
+        // What cannot be read is simply sent.
         Err(_) => Ok(false),
+        same => Ok(same?),
     }
 }
 

@@ -308,18 +308,23 @@ impl Teller {
         let mut out = Vec::new();
         let mut ping_at = Instant::now();
         let mut applied = self.shared.applied.events();
+        let work = || self.shared.work.load(Ordering::Relaxed);
+        let mut worked = work();
         while !self.channel.is_closed() {
             out.clear();
             self.shared.outbox.take(&mut out);
             let now = Instant::now();
-            if now >= ping_at {
+            let ping_due = now >= ping_at;
+            if ping_due {
                 let id = clock::now().monotonic_ns;
                 wire::encode(&mut out, &Message::Ping { id })?;
                 ping_at = now + heartbeat;
             }
+            let at_work = ping_due && worked != work();
+            worked = if ping_due { work() } else { worked };
             let applied_now = self.shared.applied.ask();
             let advanced = applied_now != applied;
-            if advanced {
+            if advanced || at_work {
                 applied = applied_now;
                 let message = progress(&self.shared, &self.stored, &self.taken);
                 wire::encode(&mut out, &message)?;

@@ -18,6 +18,8 @@ pub(super) struct Incoming {
     channel: Arc<Channel>,
     flight: Arc<Flight>,
     completed: bool,
+    /// What the last `Progress` said.
+    last: (u64, u64, u64),
 }
 
 impl Incoming {
@@ -27,6 +29,7 @@ impl Incoming {
             channel: Arc::clone(channel),
             flight,
             completed: false,
+            last: (0, 0, 0),
         }
     }
 
@@ -102,8 +105,14 @@ impl Incoming {
         {
             return Err(LinkError::Unexpected("it claims more than it was sent"));
         }
-        self.flight.taken.fetch_max(taken, Ordering::SeqCst);
-        self.shared.options.commit.progress(stored, applied);
+        let before = self.flight.taken.fetch_max(taken, Ordering::SeqCst);
+        let commit = &self.shared.options.commit;
+        let last = std::mem::replace(&mut self.last, (stored, applied, taken));
+        // To repeat it is the way to say so without anything to show for it yet.
+        if taken > before || last == self.last {
+            commit.at_work();
+        }
+        commit.progress(stored, applied);
         if self.flight.waiting.swap(false, Ordering::SeqCst) {
             self.shared.signal.wake();
         }

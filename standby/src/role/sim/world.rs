@@ -398,13 +398,17 @@ impl World {
             let positions = match node.side {
                 Side::Primary => Positions {
                     appended: node.events,
+                    written: node.events,
                     committed: node.committed,
                     applied: node.committed_applied,
+                    signs: 0,
                 },
                 Side::Standby => Positions {
                     appended: node.events,
+                    written: node.events,
                     committed: node.events,
                     applied: node.applied,
+                    signs: 0,
                 },
             };
             self.handle(index, Event::Positions(positions));
