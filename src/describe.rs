@@ -219,6 +219,8 @@ fn describe_tree(entry: &TreeEntry<'_>) -> String {
         TreeItem::Link(target) => format!("link to {}", text(target)),
         TreeItem::Again(first) => format!("again {}", text(first)),
         TreeItem::Node(kind, device) => format!("node of type {kind:o}, device {device:#x}"),
+        TreeItem::BeginShared => "tree, shared".to_owned(),
+        TreeItem::Size(size) => format!("file, {size} bytes"),
         TreeItem::End => return format!("end of tree {path}"),
     };
     format!(

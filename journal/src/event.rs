@@ -88,8 +88,9 @@ pub enum Event<'a> {
     Tree(TreeEntry<'a>),
 }
 
-/// A part of a directory tree. A tree begins with [`TreeItem::Begin`], parents come before what
-/// is in them, and ends with [`TreeItem::End`].
+/// A part of a directory tree. A tree begins with [`TreeItem::Begin`] or
+/// [`TreeItem::BeginShared`], parents come before what is in them, and ends with
+/// [`TreeItem::End`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeEntry<'a> {
     /// Absolute path.
@@ -128,6 +129,11 @@ pub enum TreeItem<'a> {
     Node(u32, u64),
     /// Nothing else is in the tree.
     End,
+    /// The root, a directory, of a tree that the active node alone touches: on storage that both
+    /// nodes reach.
+    BeginShared,
+    /// A regular file there: bytes.
+    Size(u64),
 }
 
 /// Names of the kinds of events, in the order of the variants of [`Event`].

@@ -23,12 +23,15 @@ mod random;
 mod record;
 mod scratch;
 mod takeover;
+pub mod touches;
 mod wire;
 
 pub use cc::{Build, build_c};
 pub use load::{heavy, soaking};
 pub use net::{free_port, segments_lost, wait_for_port, wait_until};
-pub use proc::{Exit, Output, Spawned, native, native_mode, resident, run_command, show};
+pub use proc::{
+    Exit, Output, Spawned, descendants, native, native_mode, resident, run_command, show,
+};
 pub use programs::{postgres_bin, program, unprivileged_user};
 pub use random::Random;
 pub use record::{

@@ -1,12 +1,22 @@
 //! Files that both nodes are to have when the application starts.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::asking::{Asking, SMALL};
-use super::common::nodes::{Nodes, Place, Plan};
-use super::common::{Exit, Scratch, assert_same_tree, heavy, program, tree, wait_until};
-use super::{END_LIMIT, SITE, assert_says};
+use super::common::nodes::{Nodes, Place, Plan, Witness};
+use super::common::touches::Touches;
+use super::common::{
+    Exit, Scratch, assert_same_tree, build_c, descendants, heavy, program, tree, wait_until,
+};
+use super::counting::Clients;
+use super::{END_LIMIT, PORT, SITE, assert_says, end_on_standby, redis, report};
 use nix::sys::signal::Signal;
 
 /// nginx with its site on the primary, and what the standby has instead of it.
@@ -96,4 +106,176 @@ fn readonly_files_that_differ_are_named() {
     nodes.wait(Place::Primary, END_LIMIT).expect_code(0);
     drop(nodes);
     scratch.assert_no_process_left();
+}
+
+/// Storage that both nodes reach.
+fn shared(scratch: &Scratch) -> (PathBuf, Plan) {
+    let dir = scratch.dir("shared");
+    let rule = format!("{}=shared", dir.display());
+    let plan = Plan {
+        witness: Witness::Command(scratch.script("fence", "#!/bin/sh\nexit 0\n")),
+        options: vec!["--storage".to_owned(), rule],
+        ..Plan::default()
+    };
+    (dir, plan)
+}
+
+/// What was touched so far, the primary has touched, and nobody else.
+#[track_caller]
+fn assert_primary_alone(touches: &mut Touches, nodes: &mut Nodes<'_>) {
+    let supervisor = nodes.supervisor(Place::Primary);
+    let own = descendants(supervisor);
+    let by = touches.by();
+    let others: BTreeSet<i32> = by
+        .iter()
+        .copied()
+        .filter(|pid| !own.iter().any(|own| own.as_raw() == *pid))
+        .collect();
+    assert!(!by.is_empty(), "the primary has touched nothing");
+    assert!(
+        others.is_empty(),
+        "touched by {others:?}, not of the primary\n{}",
+        nodes.said()
+    );
+}
+
+#[test]
+fn redis_goes_on_with_its_log_on_shared_storage() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-shared");
+    let (dir, plan) = shared(&scratch);
+    let more = ["--appendonly", "yes", "--appendfsync", "always", "--dir"];
+    let more = [&more[..], &[dir.to_str().expect("a path")]].concat();
+    let mut nodes = redis(&scratch, &more, plan);
+    let log = dir.join("appendonlydir");
+    // It listens before it has it.
+    wait_until("the log", END_LIMIT, || log.exists());
+    let mut touches = Touches::of(&[&dir, &log]);
+    let clients = Clients::start(nodes.connect_all(PORT, 20));
+    clients.go_on_for(500, END_LIMIT);
+    assert_primary_alone(&mut touches, &mut nodes);
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    clients.go_on_for(500, END_LIMIT);
+    let sum = clients.finish(|| nodes.said());
+    report("log on shared storage", sum);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    end_on_standby(&mut nodes, &scratch);
+    assert_log_has(&log, sum.rounds);
+}
+
+/// Redis's log has every round of every client, once and in order.
+#[track_caller]
+fn assert_log_has(log: &Path, rounds: u64) {
+    let mut text = String::new();
+    let mut files: Vec<PathBuf> = fs::read_dir(log)
+        .expect("the log is there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "aof"))
+        .collect();
+    files.sort();
+    for file in files {
+        text += &fs::read_to_string(file).expect("the log is text");
+    }
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut found = 0;
+    for line in text.lines().filter(|line| line.ends_with(';')) {
+        let (client, round) = line.trim_end_matches(';').split_once('-').expect("a piece");
+        let round: u64 = round.parse().expect("a number");
+        let before = last.insert(client, round).unwrap_or(0);
+        assert_eq!(round, before + 1, "client {client}");
+        found += 1;
+    }
+    assert_eq!(found, rounds);
+    assert_eq!(text.matches("INCR").count() as u64, rounds);
+}
+
+fn keeper(scratch: &Scratch, dir: &Path) -> Vec<String> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let source = tests.join("protected/keeper.c");
+    let built = build_c(&source, &[], &[&tests.join("guests/guest.h")]);
+    let program = scratch.private_binary(&built);
+    fs::write(dir.join("slots"), format!("{:128}", "old\n")).expect("our own file");
+    let words = [program.to_str(), Some("8000"), dir.to_str()];
+    words.map(|word| word.expect("a path").to_owned()).to_vec()
+}
+
+/// Asks, and expects this answer.
+#[track_caller]
+fn ask(stream: &mut BufReader<TcpStream>, words: &str, answer: &str, nodes: &Nodes<'_>) {
+    let sent = stream.get_mut().write_all(format!("{words}\n").as_bytes());
+    let mut line = String::new();
+    let heard = sent.and_then(|()| stream.read_line(&mut line));
+    assert!(
+        heard.is_ok() && line == format!("{answer}\n"),
+        "{words}: {line:?}, {heard:?}\n{}",
+        nodes.said()
+    );
+}
+
+/// What the files have to have after so many rounds.
+#[track_caller]
+fn assert_kept(dir: &Path, rounds: u64) {
+    let text = |name: &str| fs::read_to_string(dir.join(name)).expect("it is there");
+    let lines: String = (1..=rounds).map(|round| format!("{round}\n")).collect();
+    assert_eq!(text("log"), lines);
+    let records: String = (1..=rounds).map(|round| format!("{round:015}\n")).collect();
+    assert_eq!(text("records"), records);
+    let slots: String = (0..8)
+        .map(|slot| (1..=rounds).rev().find(|round| round % 8 == slot))
+        .map(|round| format!("{:015}\n", round.expect("more rounds than slots")))
+        .collect();
+    assert_eq!(text("slots"), slots);
+    assert_eq!(text("current"), format!("{rounds}\nwhole\n"));
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .expect("it is there")
+        .map(|entry| entry.expect("readable").file_name())
+        .map(|name| name.into_string().expect("text"))
+        .collect();
+    names.sort();
+    let last = format!("dir.{rounds}");
+    assert_eq!(names, ["current", &last, "link", "log", "records", "slots"]);
+}
+
+#[test]
+fn files_on_shared_storage_are_opened_again_as_they_were_left() {
+    let _turn = heavy();
+    for moment in 0..3 {
+        let scratch = Scratch::new("protected-keeper");
+        let (dir, plan) = shared(&scratch);
+        let command = keeper(&scratch, &dir);
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let mut nodes = Nodes::start(&scratch, plan, &command);
+        nodes.wait_for_port(8000);
+        let mut touches = Touches::of(&[&dir]);
+        let mut stream = BufReader::new(nodes.connect(8000));
+        for round in 1..=20_u64 {
+            ask(&mut stream, &round.to_string(), &round.to_string(), &nodes);
+        }
+        assert_primary_alone(&mut touches, &mut nodes);
+        // A moment is not waited for: any is as good as another.
+        let sent = stream.get_mut().write_all(b"21\n");
+        sent.expect("the connection is there");
+        std::thread::sleep(Duration::from_micros(900 * moment));
+        nodes.signal(Place::Primary, Signal::SIGKILL);
+        let mut line = String::new();
+        let heard = stream.read_line(&mut line);
+        assert!(
+            heard.is_ok() && line == "21\n",
+            "{heard:?}\n{}",
+            nodes.said()
+        );
+        for round in 22..=40_u64 {
+            ask(&mut stream, &round.to_string(), &round.to_string(), &nodes);
+        }
+        ask(&mut stream, "check", "fine", &nodes);
+        let primary = nodes.wait(Place::Primary, END_LIMIT);
+        assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+        nodes.assert_one_active();
+        stream.get_mut().write_all(b"quit\n").expect("it is there");
+        nodes.wait(Place::Standby, END_LIMIT).expect_code(0);
+        assert_kept(&dir, 40);
+        drop(nodes);
+        scratch.assert_no_process_left();
+    }
 }

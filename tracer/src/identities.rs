@@ -16,6 +16,8 @@ pub struct Identities {
     shown: HashMap<Identity, Identity>,
     /// The reverse.
     real: HashMap<Identity, Identity>,
+    /// Devices whose inodes are those of there under another number of the device.
+    devices: HashMap<u64, u64>,
 }
 
 impl Identities {
@@ -33,11 +35,19 @@ impl Identities {
         }
     }
 
+    /// The inodes of a device here are, to the application, those of that one.
+    pub fn device_is(&mut self, real: u64, shown: u64) {
+        self.devices.insert(real, shown);
+    }
+
     /// What a file is to the application.
     #[must_use]
     pub fn shown(&self, real: Identity) -> Identity {
         if let Some(shown) = self.shown.get(&real) {
             return *shown;
+        }
+        if let Some(shown) = self.devices.get(&real.0) {
+            return (*shown, real.1);
         }
         if self.real.contains_key(&real) {
             return (real.0, real.1 | OTHER);
@@ -143,6 +153,16 @@ mod tests {
         files.is((1, 50), (1, 20));
         assert_eq!(files.shown((1, 50)), (1, 20));
         assert_eq!(files.shown((1, 10)), (1, 10));
+    }
+
+    #[test]
+    fn a_device_of_both_nodes_has_one_number() {
+        let mut files = Identities::default();
+        files.device_is(1, 7);
+        files.is((2, 20), (1, 10));
+        assert_eq!(files.shown((1, 10)), (7, 10));
+        assert_eq!(files.shown((2, 20)), (1, 10));
+        assert_eq!(files.shown((3, 10)), (3, 10));
     }
 
     #[test]

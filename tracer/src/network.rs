@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far a connection is that the application opens itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,13 @@ pub trait Network: Send + Sync {
     /// While recording: the application is lost. Nothing that its kernel sends from now on may
     /// leave. Done when this returns.
     fn halt(&self);
+
+    /// While recording: waits, at most for `patience`, until everything that was journaled so far is
+    /// committed, so that what others will find on storage may be changed. Whether it is.
+    fn settled(&self, patience: Duration) -> bool {
+        let _ = patience;
+        true
+    }
 
     /// In a shadow: the journal tells what passed.
     fn passed(&self, event: &GateEvent<'_>) -> io::Result<()>;

@@ -4,12 +4,12 @@
 use crate::brake::Brake;
 use crate::namespaces::{Namespaces, Plan};
 use crate::network::{Attach, Ground, Network};
-use crate::record::{self, RecordError};
+use crate::record::{self, Keep, RecordError, Tree};
 use crate::replay::shadow::Shadow;
 use crate::replay::{self, Outcome, ReplayError, Sink};
 use crate::sys::{host, tsc};
 use journal::{Follow, Reader, Tail, Writer, WriterOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Prepares to follow connections, given the namespaces.
@@ -21,9 +21,9 @@ pub struct Options {
     pub plan: Plan,
     /// Follows the application's connections. Called once the namespaces are there.
     pub network: Follows,
-    /// Directory trees that are made what they are on the primary, if the journal says so; others
-    /// that it tells of are compared. None: what it tells of trees does not count.
-    pub trees: Option<Vec<PathBuf>>,
+    /// What is done with directory trees, if the journal says the same; others that it tells of are
+    /// compared. None: what it tells of trees does not count.
+    pub trees: Option<Vec<Tree>>,
     /// How to wait for more of the journal.
     pub follow: Follow,
     /// Told after every event how many are replayed.
@@ -61,6 +61,27 @@ pub enum StandbyError {
     Record(#[from] RecordError),
 }
 
+/// Nothing of this node's own is on storage that only the active node may touch.
+fn check_shared(dir: &Path, trees: &[Tree]) -> Result<(), ReplayError> {
+    let failed = || ReplayError::os("looking for this node's own directories");
+    let dir = std::fs::canonicalize(dir).map_err(failed())?;
+    let here = std::env::current_dir().map_err(failed())?;
+    for tree in trees.iter().filter(|tree| tree.keep == Keep::Shared) {
+        let why = if dir.starts_with(&tree.root) {
+            "the recording itself is in it"
+        } else if here.starts_with(&tree.root) {
+            "the application would start in it: start the standby somewhere else"
+        } else {
+            continue;
+        };
+        return Err(ReplayError::Tree {
+            path: tree.root.display().to_string(),
+            why: why.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Follows the recording in `dir` to its end, and goes on from there if it broke off and this
 /// node may.
 pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, StandbyError> {
@@ -75,7 +96,8 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
     let mut session = replay::Session::new(dir)?;
     let mut shadow = Shadow::new(namespaces, network);
     if let Some(trees) = options.trees {
-        shadow.mind_trees(trees);
+        check_shared(dir, &trees)?;
+        shadow.mind_trees(trees)?;
     }
     session.follow_with(shadow);
     let mut events = 0;

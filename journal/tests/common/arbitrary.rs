@@ -346,6 +346,8 @@ fn tree_entry() -> impl Strategy<Value = TreeEntry<'static>> {
         bytes().prop_map(TreeItem::Again),
         (any::<u32>(), number()).prop_map(|(kind, device)| TreeItem::Node(kind, device)),
         Just(TreeItem::End),
+        Just(TreeItem::BeginShared),
+        number().prop_map(TreeItem::Size),
     ];
     let owner = (any::<u32>(), any::<u32>());
     (bytes(), any::<u32>(), owner, any::<i64>(), item).prop_map(

@@ -313,6 +313,9 @@ pub fn tree_entries() -> Vec<TreeEntry<'static>> {
         ),
         entry(b"/data/.s.socket", TreeItem::Node(0o140_000, 0)),
         entry(b"/data", TreeItem::End),
+        entry(b"/san", TreeItem::BeginShared),
+        entry(b"/san/log", TreeItem::Size(1 << 40)),
+        entry(b"/san", TreeItem::End),
     ]
 }
 

@@ -1,25 +1,26 @@
 //! What `--storage` means for directory trees at the start.
 
-use super::check::{ConfigError, Node};
+use super::check::{ConfigError, Node, WitnessChoice};
 use super::parse::{StoragePolicy, bad};
-use std::path::PathBuf;
-use tracer::record::Tree;
+use tracer::record::{Keep, Tree};
 
 impl Node {
     /// Trees that the standby makes the same as the primary's, or compares with it, before the
-    /// application runs. An error where a policy asks for more than this version can do.
+    /// application runs, or does not touch while it follows. An error where policies contradict
+    /// each other, or the witness.
     pub fn trees(&self) -> Result<Vec<Tree>, ConfigError> {
         let mut trees: Vec<Tree> = Vec::new();
         for rule in &self.storage {
             let shown = rule.path.display().to_string();
-            let copied = match rule.policy {
-                StoragePolicy::Unshared => true,
-                StoragePolicy::Readonly => false,
-                StoragePolicy::Shared => {
-                    let why =
-                        "this version cannot keep the standby off storage that both nodes share";
+            let keep = match rule.policy {
+                StoragePolicy::Unshared => Keep::Copied,
+                StoragePolicy::Readonly => Keep::Compared,
+                StoragePolicy::Shared if self.witness == WitnessChoice::None => {
+                    let why = "shared storage needs a --witness: with `none` a cut network makes \
+                               both nodes active, and both would write it";
                     return Err(bad("--storage", &shown, why));
                 }
+                StoragePolicy::Shared => Keep::Shared,
             };
             if rule.path.parent().is_none() {
                 return Err(bad("--storage", &shown, "not the root of all files"));
@@ -33,15 +34,9 @@ impl Node {
             }
             trees.push(Tree {
                 root: rule.path.clone(),
-                copied,
+                keep,
             });
         }
         Ok(trees)
-    }
-
-    /// Those that this node, as a standby, makes the same.
-    pub fn copied_trees(&self) -> Result<Vec<PathBuf>, ConfigError> {
-        let copied = self.trees()?.into_iter().filter(|tree| tree.copied);
-        Ok(copied.map(|tree| tree.root).collect())
     }
 }

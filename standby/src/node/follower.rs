@@ -14,11 +14,11 @@ use crate::status::Meters;
 use crossbeam::channel;
 use journal::{Follow, Progress};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tracer::namespaces::{self, Plan};
 use tracer::network::{Ground, Network};
-use tracer::record::{Notice, RecordError};
+use tracer::record::{Notice, RecordError, Tree};
 use tracer::replay::Sink;
 use tracer::standby::{Ended, Options, StandbyError};
 
@@ -40,7 +40,7 @@ pub struct Follower {
     driver: Driver,
     _doors: Doors,
     commit: Arc<Commit>,
-    trees: Vec<PathBuf>,
+    trees: Vec<Tree>,
     meters: Meters,
     clocks: channel::Receiver<ClockOffsets>,
     decision: channel::Receiver<bool>,
@@ -50,7 +50,7 @@ impl Follower {
     /// Begins to listen; the journal will be in `dir`.
     pub fn begin(config: config::Standby, dir: &Path, say: Say) -> Result<Self, NodeError> {
         let node = &config.node;
-        let trees = node.copied_trees()?;
+        let trees = node.trees()?;
         let keys = Keys::load(&node.keys)?;
         let told = Arc::new(Told::default());
         let heard = Arc::clone(&told);

@@ -1,11 +1,12 @@
 //! What the engine and the gate say to each other.
 
+use crate::commit::Commit;
 use crate::gate::{Gate, Streams};
-use journal::{ConnId, Endpoint, GateEvent};
+use journal::{Appender, ConnId, Endpoint, GateEvent};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tracer::network::{End, Network, Opening, Received};
 
@@ -105,9 +106,56 @@ pub(super) struct Live {
     pub netns: OwnedFd,
     /// The virtual addresses.
     pub vips: Vec<IpAddr>,
+    /// A hand of the journal.
+    pub appender: Appender,
+    /// What may be let out.
+    pub commit: Arc<Commit>,
+    /// Signalled when that changes.
+    pub changed: Arc<Changed>,
+}
+
+/// Wakes who waits for a commit.
+#[derive(Default)]
+pub(super) struct Changed {
+    lock: Mutex<()>,
+    signal: Condvar,
+}
+
+impl Changed {
+    /// Signals changes of what may be let out from now on.
+    pub fn of(commit: &Commit) -> Arc<Self> {
+        let changed = Arc::<Self>::default();
+        let told = Arc::downgrade(&changed);
+        commit.subscribe(move || {
+            if let Some(changed) = told.upgrade() {
+                drop(changed.lock.lock());
+                changed.signal.notify_all();
+            }
+        });
+        changed
+    }
+
+    /// Waits until `done`, at most for `patience`; whether it is.
+    fn wait(&self, patience: Duration, done: impl Fn() -> bool) -> bool {
+        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .signal
+            .wait_timeout_while(held, patience, |()| !done())
+            .unwrap_or_else(PoisonError::into_inner);
+        !waited.1.timed_out()
+    }
 }
 
 impl Network for Live {
+    fn settled(&self, patience: Duration) -> bool {
+        let events = self.appender.appended();
+        if self.commit.may_go(events) {
+            return true;
+        }
+        self.appender.hurry(Duration::ZERO);
+        self.changed.wait(patience, || self.commit.may_go(events))
+    }
+
     fn connection(&self, local: SocketAddr, remote: SocketAddr) -> Option<ConnId> {
         self.gate.connections().claim(local, remote)
     }

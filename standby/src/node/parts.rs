@@ -1,7 +1,7 @@
 //! What both kinds of node are made of.
 
 use super::NodeError;
-use super::network::Live;
+use super::network::{Changed, Live};
 use crate::commit::Commit;
 use crate::config;
 use crate::gate::{self, Gate, GateOptions, Prefix, Streams};
@@ -48,6 +48,7 @@ pub(super) fn make_gate(
     meters: &Meters,
 ) -> Result<Live, NodeError> {
     let journal = appender.clone();
+    let own = appender.clone();
     let gate = Gate::start(GateOptions {
         tun,
         dev: node.dev.clone(),
@@ -73,7 +74,14 @@ pub(super) fn make_gate(
         meters.set_journaled(&journal.counts());
     });
     let vips = addresses(node);
-    Ok(Live { gate, netns, vips })
+    Ok(Live {
+        gate,
+        netns,
+        vips,
+        appender: own,
+        commit: Arc::clone(commit),
+        changed: Changed::of(commit),
+    })
 }
 
 /// The role's settings.

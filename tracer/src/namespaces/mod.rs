@@ -10,14 +10,17 @@ mod clocks;
 
 pub use clocks::ClockOffsets;
 
+use crate::sys::mounts;
 use crate::sys::namespaces::init::{self, Ask, Init, Setup};
 use crate::sys::namespaces::member::Home;
 use crate::sys::wait::Pid;
 use journal::Tid;
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -104,6 +107,21 @@ impl Lent {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// A directory that is covered by a file system in memory.
+#[derive(Debug)]
+pub struct Cover {
+    root: i32,
+    device: u64,
+}
+
+impl Cover {
+    /// The number of the device (as in `st_dev`) that covers it.
+    #[must_use]
+    pub const fn device(&self) -> u64 {
+        self.device
     }
 }
 
@@ -238,6 +256,44 @@ impl Namespaces {
         self.ask(Ask::Close, lent.number, None)
             .map(|_| ())
             .map_err(kernel("taking a file back"))
+    }
+
+    /// Covers a directory, in there only, with an empty file system in memory.
+    pub fn cover(&self, directory: &Path) -> Result<Cover, NamespaceError> {
+        let failed = || kernel("covering a directory");
+        let path = self.path(directory);
+        let target = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(&path)
+            .map_err(failed())?;
+        let mount = mounts::in_memory().map_err(failed())?;
+        let (target, _) = self
+            .ask(Ask::Keep, 0, Some(target.as_raw_fd()))
+            .map_err(failed())?;
+        let covered = self.ask(Ask::Cover, target, Some(mount.as_raw_fd()));
+        self.ask(Ask::Close, target, None).map_err(failed())?;
+        let (root, _) = covered.map_err(failed())?;
+        let meta = std::fs::metadata(path).map_err(failed())?;
+        Ok(Cover {
+            root,
+            device: meta.dev(),
+        })
+    }
+
+    /// Takes away what [`Namespaces::cover`] put over a directory. Files that are open in it stay.
+    pub fn uncover(&self, cover: &Cover) -> Result<(), NamespaceError> {
+        self.ask(Ask::Uncover, cover.root, None)
+            .and_then(|_| self.ask(Ask::Close, cover.root, None))
+            .map(|_| ())
+            .map_err(kernel("uncovering a directory"))
+    }
+
+    /// A path of there as one of here.
+    #[must_use]
+    pub fn path(&self, inside: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.init));
+        root.join(inside.strip_prefix("/").unwrap_or(inside))
     }
 
     /// Ends every process in there and waits for it. Those that the calling thread traces

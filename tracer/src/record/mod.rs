@@ -18,6 +18,7 @@ mod memory;
 mod prctl;
 mod received;
 mod session;
+mod shared;
 mod signals;
 mod sockets;
 mod supervise;
@@ -36,7 +37,7 @@ pub use memory::OutsideMemory;
 pub(crate) use sockets::address as inet_address;
 pub use supervise::Notice;
 pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
-pub use tree::Tree;
+pub use tree::{Keep, Tree};
 
 use crate::namespaces::{self, Namespaces, Plan};
 use crate::network::{Attach, Ground};

@@ -166,6 +166,9 @@ impl Session {
             }
             stopped.set_regs(&anew)?;
         }
+        if self.changes_shared(tid, &call) {
+            return self.resume_settled(tid, stopped);
+        }
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }

@@ -15,13 +15,24 @@ use std::path::{Path, PathBuf};
 const PERMISSIONS: u32 = 0o7777;
 const NS: i64 = 1_000_000_000;
 
+/// What a standby does with a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It makes its own the same.
+    Copied,
+    /// It compares its own.
+    Compared,
+    /// It is on storage that both nodes reach: a standby does not touch it.
+    Shared,
+}
+
 /// A tree, and what a standby does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// Its root, absolute.
     pub root: PathBuf,
-    /// A standby makes its own the same. Otherwise it only compares.
-    pub copied: bool,
+    /// What a standby does with it.
+    pub keep: Keep,
 }
 
 /// Journals trees as they are now; files of those that are copied are kept with the recording.
@@ -46,11 +57,19 @@ pub(super) fn describe(
             let why = "the recording itself is in it";
             return Err(failed(&root, io::Error::other(why)));
         }
+        if tree.keep == Keep::Shared {
+            let here = std::env::current_dir().map_err(|error| failed(&root, error))?;
+            if here.starts_with(&root) {
+                let why = "the application would start in it: start it somewhere else";
+                return Err(failed(&root, io::Error::other(why)));
+            }
+        }
         let mut walk = Walk {
-            copied: tree.copied,
+            keep: tree.keep,
             out,
             memories,
             names: HashMap::new(),
+            device: std::fs::metadata(&root).ok().map(|meta| meta.dev()),
         };
         walk.tree(&root).map_err(|(path, error)| match error {
             Trouble::Io(error) => failed(&path, error),
@@ -68,11 +87,13 @@ enum Trouble {
 type Walked = Result<(), (PathBuf, Trouble)>;
 
 struct Walk<'a> {
-    copied: bool,
+    keep: Keep,
     out: &'a mut Output,
     memories: &'a mut Memories,
     /// First names of files that have several.
     names: HashMap<(u64, u64), PathBuf>,
+    /// The file system of the root.
+    device: Option<u64>,
 }
 
 impl Walk<'_> {
@@ -82,7 +103,12 @@ impl Walk<'_> {
         if !meta.is_dir() {
             return Err(at(io::ErrorKind::NotADirectory.into()));
         }
-        self.tell(root, &meta, TreeItem::Begin(self.copied))?;
+        let begin = match self.keep {
+            Keep::Copied => TreeItem::Begin(true),
+            Keep::Compared => TreeItem::Begin(false),
+            Keep::Shared => TreeItem::BeginShared,
+        };
+        self.tell(root, &meta, begin)?;
         self.directory(root)?;
         self.tell(root, &meta, TreeItem::End)
     }
@@ -99,6 +125,10 @@ impl Walk<'_> {
             let at = |error| (path.clone(), Trouble::Io(error));
             let meta = std::fs::symlink_metadata(&path).map_err(at)?;
             if meta.is_dir() {
+                if self.keep == Keep::Shared && self.device != Some(meta.dev()) {
+                    let why = "another file system is mounted in a shared tree";
+                    return Err(at(io::Error::other(why)));
+                }
                 self.tell(&path, &meta, TreeItem::Directory)?;
                 self.directory(&path)?;
             } else {
@@ -128,8 +158,11 @@ impl Walk<'_> {
             let item = TreeItem::Node(meta.mode() & libc::S_IFMT, meta.rdev());
             return self.tell(path, meta, item);
         }
+        if self.keep == Keep::Shared {
+            return self.tell(path, meta, TreeItem::Size(meta.len()));
+        }
         let file = File::open(path).map_err(at)?;
-        let item = if self.copied {
+        let item = if self.keep == Keep::Copied {
             let kept = self
                 .memories
                 .keep(self.out, &file, path.as_os_str().as_bytes());

@@ -385,7 +385,7 @@ impl Session {
         mapped.map(|_| ())
     }
 
-    fn map_copy(
+    pub(super) fn map_copy(
         &mut self,
         tid: Tid,
         mapping: &Mapping,

@@ -169,6 +169,71 @@ pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(found as i32) })
 }
 
+/// Whether what is written to a file goes to its end.
+#[must_use]
+pub fn appends(file: &File) -> bool {
+    // SAFETY: no memory is involved.
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    flags != -1 && flags & libc::O_APPEND != 0
+}
+
+/// Whether two descriptors, each of a process, are of one open file.
+pub fn same_open_file(a: (Pid, i32), b: (Pid, i32)) -> io::Result<bool> {
+    const KCMP_FILE: i32 = 0;
+    // SAFETY: no memory is involved.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, a.0.0, b.0.0, KCMP_FILE, a.1, b.1) };
+    match order {
+        -1 => Err(io::Error::last_os_error()),
+        order => Ok(order == 0),
+    }
+}
+
+/// Opens a file with flags as they are.
+pub fn open(path: &std::path::Path, flags: i32) -> io::Result<File> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the kernel reads a terminated string.
+    let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) };
+    if fd == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Locks an open file (`flock`) without waiting.
+pub fn lock_whole(file: &File, exclusive: bool) -> io::Result<()> {
+    let how = if exclusive {
+        libc::LOCK_EX
+    } else {
+        libc::LOCK_SH
+    };
+    // SAFETY: no memory is involved.
+    let done = unsafe { libc::flock(file.as_raw_fd(), how | libc::LOCK_NB) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Locks a range of an open file for itself (`F_OFD_SETLK`) without waiting.
+pub fn lock_range(file: &File, range: &libc::flock) -> io::Result<()> {
+    // SAFETY: the kernel reads a valid structure.
+    let done = unsafe {
+        libc::fcntl(
+            file.as_raw_fd(),
+            libc::F_OFD_SETLK,
+            std::ptr::from_ref(range),
+        )
+    };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// Head of a thread's list of robust futexes.
 #[must_use]
 pub fn robust_list(thread: Pid) -> Option<u64> {

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod fork;
 pub mod host;
 pub mod mem;
+pub mod mounts;
 pub mod namespaces;
 pub mod ptrace;
 pub mod seccomp;

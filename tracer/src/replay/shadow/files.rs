@@ -1,5 +1,6 @@
 //! Which files here are those that the journal tells of.
 
+use super::held;
 use crate::identities::Told;
 use crate::model::capture::Call;
 use crate::replay::error::ReplayError;
@@ -33,6 +34,7 @@ impl Session {
         };
         if let Some(meta) = self.file_told_of(tid, call)?
             && let Some(shadow) = &mut self.shadow
+            && !held::is_shown(&mut shadow.held, meta.dev(), shown.0)
         {
             shadow.identities.is((meta.dev(), meta.ino()), shown);
         }
@@ -76,6 +78,13 @@ impl Session {
         let Some(path) = fifo else {
             return self.remote_descriptor(tid, call.def.name, nr, call.args, result);
         };
+        if self
+            .shadow
+            .as_ref()
+            .is_some_and(|shadow| held::leads_into(&shadow.held, &path))
+        {
+            return Err(self.not_shadowed("a fifo on shared storage"));
+        }
         let both_ends = OpenOptions::new()
             .read(true)
             .write(true)
@@ -131,7 +140,7 @@ impl Session {
 }
 
 /// A path of a process as one of the supervisor's. Nothing for what depends on who asks.
-fn path_of(real: Pid, dir: i32, path: u64) -> Option<PathBuf> {
+pub(super) fn path_of(real: Pid, dir: i32, path: u64) -> Option<PathBuf> {
     let mut bytes = vec![0; PATH_BYTES_MAX];
     let read = if path == 0 {
         0

@@ -114,6 +114,7 @@ impl Session {
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
         self.fill_objects(&tids)?;
         self.settle_calls()?;
+        self.reopen_held(&tids)?;
         self.rebuild_connections(&tids)?;
         let mut spaces: Vec<*const ()> = Vec::new();
         let mut prepared = Vec::new();

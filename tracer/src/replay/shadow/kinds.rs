@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 pub enum Kind {
     /// A file with content and an offset.
     File,
+    /// A file or directory on storage that both nodes reach: what stands for it has no content.
+    Held,
     /// A pipe, by inode.
     Pipe(u64),
     /// A socket, by inode.

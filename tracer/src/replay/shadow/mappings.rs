@@ -2,6 +2,7 @@
 //! that their content is that of the recording.
 
 use super::Shadow;
+use super::kinds::Kind;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
@@ -41,8 +42,17 @@ impl Session {
             self.remote_as_then(tid, "shmat", libc::SYS_shmat, args, start)?;
             return Ok(true);
         }
+        let held = mapping.source != Source::Zero && self.kind(tid, call.int(4))? == Kind::Held;
         let offset = match mapping.source {
             Source::Zero => return Ok(false),
+            // Whether changes of the file show in a private mapping is nobody's promise.
+            Source::File { id, offset } if held => {
+                self.map_copy(tid, mapping, id, offset)?;
+                return Ok(true);
+            }
+            Source::Object { .. } if held => {
+                return Err(self.not_shadowed("a shared mapping of a file on shared storage"));
+            }
             Source::File { id, offset } => {
                 let file = self.readable(tid, call.int(4))?;
                 self.check_content(id, &file)?;

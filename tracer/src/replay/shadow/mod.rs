@@ -11,11 +11,14 @@ mod deaths;
 mod exec;
 mod files;
 mod going_live;
+mod held;
 mod inner;
 mod inside;
 mod kinds;
+mod locks;
 mod mappings;
 mod queues;
+mod reopen;
 mod signals;
 mod sockets;
 mod spawn;
@@ -24,6 +27,7 @@ mod syscalls;
 mod table;
 mod transfers;
 mod tree;
+mod unsure;
 
 pub use answers::Answer;
 pub use going_live::{Stand, TakeOver, Thread};
@@ -33,13 +37,15 @@ use crate::identities::Identities;
 use crate::model::capture::Call;
 use crate::namespaces::Namespaces;
 use crate::network::Network;
+use crate::record::{Keep, Tree};
+use crate::replay::error::ReplayError;
 use crate::sys::wait::Pid;
+use held::StandIn;
 use inner::Inner;
 use journal::{ConnId, Endpoint, ObjectId, Tid};
 use kinds::Kind;
 use signals::Signals;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use streams::Streams;
 
@@ -90,6 +96,8 @@ pub struct Shadow {
     hashes: HashMap<mappings::Identity, u128>,
     /// Directory trees that are made the same, or compared; none if that is nobody's business.
     trees: Option<tree::Trees>,
+    /// What stands for storage that both nodes reach.
+    held: Vec<StandIn>,
 }
 
 impl Shadow {
@@ -121,13 +129,17 @@ impl Shadow {
             segments: HashMap::new(),
             hashes: HashMap::new(),
             trees: None,
+            held: Vec::new(),
         }
     }
 
-    /// Minds directory trees that the journal tells of: these are made the same, others only
-    /// compared.
-    pub fn mind_trees(&mut self, copied: Vec<PathBuf>) {
-        self.trees = Some(tree::Trees::new(copied));
+    /// Minds directory trees that the journal tells of: these as they say, others are compared.
+    pub fn mind_trees(&mut self, trees: Vec<Tree>) -> Result<(), ReplayError> {
+        for tree in trees.iter().filter(|tree| tree.keep == Keep::Shared) {
+            self.held.push(StandIn::over(&tree.root, &self.namespaces)?);
+        }
+        self.trees = Some(tree::Trees::new(trees));
+        Ok(())
     }
 
     /// The namespaces that the application is in.
@@ -138,7 +150,15 @@ impl Shadow {
     /// What a descriptor leads to.
     fn kind(&mut self, process: Tid, real: Pid, fd: i32) -> Kind {
         let known = self.kinds.entry(process).or_default();
-        *known.entry(fd).or_insert_with(|| kinds::look_up(real, fd))
+        let held = &self.held;
+        *known.entry(fd).or_insert_with(|| {
+            let found = kinds::look_up(real, fd);
+            if found == Kind::File && held::leads_into(held, &held::link(real, fd)) {
+                Kind::Held
+            } else {
+                found
+            }
+        })
     }
 
     /// Descriptors of a process may lead elsewhere now.

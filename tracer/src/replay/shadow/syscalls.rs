@@ -34,6 +34,9 @@ impl Session {
         if self.bind_as_then(tid, call, leave)? {
             return self.after_descriptors(tid, call, leave);
         }
+        if self.follow_held(tid, call, leave)? {
+            return self.after_descriptors(tid, call, leave);
+        }
         match table::of(call) {
             Policy::Skip => Ok(()),
             Policy::Same => self
@@ -238,7 +241,7 @@ impl Session {
         Ok(())
     }
 
-    fn forget_descriptor(&mut self, tid: Tid, fd: i64) -> Result<(), ReplayError> {
+    pub(super) fn forget_descriptor(&mut self, tid: Tid, fd: i64) -> Result<(), ReplayError> {
         let (process, _) = self.process(tid)?;
         if let Some(known) = self
             .shadow

@@ -55,12 +55,22 @@ pub enum Shadow {
 
 /// Which calls of a syscall an entry is for.
 #[derive(Debug, Clone, Copy)]
-enum When {
+pub(super) enum When {
     Always,
     /// The argument with this index, as an `int`, has one of these values.
     Arg(usize, &'static [i32]),
     /// The argument with this index is not 0.
     Given(usize),
+}
+
+impl When {
+    pub(super) fn fits(self, call: &Call) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Arg(index, values) => values.contains(&call.int(index)),
+            Self::Given(index) => call.args[index] != 0,
+        }
+    }
 }
 
 struct Entry(&'static str, When, Shadow);
@@ -335,14 +345,7 @@ const TABLE: &[Entry] = &[
 pub fn of(call: &Call) -> Shadow {
     TABLE
         .iter()
-        .find(|Entry(name, when, _)| {
-            *name == call.def.name
-                && match when {
-                    When::Always => true,
-                    When::Arg(index, values) => values.contains(&call.int(*index)),
-                    When::Given(index) => call.args[*index] != 0,
-                }
-        })
+        .find(|Entry(name, when, _)| *name == call.def.name && when.fits(call))
         .map_or(Shadow::Skip, |Entry(.., shadow)| *shadow)
 }
 

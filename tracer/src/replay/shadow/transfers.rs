@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// Moves the position of a file on, as a read did.
-    fn advance(&mut self, tid: Tid, fd: i32, by: i64) -> Result<u64, ReplayError> {
+    pub(super) fn advance(&mut self, tid: Tid, fd: i32, by: i64) -> Result<u64, ReplayError> {
         let mut file = self.duplicate(tid, fd)?;
         match file.seek(SeekFrom::Current(by)) {
             Ok(position) => Ok(position),
@@ -244,13 +244,34 @@ impl Session {
         (to, from, offset): (usize, usize, usize),
     ) -> Result<(), ReplayError> {
         let (to, from) = (call.int(to), call.int(from));
-        let len = usize::try_from(result).unwrap_or(0);
         let (target, source) = (self.kind(tid, to)?, self.kind(tid, from)?);
+        if source == Kind::Held {
+            return self.copy_held(tid, call, result, (to, from, offset));
+        }
+        if target == Kind::Held {
+            let len = result.unsigned_abs();
+            self.draw(tid, call, result, (from, source, offset))?;
+            let at = self.out_offset(tid, call)?;
+            return self.wrote_held(tid, to, len, at);
+        }
         if call.def.name == "copy_file_range" && !self.is_standard(tid, to)? {
             let nr = i64::from(call.def.nr);
             return self.remote_as_then(tid, call.def.name, nr, call.args, result);
         }
-        let bytes = if source == Kind::File {
+        let bytes = self.draw(tid, call, result, (from, source, offset))?;
+        self.fill(tid, to, target, &bytes)
+    }
+
+    /// Takes what went from a descriptor inside the kernel.
+    fn draw(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        result: i64,
+        (from, source, offset): (i32, Kind, usize),
+    ) -> Result<Vec<u8>, ReplayError> {
+        let len = usize::try_from(result).unwrap_or(0);
+        Ok(if source == Kind::File {
             let given = call.args[offset];
             let at = if given == 0 {
                 self.advance(tid, from, result)?.saturating_sub(len as u64)
@@ -271,7 +292,6 @@ impl Session {
             self.skip_inner(inode, len)?
         } else {
             self.drain(source, len)?
-        };
-        self.fill(tid, to, target, &bytes)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Directory trees as they were before the application ran: made the same here, or compared.
 
+use crate::record::{Keep, Tree};
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
@@ -18,8 +19,8 @@ use std::time::{Duration, SystemTime};
 /// What this node lets a journal say about its directories.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
-    /// Roots that are made the same, by choice of this node's own operator.
-    allowed: Vec<PathBuf>,
+    /// What this node's own operator has chosen.
+    allowed: Vec<Tree>,
     /// The one that is being told of.
     current: Option<Current>,
 }
@@ -27,12 +28,12 @@ pub(super) struct Trees {
 #[derive(Debug)]
 struct Current {
     root: PathBuf,
-    copied: bool,
+    keep: Keep,
     listed: HashSet<PathBuf>,
 }
 
 impl Trees {
-    pub const fn new(allowed: Vec<PathBuf>) -> Self {
+    pub const fn new(allowed: Vec<Tree>) -> Self {
         Self {
             allowed,
             current: None,
@@ -58,14 +59,19 @@ impl Session {
             TreeItem::File(id) => Some(*id),
             _ => None,
         };
-        let copied = match trees.expects(&path, &entry.item) {
-            Ok(copied) => copied,
+        let keep = match trees.expects(&path, &entry.item) {
+            Ok(keep) => keep,
             Err(why) => return Err(failed(why)),
         };
-        let done = if copied {
-            make(&path, entry, |to| self.copy_kept(content, to))
-        } else {
-            compare(&path, entry)
+        let done = match keep {
+            Keep::Copied => make(&path, entry, Path::to_owned, |to| {
+                self.copy_kept(content, to)
+            }),
+            Keep::Compared => compare(&path, entry),
+            Keep::Shared => {
+                let there = |path: &Path| shadow.namespaces.path(path);
+                make(&there(&path), entry, there, |_| Ok(false))
+            }
         };
         done.map_err(|error| failed(error.to_string()))?;
         if matches!(entry.item, TreeItem::End)
@@ -74,6 +80,7 @@ impl Session {
                 .as_mut()
                 .and_then(|shadow| shadow.trees.as_mut())
             && let Some(tree) = trees.current.take()
+            && tree.keep != Keep::Shared
         {
             tree.nothing_else(&tree.root)
                 .map_err(|error| failed(error.to_string()))?;
@@ -104,25 +111,25 @@ enum Content<'a> {
 }
 
 impl Trees {
-    /// Whether this node makes it the same; why it will not have it at all.
-    fn expects(&mut self, path: &Path, item: &TreeItem<'_>) -> Result<bool, String> {
+    /// What this node does with it; why it will not have it at all.
+    fn expects(&mut self, path: &Path, item: &TreeItem<'_>) -> Result<Keep, String> {
         let plain = path
             .components()
             .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !plain || !path.is_absolute() || path.as_os_str().as_bytes().contains(&0) {
             return Err("no path in a tree".to_owned());
         }
-        if let TreeItem::Begin(copied) = item {
-            if *copied && !self.allowed.iter().any(|root| root == path) {
-                return Err(format!(
-                    "the primary shares out this directory, but this node was started without \
-                     `--storage {}=unshared`",
-                    path.display()
-                ));
-            }
+        let begun = match item {
+            TreeItem::Begin(true) => Some(Keep::Copied),
+            TreeItem::Begin(false) => Some(Keep::Compared),
+            TreeItem::BeginShared => Some(Keep::Shared),
+            _ => None,
+        };
+        if let Some(keep) = begun {
+            self.allows(path, keep)?;
             self.current = Some(Current {
                 root: path.to_owned(),
-                copied: *copied,
+                keep,
                 listed: HashSet::new(),
             });
         }
@@ -130,12 +137,42 @@ impl Trees {
             return Err("it is in no tree".to_owned());
         };
         let is_root = current.root == path;
-        let about_root = matches!(item, TreeItem::Begin(_) | TreeItem::End);
+        let about_root = begun.is_some() || matches!(item, TreeItem::End);
         if !path.starts_with(&current.root) || is_root != about_root {
             return Err(format!("it is not in {}", current.root.display()));
         }
         current.listed.insert(path.to_owned());
-        Ok(current.copied)
+        if matches!(item, TreeItem::Size(_)) != (current.keep == Keep::Shared)
+            && matches!(
+                item,
+                TreeItem::Size(_) | TreeItem::File(_) | TreeItem::Content(..)
+            )
+        {
+            return Err("no file of such a tree".to_owned());
+        }
+        Ok(current.keep)
+    }
+
+    /// Why this node does not do that with a tree, if it does not.
+    fn allows(&self, path: &Path, keep: Keep) -> Result<(), String> {
+        let own = self.allowed.iter().find(|tree| tree.root == path);
+        let own = own.map(|tree| tree.keep);
+        let (what, policy) = match keep {
+            Keep::Copied if own != Some(Keep::Copied) => ("shares out", "unshared"),
+            Keep::Shared if own != Some(Keep::Shared) => ("shares with this node", "shared"),
+            Keep::Compared if own == Some(Keep::Shared) => {
+                return Err(format!(
+                    "this node was started with `--storage {}=shared`, and the primary was not",
+                    path.display()
+                ));
+            }
+            _ => return Ok(()),
+        };
+        Err(format!(
+            "the primary {what} this directory, but this node was started without \
+             `--storage {}={policy}`",
+            path.display()
+        ))
     }
 }
 
@@ -149,7 +186,7 @@ impl Current {
                 if is_dir {
                     self.nothing_else(&path)?;
                 }
-            } else if self.copied {
+            } else if self.keep == Keep::Copied {
                 remove(&path)?;
             } else {
                 return Err(io::Error::other(format!(
@@ -185,12 +222,13 @@ fn first_name(first: &[u8]) -> PathBuf {
 fn make(
     path: &Path,
     entry: &TreeEntry<'_>,
+    there: impl Fn(&Path) -> PathBuf,
     content: impl Fn(Content<'_>) -> io::Result<bool>,
 ) -> io::Result<()> {
     let meta = found(path)?;
     match &entry.item {
         TreeItem::End => return Ok(()),
-        TreeItem::Begin(_) | TreeItem::Directory => {
+        TreeItem::Begin(_) | TreeItem::BeginShared | TreeItem::Directory => {
             if !meta.is_some_and(|meta| meta.is_dir()) {
                 remove(path)?;
                 let above = matches!(entry.item, TreeItem::Begin(_));
@@ -214,13 +252,18 @@ fn make(
                 content(Content::Into(&options.open(path)?))?;
             }
         }
+        TreeItem::Size(size) => {
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create_new(true).mode(0o600);
+            options.open(path)?.set_len(*size)?;
+        }
         TreeItem::Link(target) => {
             remove(path)?;
             symlink(OsStr::from_bytes(target), path)?;
         }
         TreeItem::Again(first) => {
             remove(path)?;
-            return std::fs::hard_link(first_name(first), path);
+            return std::fs::hard_link(there(&first_name(first)), path);
         }
         TreeItem::Node(kind, device) => {
             remove(path)?;
@@ -233,7 +276,7 @@ fn make(
         return Ok(());
     }
     std::fs::set_permissions(path, Permissions::from_mode(entry.mode))?;
-    if matches!(entry.item, TreeItem::File(_)) {
+    if matches!(entry.item, TreeItem::File(_) | TreeItem::Size(_)) {
         let file = File::open(path)?;
         file.set_modified(time(entry.modified_ns))?;
     }
@@ -256,8 +299,8 @@ fn compare(path: &Path, entry: &TreeEntry<'_>) -> io::Result<()> {
     };
     let same_kind = match &entry.item {
         TreeItem::End => return Ok(()),
-        TreeItem::Begin(_) | TreeItem::Directory => meta.is_dir(),
-        TreeItem::File(_) | TreeItem::Content(..) => meta.is_file(),
+        TreeItem::Begin(_) | TreeItem::BeginShared | TreeItem::Directory => meta.is_dir(),
+        TreeItem::Size(_) | TreeItem::File(_) | TreeItem::Content(..) => meta.is_file(),
         TreeItem::Link(target) => {
             meta.is_symlink() && std::fs::read_link(path)?.as_os_str().as_bytes() == target.as_ref()
         }

@@ -70,9 +70,13 @@ pub enum Ask {
     Keep,
     /// Close the descriptor of this number.
     Close,
+    /// Attach the mount that comes with this over the directory of this number.
+    Cover,
+    /// Take the mount away whose root has this number.
+    Uncover,
 }
 
-const ASKS: [Ask; 7] = [
+const ASKS: [Ask; 9] = [
     Ask::LastPid,
     Ask::SharedMemoryId,
     Ask::QueueId,
@@ -80,6 +84,8 @@ const ASKS: [Ask; 7] = [
     Ask::Outer,
     Ask::Keep,
     Ask::Close,
+    Ask::Cover,
+    Ask::Uncover,
 ];
 
 /// Files in `/proc/sys/kernel` for the first four of [`Ask`].
@@ -395,6 +401,14 @@ unsafe fn serve(
                 ([0, 0], Extra::None)
             }
         }
+        (Ask::Cover, Extra::Descriptor(mount)) => {
+            // SAFETY: plain syscalls on terminated strings.
+            let done = unsafe { cover(mount, value) };
+            ([done, mount], Extra::None)
+        }
+        (Ask::Cover, _) => refused(libc::EBADF),
+        // SAFETY: plain syscalls on terminated strings.
+        (Ask::Uncover, _) => refused(unsafe { uncover(value) }),
         (Ask::LastPid | Ask::SharedMemoryId | Ask::QueueId | Ask::SemaphoreId, _) => {
             let index = usize::try_from(asked).unwrap_or(usize::MAX);
             match parameters.get(index) {
@@ -404,6 +418,37 @@ unsafe fn serve(
             }
         }
     }
+}
+
+/// Attaches a mount over a directory; an error number or 0.
+unsafe fn cover(mount: RawFd, directory: RawFd) -> i32 {
+    // SAFETY: terminated strings.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount,
+            c"".as_ptr(),
+            directory,
+            c"".as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH,
+        )
+    };
+    if done == -1 { errno() } else { 0 }
+}
+
+/// Takes a mount away, by its root; an error number or 0.
+unsafe fn uncover(root: RawFd) -> i32 {
+    // SAFETY: terminated strings.
+    unsafe {
+        // Its path may lead elsewhere.
+        if libc::fchdir(root) == -1 || libc::umount2(c".".as_ptr(), libc::MNT_DETACH) == -1 {
+            let error = errno();
+            libc::chdir(c"/".as_ptr());
+            return error;
+        }
+        libc::chdir(c"/".as_ptr());
+    }
+    0
 }
 
 /// Writes a number, in decimal, into a parameter of the kernel; an error number or 0.

@@ -132,6 +132,14 @@ fn send(fd: RawFd, words: Words, extra: Extra) -> io::Result<()> {
     }
 }
 
+/// Sends a file, with [`PASSED_BYTES`] that mean nothing.
+pub fn pass(to: RawFd, file: RawFd) -> io::Result<()> {
+    send(to, [0; 2], Extra::Descriptor(file))
+}
+
+/// Bytes of a message with a file.
+pub const PASSED_BYTES: usize = size_of::<Words>();
+
 /// What goes with two words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extra {
