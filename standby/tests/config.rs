@@ -5,6 +5,7 @@ use standby::config::{
     StoragePolicy, WitnessChoice,
 };
 use std::path::PathBuf;
+use tracer::record::Keep;
 
 fn options() -> NodeOptions {
     NodeOptions {
@@ -156,4 +157,23 @@ fn every_mistake_is_named_with_a_remedy() {
             "{error} should contain {expected}"
         );
     }
+}
+
+#[test]
+fn shared_storage_needs_somebody_with_the_last_word() {
+    let node = |witness: &str, storage: &[&str]| {
+        let options = NodeOptions {
+            witness: Some(witness.to_owned()),
+            storage: storage.iter().map(|text| (*text).to_owned()).collect(),
+            ..options()
+        };
+        primary(options).unwrap().node.trees()
+    };
+    let trees = node("command:/sbin/fence", &["/srv/a=shared", "/srv/b=unshared"]).unwrap();
+    assert_eq!(trees[0].root, PathBuf::from("/srv/a"));
+    assert_eq!((trees[0].keep, trees[1].keep), (Keep::Shared, Keep::Copied));
+    let error = node("none", &["/srv/a=shared"]).unwrap_err().to_string();
+    assert!(error.contains("needs a --witness"), "{error}");
+    let error = node("command:/f", &["/srv/a=shared", "/srv=unshared"]).unwrap_err();
+    assert!(error.to_string().contains("overlaps /srv/a"), "{error}");
 }

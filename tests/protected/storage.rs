@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use super::asking::{Asking, SMALL};
 use super::common::nodes::{Nodes, Place, Plan, Witness};
 use super::common::touches::Touches;
 use super::common::{
-    Exit, Scratch, assert_same_tree, build_c, descendants, heavy, program, tree, wait_until,
+    Exit, Random, Scratch, assert_same_tree, build_c, descendants, heavy, journaled, program,
+    soaking, tree, wait_until,
 };
 use super::counting::Clients;
 use super::{END_LIMIT, PORT, SITE, assert_says, end_on_standby, redis, report};
@@ -237,45 +239,116 @@ fn assert_kept(dir: &Path, rounds: u64) {
     assert_eq!(names, ["current", &last, "link", "log", "records", "slots"]);
 }
 
-#[test]
-fn files_on_shared_storage_are_opened_again_as_they_were_left() {
-    let _turn = heavy();
-    for moment in 0..3 {
-        let scratch = Scratch::new("protected-keeper");
-        let (dir, plan) = shared(&scratch);
-        let command = keeper(&scratch, &dir);
-        let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let mut nodes = Nodes::start(&scratch, plan, &command);
-        nodes.wait_for_port(8000);
-        let mut touches = Touches::of(&[&dir]);
-        let mut stream = BufReader::new(nodes.connect(8000));
-        for round in 1..=20_u64 {
-            ask(&mut stream, &round.to_string(), &round.to_string(), &nodes);
+/// How the primary dies.
+enum Death {
+    /// So long after the request of the 21st round was sent.
+    After(Duration),
+    /// Once the standby has so many events.
+    At(u64),
+}
+
+/// Forty rounds, in which the primary dies; how many events it had.
+#[track_caller]
+fn kept_through(death: &Death) -> u64 {
+    let scratch = Scratch::new("protected-keeper");
+    let (dir, mut plan) = shared(&scratch);
+    if let Death::At(events) = death {
+        plan.primary = vec!["--die-after".to_owned(), events.to_string()];
+    }
+    let command = keeper(&scratch, &dir);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let mut nodes = Nodes::start(&scratch, plan, &command);
+    nodes.wait_for_port(8000);
+    let mut touches = Touches::of(&[&dir]);
+    let mut stream = BufReader::new(nodes.connect(8000));
+    let rounds = |rounds: RangeInclusive<u64>, stream: &mut _, nodes: &Nodes<'_>| {
+        for round in rounds.map(|round| round.to_string()) {
+            ask(stream, &round, &round, nodes);
         }
+    };
+    if let Death::After(moment) = death {
+        rounds(1..=20, &mut stream, &nodes);
         assert_primary_alone(&mut touches, &mut nodes);
-        // A moment is not waited for: any is as good as another.
         let sent = stream.get_mut().write_all(b"21\n");
         sent.expect("the connection is there");
-        std::thread::sleep(Duration::from_micros(900 * moment));
+        std::thread::sleep(*moment);
         nodes.signal(Place::Primary, Signal::SIGKILL);
         let mut line = String::new();
         let heard = stream.read_line(&mut line);
-        assert!(
-            heard.is_ok() && line == "21\n",
-            "{heard:?}\n{}",
-            nodes.said()
-        );
-        for round in 22..=40_u64 {
-            ask(&mut stream, &round.to_string(), &round.to_string(), &nodes);
-        }
-        ask(&mut stream, "check", "fine", &nodes);
-        let primary = nodes.wait(Place::Primary, END_LIMIT);
-        assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
-        nodes.assert_one_active();
-        stream.get_mut().write_all(b"quit\n").expect("it is there");
-        nodes.wait(Place::Standby, END_LIMIT).expect_code(0);
-        assert_kept(&dir, 40);
-        drop(nodes);
-        scratch.assert_no_process_left();
+        let said = nodes.said();
+        assert!(heard.is_ok() && line == "21\n", "{heard:?}\n{said}");
+        rounds(22..=40, &mut stream, &nodes);
+    } else {
+        rounds(1..=40, &mut stream, &nodes);
     }
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    ask(&mut stream, "check", "fine", &nodes);
+    nodes.assert_one_active();
+    stream.get_mut().write_all(b"quit\n").expect("it is there");
+    nodes.wait(Place::Standby, END_LIMIT).expect_code(0);
+    assert_kept(&dir, 40);
+    let events = journaled(&nodes.dir(Place::Primary)).count;
+    drop(nodes);
+    scratch.assert_no_process_left();
+    events
+}
+
+#[test]
+fn files_on_shared_storage_are_opened_again_as_they_were_left() {
+    let _turn = heavy();
+    // A moment is not waited for: any is as good as another.
+    let events = kept_through(&Death::After(Duration::from_millis(2)));
+    // Two rounds and a half have so many.
+    const SPAN: u64 = 300;
+    let mut random = Random::new();
+    let all = soaking();
+    let count = if all { SPAN } else { 8 };
+    for moment in 0..count {
+        let at = if all { moment } else { random.below(SPAN) };
+        eprintln!("the primary dies at {}", events - at);
+        kept_through(&Death::At(events - at));
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_from_shared_storage_is_named() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-shared-gone");
+    let (dir, plan) = shared(&scratch);
+    let command = keeper(&scratch, &dir);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let mut nodes = Nodes::start(&scratch, plan, &command);
+    nodes.wait_for_port(8000);
+    let mut stream = BufReader::new(nodes.connect(8000));
+    ask(&mut stream, "1", "1", &nodes);
+    fs::remove_file(dir.join("slots")).expect("it is there");
+    nodes.signal(Place::Primary, Signal::SIGKILL);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    assert_says(&standby, "shared/slots on shared storage: opening it again");
+    nodes.wait(Place::Primary, END_LIMIT);
+    drop(nodes);
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn a_shared_mapping_of_shared_storage_is_refused() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-shared-mapped");
+    let (dir, plan) = shared(&scratch);
+    let file = dir.join("mapped");
+    fs::write(&file, [0; 4096]).expect("our own file");
+    let program = "import mmap,signal,sys; f = open(sys.argv[1],'r+b'); mmap.mmap(f.fileno(), 4096); signal.pause()";
+    let file = file.to_str().expect("a path");
+    let command = ["/usr/bin/python3", "-c", program, file];
+    let mut nodes = Nodes::begin(&scratch, plan, &command);
+    let standby = nodes.wait(Place::Standby, END_LIMIT);
+    assert_says(
+        &standby,
+        "a shared mapping of a file on shared storage cannot be protected",
+    );
+    nodes.signal(Place::Primary, Signal::SIGTERM);
+    nodes.wait(Place::Primary, END_LIMIT);
+    drop(nodes);
+    scratch.assert_no_process_left();
 }

@@ -19,7 +19,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::Stopped;
 use crate::sys::tick::Tick;
 use crate::sys::tsc;
-use crate::sys::wait::Pid;
+use crate::sys::wait::{Pid, Status};
 use journal::{Args, Enter, Event, FileStore, Leave, Tid, Writer};
 use pmu::Regs;
 use std::collections::HashMap;
@@ -180,6 +180,15 @@ impl Session {
                 Ok(())
             }
             Stand::Inside(call, regs) => self.inside(tid, call, regs),
+            Stand::Performed(stopped, call, regs) => {
+                self.learn_mask_of(tid, &stopped)?;
+                self.inside(tid, call, regs)?;
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.state = State::Reported(stopped, Status::Syscall);
+                }
+                self.ready.push_front(tid);
+                Ok(())
+            }
         }
     }
 

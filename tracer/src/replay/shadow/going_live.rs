@@ -39,6 +39,9 @@ pub enum Stand {
     Entered(Stopped, Call, Regs, Option<Out<'static>>),
     /// In a syscall that the kernel performs, whose entry the journal has.
     Inside(Call, Regs),
+    /// At the exit of a syscall that the kernel has performed, whose entry the journal has; with the
+    /// registers at the entry.
+    Performed(Stopped, Call, Regs),
     /// At a sync point: the syscall that the journal has it enter is to give this.
     Answered(Stopped, Regs, Answer),
 }
@@ -255,6 +258,15 @@ impl Session {
             let real = task.real;
             if task.stopped.is_none() {
                 return Ok(Stand::Inside(call, in_call.regs));
+            }
+            let left = self
+                .shadow
+                .as_mut()
+                .and_then(|shadow| shadow.performed.remove(&tid));
+            if let Some(regs) = left {
+                let stopped = self.take_stop(tid)?;
+                stopped.set_regs(&regs)?;
+                return Ok(Stand::Performed(stopped, call, in_call.regs));
             }
             let answer = self
                 .shadow

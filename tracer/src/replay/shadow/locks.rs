@@ -4,6 +4,7 @@ use crate::sys::host;
 use journal::Tid;
 use std::fs::File;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// Whose a lock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,30 @@ pub struct Lock {
     len: i64,
     /// Through whose descriptor it was seen.
     pub process: Option<Tid>,
+}
+
+/// How long the processes of the other node, which has ended or was switched off, may take to let
+/// go of their locks: its kernel ends them only after the connections by which that is noticed.
+const OTHER_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// Between two attempts: the kernel tells nobody, and a wait of its own has no limit.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Takes a lock that the other node may not have let go of yet.
+pub fn take<E>(
+    mut attempt: impl FnMut() -> Result<io::Result<()>, E>,
+) -> Result<io::Result<()>, E> {
+    let deadline = Instant::now() + OTHER_ENDS_WITHIN;
+    loop {
+        match attempt()? {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            done => return Ok(done),
+        }
+    }
 }
 
 /// The locks in `/proc/<pid>/fdinfo/<fd>`.

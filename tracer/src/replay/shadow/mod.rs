@@ -44,6 +44,7 @@ use held::StandIn;
 use inner::Inner;
 use journal::{ConnId, Endpoint, ObjectId, Tid};
 use kinds::Kind;
+use pmu::Regs;
 use signals::Signals;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -88,6 +89,8 @@ pub struct Shadow {
     dying: HashSet<Tid>,
     /// Threads that the kernel has resumed in a syscall that it performs.
     performing: HashSet<Tid>,
+    /// At a takeover: those of them that stand at its exit, with their registers.
+    performed: HashMap<Tid, Regs>,
     /// Files that are mapped shared: device and inode.
     objects: HashMap<ObjectId, (u64, u64)>,
     /// System V segments by id.
@@ -125,6 +128,7 @@ impl Shadow {
             fifos: HashMap::new(),
             dying: HashSet::new(),
             performing: HashSet::new(),
+            performed: HashMap::new(),
             objects: HashMap::new(),
             segments: HashMap::new(),
             hashes: HashMap::new(),

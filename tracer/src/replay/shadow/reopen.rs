@@ -15,7 +15,8 @@ use crate::replay::session::Session;
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::namespaces::{self, PASSED_BYTES};
-use crate::sys::wait::Pid;
+use crate::sys::ptrace::Resume;
+use crate::sys::wait::{Pid, Status};
 use journal::Tid;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -30,6 +31,8 @@ use std::path::{Path, PathBuf};
 const ONCE: i32 = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_NOCTTY | libc::O_CLOEXEC;
 /// `__O_TMPFILE` (include/uapi/asm-generic/fcntl.h): the file has got a name since.
 const WITHOUT_NAME: i32 = 0o20_000_000;
+
+const VFORK: u64 = libc::CLONE_VFORK.cast_unsigned() as u64;
 
 /// A descriptor of a process, through one of its threads that is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,7 @@ impl Session {
         {
             return Ok(());
         }
+        self.await_performed(tids)?;
         let open = self.held_files(tids)?;
         let places = self.held_places(tids)?;
         let unsure = self.unsure(tids)?;
@@ -77,6 +81,48 @@ impl Session {
             self.work_in(tid, &path)?;
         }
         self.settle_unsure(unsure)
+    }
+
+    /// A thread that the kernel has let make a process is at the exit of that syscall in a moment. It
+    /// may be the only one through which its descriptors can be changed.
+    fn await_performed(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
+        for &tid in tids {
+            let performing = self
+                .shadow
+                .as_ref()
+                .is_some_and(|shadow| shadow.performing.contains(&tid));
+            if !performing || self.waits_for_child(tid)? {
+                continue;
+            }
+            let status = self.await_own_stop(tid, Resume::Syscall)?;
+            let regs = match &self.task(tid)?.stopped {
+                Some(stopped) if status == Status::Syscall => stopped.regs()?,
+                _ => {
+                    let found = self.describe_stop(tid, status);
+                    return Err(self.diverged("the end of a syscall", found));
+                }
+            };
+            if let Some(shadow) = &mut self.shadow {
+                shadow.performing.remove(&tid);
+                shadow.performed.insert(tid, regs);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the syscall of a thread ends when a child that it makes has executed something.
+    fn waits_for_child(&mut self, tid: Tid) -> Result<bool, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let call = self.task(tid)?.call.as_ref().and_then(|call| call.call);
+        let flags = match call.map(|call| (call.def.name, call.args[0])) {
+            Some(("fork", _)) => 0,
+            Some(("clone", flags)) => flags,
+            Some(("clone3", at)) => Remote(real)
+                .read_u64(at)
+                .map_err(ReplayError::os("reading a syscall's arguments"))?,
+            _ => VFORK,
+        };
+        Ok(flags & VFORK != 0)
     }
 
     fn uncover(&mut self) -> Result<(), ReplayError> {
@@ -252,7 +298,7 @@ impl Session {
                     .map_err(|error| failed("finding the position", error))?;
             }
             for lock in &open.locks {
-                lock.take_of_file(&file)
+                locks::take(|| Ok::<_, ReplayError>(lock.take_of_file(&file)))?
                     .map_err(|error| failed("locking it again", error))?;
             }
         }
@@ -277,7 +323,11 @@ impl Session {
                 .map_err(|error| failed("locking it again", error))?;
             let set = libc::F_SETLK.unsigned_abs().into();
             let args = [word(holder.fd), set, room, 0, 0, 0];
-            self.remote(holder.tid, "locking a file again", libc::SYS_fcntl, args)?;
+            let taken = locks::take(|| {
+                let found = self.remote_result(holder.tid, libc::SYS_fcntl, args)?;
+                Ok::<_, ReplayError>(outcome(found))
+            })?;
+            taken.map_err(|error| failed("locking it again", error))?;
         }
         Ok(())
     }
@@ -441,6 +491,14 @@ fn find<'a>(
 fn field(info: &str, name: &str, radix: u32) -> Option<u64> {
     let text = info.lines().find_map(|line| line.strip_prefix(name))?;
     u64::from_str_radix(text.trim(), radix).ok()
+}
+
+/// What a syscall's result says.
+fn outcome(result: i64) -> io::Result<()> {
+    match i32::try_from(-result) {
+        Ok(error) if error > 0 => Err(io::Error::from_raw_os_error(error)),
+        _ => Ok(()),
+    }
 }
 
 fn word(value: i32) -> u64 {

@@ -121,7 +121,7 @@ impl Session {
             let is = std::fs::symlink_metadata(&path).is_ok();
             match (does, was, is) {
                 (Does::Make, false, true) | (Does::Take, true, false) => {
-                    shadow.answers.insert(tid, 0);
+                    shadow.answers.insert(tid, 0.into());
                 }
                 // It is new, and nobody has written to it.
                 (Does::Open, false, true) => std::fs::remove_file(&path).map_err(
