@@ -10,7 +10,7 @@
 mod common;
 
 use common::lab::{DEV, Lab, Place, VIP4, VIP6};
-use common::node::{Follower, Node, PORT, listen, make_tun};
+use common::node::{Follower, Node, PORT, fresh_tun, listen, make_tun};
 use common::{pattern_bytes, server};
 use journal::{Event, GateEvent, Reader};
 use standby::gate::Streams;
@@ -278,7 +278,7 @@ fn little_is_journaled_beside_the_payload() {
 #[test]
 fn addresses_are_there_at_once() {
     let lab = Lab::new();
-    let _tun = make_tun(&lab, Place::StandbyApp);
+    let _tun = fresh_tun(&lab, Place::StandbyApp);
     for (vip, peer) in [(VIP4, "10.77.0.3"), (VIP6, "fd77::3")] {
         let (bound, source) = lab.within(Place::StandbyApp, || {
             let any = if vip == VIP4 { "0.0.0.0" } else { "::" };

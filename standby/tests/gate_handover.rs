@@ -89,19 +89,6 @@ impl Listening {
     }
 }
 
-/// The link of an application, once its kernel knows a way to its address, which it learns by and by.
-fn link(lab: &Lab, app: Place, vip: &str) -> OwnedFd {
-    let tun = make_tun(lab, app);
-    let socket = lab.within(app, || UdpSocket::bind((vip, 0)).expect("an address"));
-    let patience = Duration::from_millis(10);
-    socket.set_read_timeout(Some(patience)).expect("an option");
-    let own = socket.local_addr().expect("an address");
-    wait_for("a way to the address", || {
-        socket.send_to(b"x", own).is_ok() && socket.recv(&mut [0]).is_ok()
-    });
-    tun
-}
-
 fn node(lab: &Lab, host: Place, tun: OwnedFd, vip: &str) -> Node {
     let vip: IpAddr = vip.parse().expect("an address");
     let own = prefixes().into_iter().filter(|own| own.addr == vip);
@@ -112,8 +99,8 @@ fn node(lab: &Lab, host: Place, tun: OwnedFd, vip: &str) -> Node {
 fn what_comes_during_a_switchover_is_passed_on() {
     for vip in [VIP4, VIP6] {
         let lab = Lab::new();
-        let link = |app| link(&lab, app, vip);
-        let (first, second) = (link(Place::PrimaryApp), link(Place::StandbyApp));
+        let first = make_tun(&lab, Place::PrimaryApp);
+        let second = make_tun(&lab, Place::StandbyApp);
         let primary = node(&lab, Place::Primary, first, vip);
         let follower = Follower::new(&primary);
         let mut before = Listening::new(&lab, Place::PrimaryApp);
@@ -155,7 +142,7 @@ fn what_comes_during_a_switchover_is_passed_on() {
 fn what_comes_during_one_that_is_called_off_comes_in() {
     for vip in [VIP4, VIP6] {
         let lab = Lab::new();
-        let link = link(&lab, Place::PrimaryApp, vip);
+        let link = make_tun(&lab, Place::PrimaryApp);
         let primary = node(&lab, Place::Primary, link, vip);
         let _follower = Follower::new(&primary);
         let mut app = Listening::new(&lab, Place::PrimaryApp);

@@ -9,7 +9,7 @@ use journal::{
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use standby::commit::Commit;
 use standby::gate::{Gate, GateOptions, Prefix, Streams, tun};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -41,9 +41,27 @@ pub fn header() -> Header {
 }
 
 /// The TUN device of a place's application.
-pub fn make_tun(lab: &Lab, app: Place) -> OwnedFd {
+pub fn fresh_tun(lab: &Lab, app: Place) -> OwnedFd {
     let ns = lab.fd(app);
     tun::create(ns.as_fd(), "link0", 1500, &vips()).expect("a TUN device")
+}
+
+/// The same, once the application's kernel knows the way to its addresses. It learns it by and by,
+/// and drops until then what comes for them.
+pub fn make_tun(lab: &Lab, app: Place) -> OwnedFd {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let tun = fresh_tun(lab, app);
+    for vip in vips() {
+        let socket = lab.within(app, || UdpSocket::bind((vip, 0)).expect("an address"));
+        let patience = Duration::from_millis(10);
+        socket.set_read_timeout(Some(patience)).expect("an option");
+        let own = socket.local_addr().expect("an address");
+        let begun = Instant::now();
+        while socket.send_to(b"x", own).is_err() || socket.recv(&mut [0]).is_err() {
+            assert!(begun.elapsed() < LIMIT, "no way to {vip}");
+        }
+    }
+    tun
 }
 
 pub fn prefixes() -> Vec<Prefix> {
