@@ -241,6 +241,7 @@ fn kill_while_waiting(name: &str, args: &[&str]) {
     copy_tree(&scratch.work(), &twin);
     let primary = record.spawn();
     let dir = primary.dir().to_owned();
+    wait_until("the program begins", LIMIT, || events_in(&dir) > 0);
     let follower = follow(&scratch, &dir, &twin);
     let mut known = 0;
     wait_until("all wait", LIMIT, || {
@@ -268,6 +269,39 @@ fn deadlines_of_many() {
 #[test]
 fn deadline_of_one() {
     kill_while_waiting("deadline-one", &["alone"]);
+}
+
+/// What a shadow cannot keep it refuses when the application begins with it, by name.
+fn refused(guest: &'static str, why: &str) {
+    let scratch = Scratch::new(&format!("takeover-refused-{guest}"));
+    let case = Case {
+        program: Program::Other(guest),
+        ..PLAIN
+    };
+    let recorded = prepare(&scratch, guest, &case).run();
+    assert_eq!(recorded.output.exit, Exit::Code(0), "{}", recorded.output);
+    let followed = follow(&scratch, &recorded.dir, &scratch.work()).wait(LIMIT);
+    assert_eq!(followed.exit, Exit::Code(125), "{followed}");
+    let why = format!("{why} cannot be protected by a standby");
+    assert!(followed.err().contains(&why), "{followed}");
+    scratch.assert_no_process_left();
+}
+
+#[test]
+fn seccomp_filters_are_refused() {
+    refused(
+        "sys_seccomp_errno",
+        "a seccomp filter of the application's own",
+    );
+    refused(
+        "sys_seccomp_trap",
+        "a seccomp filter of the application's own",
+    );
+}
+
+#[test]
+fn terminals_are_refused() {
+    refused("proc_pty", "a terminal of the application's own");
 }
 
 /// How many events a journal that is being written has.
@@ -313,9 +347,26 @@ cases! {
     spawns {}
     memory {}
     sleeps {}
+    file_landlock { program: Program::Other("file_landlock"), exact: false }
+    mem_mseal { program: Program::Other("mem_mseal"), exact: false }
+    event_epoll_oneshot { program: Program::Other("event_epoll_oneshot"), exact: false }
     semaphores { cuts: Cuts::Everywhere }
     messages { cuts: Cuts::Everywhere }
     posix_queues { cuts: Cuts::Everywhere }
+    directories {}
+    file_proc_self { program: Program::Other("file_proc_self"), exact: false }
+    proc_wait { program: Program::Other("proc_wait"), exact: false }
+    file_getdents { program: Program::Other("file_getdents"), exact: false }
+    file_splice_tee_vmsplice { program: Program::Other("file_splice_tee_vmsplice"), exact: false }
+    splices { cuts: Cuts::Everywhere }
+    many_messages { cuts: Cuts::Everywhere }
+    locks { cuts: Cuts::Everywhere }
+    process { cuts: Cuts::Everywhere }
+    timers { cuts: Cuts::Some(20) }
+    queued_signals { cuts: Cuts::Everywhere }
+    thread_pi_mutex { program: Program::Other("thread_pi_mutex"), exact: false }
+    thread_pi_requeue { program: Program::Other("thread_pi_requeue"), exact: false }
+    watches { cuts: Cuts::Everywhere }
     thread_cond { program: Program::Other("thread_cond"), exact: false }
     thread_robust { program: Program::Other("thread_robust"), exact: false }
     signal_realtime { program: Program::Other("signal_realtime"), exact: false }

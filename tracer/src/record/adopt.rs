@@ -88,7 +88,7 @@ pub(crate) fn go_on(
 impl Session {
     fn adopt(
         &mut self,
-        threads: Vec<Thread>,
+        mut threads: Vec<Thread>,
         objects: &HashMap<(u64, u64), journal::ObjectId>,
     ) -> super::error::Step {
         let leaders: HashMap<Tid, Pid> = threads
@@ -101,6 +101,8 @@ impl Session {
             .filter(|thread| thread.id == thread.process)
             .map(|thread| (thread.id, Signals::with_actions(&thread.actions)))
             .collect();
+        // Who waits, waits before anybody goes on.
+        threads.sort_by_key(|thread| !matches!(thread.stand, Stand::Entered(..)));
         let mut queued = Vec::new();
         for thread in threads {
             let space = SpaceId(thread.space + 1);

@@ -1,6 +1,7 @@
 //! What replay knows of one thread.
 
 use super::fds::Descriptors;
+use crate::mm::Arguments;
 use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
@@ -18,6 +19,8 @@ pub struct Space {
     pub brk: Option<u64>,
     /// Where it was then.
     pub first_brk: Option<u64>,
+    /// What the program was started with.
+    pub arguments: Option<Arguments>,
     /// Lengths of attached System V segments, by address.
     pub attached: HashMap<u64, u64>,
 }

@@ -20,6 +20,26 @@ pub fn take(from: &File, bytes: &mut [u8], socket: bool) -> io::Result<usize> {
     settled(result)
 }
 
+/// What is in a pipe, up to a length, without taking it.
+pub fn look(from: &File, len: usize) -> io::Result<Vec<u8>> {
+    let (mut reader, writer) = io::pipe()?;
+    // SAFETY: no memory is involved.
+    let room = unsafe { libc::fcntl(from.as_raw_fd(), libc::F_GETPIPE_SZ) };
+    // SAFETY: no memory is involved.
+    unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, room) };
+    let flags = libc::SPLICE_F_NONBLOCK;
+    // SAFETY: no memory is involved.
+    let found = unsafe { libc::tee(from.as_raw_fd(), writer.as_raw_fd(), len, flags) };
+    let found = settled(if found == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(found)
+    })?;
+    let mut bytes = vec![0; found];
+    io::Read::read_exact(&mut reader, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Puts in as much as there is room for.
 pub fn put(to: &File, bytes: &[u8], socket: bool) -> io::Result<usize> {
     const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -143,6 +143,39 @@ pub fn is_readable(file: &File) -> bool {
     ready == 1 && entry.revents & libc::POLLIN != 0
 }
 
+/// Stops a timer (`timerfd_create`), unless it runs again and again.
+pub fn disarm_if_once(timer: &File) -> io::Result<()> {
+    // SAFETY: all zero is a valid value.
+    let mut value: libc::itimerspec = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel stores one structure in `value`.
+    if unsafe { libc::timerfd_gettime(timer.as_raw_fd(), &raw mut value) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    if (value.it_interval.tv_sec, value.it_interval.tv_nsec) != (0, 0) {
+        return Ok(());
+    }
+    value.it_value = value.it_interval;
+    // SAFETY: the kernel reads one structure.
+    match unsafe {
+        libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const value, std::ptr::null_mut())
+    } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Asks an epoll set for all that is ready among its entries, of which it has so many. Edges are
+/// taken, and entries that are reported once disarmed.
+pub fn take_all_events(set: &File, entries: usize) -> io::Result<()> {
+    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; entries.max(1)];
+    let room = i32::try_from(events.len()).unwrap_or(i32::MAX);
+    // SAFETY: room for as many events as is said, which outlives the call.
+    match unsafe { libc::epoll_wait(set.as_raw_fd(), events.as_mut_ptr(), room, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// A duplicate of descriptor `fd` of another process: the same open file, its position included.
 pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     // Only a first thread can be opened.

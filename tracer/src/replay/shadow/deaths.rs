@@ -48,6 +48,7 @@ impl Session {
                 shadow.dying.remove(&tgid);
                 shadow.signals.forget(tgid);
                 shadow.kinds.remove(&tgid);
+                shadow.epolls.forget(tgid);
             }
             self.sweep_connections()?;
             // Its end may have undone what it did to semaphores.

@@ -4,6 +4,7 @@
 use crate::claim;
 use crate::layout::{self, PAGE_SYSCALL_DONE};
 use crate::maps::{self, Area};
+use crate::mm::Arguments;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::replay::task::Space;
@@ -142,6 +143,7 @@ impl Session {
         crate::agent::supply(crate::sys::mem::Remote(real), &[])
             .map_err(ReplayError::os("preparing the agent's page"))?;
         let task = self.task(tid)?;
+        task.space.borrow_mut().arguments = Arguments::at(real, exec.regs.rsp);
         task.regs = exec.regs;
         task.regs.orig_rax = u64::MAX;
         Ok(())

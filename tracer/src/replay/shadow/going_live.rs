@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// Bytes of a `syscall` instruction.
 const SYSCALL_BYTES: u64 = 2;
+/// Not in libc (include/uapi/linux/futex.h).
+const FUTEX_LOCK_PI2: i32 = 13;
 const PRIVATE_AND_CLOCK: i32 = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
 
 /// Where a thread stands.
@@ -119,6 +121,7 @@ impl Session {
         self.settle_calls()?;
         self.reopen_held(&tids)?;
         self.rebuild_connections(&tids)?;
+        self.disarm_entries()?;
         let mut spaces: Vec<*const ()> = Vec::new();
         let mut prepared = Vec::new();
         for &tid in &tids {
@@ -280,8 +283,9 @@ impl Session {
                 let stopped = self.take_stop(tid)?;
                 return answered(stopped, in_call.regs, result);
             }
+            let has_lock = self.has_lock(tid, &call)?;
             let stopped = self.take_stop(tid)?;
-            if waits_on_futex(&call) {
+            if has_lock || waits_on_futex(&call) {
                 // Who was to wake it may have done so already. That a wait may end for no
                 // reason is part of its description (futex(2)).
                 return answered(stopped, in_call.regs, 0);
@@ -322,6 +326,24 @@ impl Session {
         let regs = task.regs;
         stopped.set_regs(&regs)?;
         Ok(Stand::Free(stopped, regs))
+    }
+
+    /// Whether a thread waits for a lock that was handed to it already: whoever had it has left
+    /// the syscall that did so.
+    fn has_lock(&mut self, tid: Tid, call: &Call) -> Result<bool, ReplayError> {
+        let index = match call.int(1) & !PRIVATE_AND_CLOCK {
+            _ if call.def.name != "futex" => return Ok(false),
+            libc::FUTEX_LOCK_PI | FUTEX_LOCK_PI2 => 0,
+            libc::FUTEX_WAIT_REQUEUE_PI => 4,
+            _ => return Ok(false),
+        };
+        let (_, real) = self.process(tid)?;
+        let mut word = [0; 4];
+        Remote(real)
+            .read_exact(call.args[index], &mut word)
+            .map_err(ReplayError::os("reading a lock"))?;
+        let owner = u32::from_le_bytes(word) & libc::FUTEX_TID_MASK;
+        Ok(owner == tid.0.unsigned_abs())
     }
 
     /// A thread waits for the rest of a time only.
@@ -373,15 +395,15 @@ impl Session {
     /// The kernel knows the program break of the program as it was started here.
     fn restore_break(&mut self, tid: Tid) -> Result<(), ReplayError> {
         let space = std::rc::Rc::clone(&self.task(tid)?.space);
-        let (first, now) = {
+        let (known, arguments) = {
             let space = space.borrow();
-            (space.first_brk, space.brk)
+            (space.first_brk.zip(space.brk), space.arguments)
         };
-        let (Some(first), Some(now)) = (first, now) else {
+        if known.is_none() && arguments.is_none() {
             return Ok(());
-        };
+        }
         let real = self.task(tid)?.real;
-        let map = crate::mm::with_break(real, first, now)
+        let map = crate::mm::with_break(real, known, arguments)
             .map_err(ReplayError::os("reading a process's layout"))?;
         let room = crate::layout::PAGE_DATA;
         Remote(real)

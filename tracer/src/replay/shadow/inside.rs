@@ -79,9 +79,6 @@ impl Session {
         let Some(inode) = self.own_inode(kind) else {
             return Ok(());
         };
-        if call.def.name == "recvmmsg" {
-            return Err(self.not_shadowed("recvmmsg inside the application"));
-        }
         let from = self.duplicate(tid, call.int(0))?;
         let owes = self
             .shadow
@@ -123,6 +120,32 @@ impl Session {
             shadow.taken = Some(taken);
         }
         Ok(())
+    }
+
+    /// Several messages were taken: the thread itself takes them, for descriptors in them are
+    /// its own.
+    pub(super) fn take_messages(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        count: i64,
+    ) -> Result<(), ReplayError> {
+        let mut headers = vec![0; usize::try_from(count).unwrap_or(0) * 64];
+        let (_, real) = self.process(tid)?;
+        Remote(real)
+            .read_exact(call.args[1], &mut headers)
+            .map_err(ReplayError::os("reading a message"))?;
+        let mut args = call.args;
+        args[2] = count.unsigned_abs();
+        args[3] |= AT_ONCE;
+        args[4] = 0;
+        let found = self.remote_result(tid, libc::SYS_recvmmsg, args)?;
+        self.write(tid, call.args[1], &headers)?;
+        if found == count {
+            Ok(())
+        } else {
+            Err(self.not_shadowed("messages that arrive while they are sent"))
+        }
     }
 
     /// The length of all buffers of a syscall that takes a message.

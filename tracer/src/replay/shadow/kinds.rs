@@ -88,6 +88,15 @@ pub fn sockets(process: Pid) -> Vec<u64> {
         .collect()
 }
 
+/// Whether a descriptor is open for reading only.
+pub fn is_read_only(process: Pid, fd: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{process}/fdinfo/{fd}")).unwrap_or_default();
+    let flags = text
+        .lines()
+        .find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY)
+}
+
 fn number_in(name: &str, prefix: &str) -> Option<u64> {
     name.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok()
 }

@@ -8,6 +8,7 @@ mod answers;
 mod begin;
 mod connections;
 mod deaths;
+mod epolls;
 mod exec;
 mod files;
 mod going_live;
@@ -81,6 +82,8 @@ pub struct Shadow {
     owed: Vec<queues::Owed>,
     /// Signals that the kernel sent here, against what the journal delivers.
     signals: Signals,
+    /// What epoll sets have reported and are not to report again.
+    epolls: epolls::Epolls,
     /// Which files here are those of the journal.
     identities: Identities,
     /// Both ends of fifos that somebody is still opening, by inode.
@@ -124,6 +127,7 @@ impl Shadow {
             taken_inner: None,
             owed: Vec::new(),
             signals: Signals::default(),
+            epolls: epolls::Epolls::default(),
             identities: Identities::default(),
             fifos: HashMap::new(),
             dying: HashSet::new(),

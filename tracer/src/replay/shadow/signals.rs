@@ -15,7 +15,22 @@ const SIGNALS_MAX: usize = 4096;
 /// Bytes of a `signalfd_siginfo`.
 const SIGNALFD_BYTES: usize = 128;
 const SI_CODE: usize = 8;
-const SI_PID: usize = 12;
+/// Also where the number of the timer is, of a signal by one.
+const SI_PID: usize = 16;
+/// The same in a `signalfd_siginfo`.
+const SSI_PID: usize = 12;
+const SSI_TIMER: usize = 24;
+/// Signals that are not sent here when the application sends them: what they do are events of the
+/// journal.
+const NOT_SENT: [i32; 7] = [
+    0,
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+];
 
 /// What came here that the journal has not delivered, and the reverse.
 #[derive(Debug, Default)]
@@ -101,6 +116,9 @@ impl Session {
         if signal == libc::SIGALRM && code(info) == libc::SI_KERNEL {
             return self.disarm(tid);
         }
+        if code(info) == libc::SI_TIMER && self.disarm_if_once(tid, word(info, SI_PID))? {
+            return Ok(());
+        }
         if let Some(shadow) = &mut self.shadow
             && comes_here_too(info)
         {
@@ -143,23 +161,37 @@ impl Session {
         Ok(())
     }
 
+    /// The same of a timer with a number; `false` if it runs again and again.
+    fn disarm_if_once(&mut self, tid: Tid, timer: i32) -> Result<bool, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let timer = u64::from(timer.unsigned_abs());
+        let args = [timer, KERNEL_ROOM, 0, 0, 0, 0];
+        // It may have been deleted since.
+        if self.remote_result(tid, libc::SYS_timer_gettime, args)? != 0 {
+            return Ok(true);
+        }
+        let mut interval = [0; 16];
+        Remote(real)
+            .read_exact(KERNEL_ROOM, &mut interval)
+            .map_err(ReplayError::os("reading a timer"))?;
+        if interval != [0; 16] {
+            return Ok(false);
+        }
+        Remote(real)
+            .write(KERNEL_ROOM, &[0; 32])
+            .map_err(ReplayError::os("placing a timer"))?;
+        let args = [timer, 0, KERNEL_ROOM, 0, 0, 0];
+        self.remote(tid, "timer_settime", libc::SYS_timer_settime, args)?;
+        Ok(true)
+    }
+
     /// The application sent a signal to one of its own.
     pub(super) fn send_signal(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
         let index = match call.def.name {
             "tgkill" | "rt_tgsigqueueinfo" => 2,
             _ => 1,
         };
-        // Ends and stops are events of the journal.
-        let skipped = [
-            0,
-            libc::SIGKILL,
-            libc::SIGSTOP,
-            libc::SIGTSTP,
-            libc::SIGTTIN,
-            libc::SIGTTOU,
-            libc::SIGCONT,
-        ];
-        if skipped.contains(&call.int(index)) {
+        if NOT_SENT.contains(&call.int(index)) {
             return Ok(());
         }
         // Whoever it was for may have ended here already.
@@ -200,9 +232,12 @@ impl Session {
             return Ok(());
         };
         for entry in read.data.chunks_exact(SIGNALFD_BYTES) {
-            // ssi_signo, ssi_errno, ssi_code, ssi_pid: as in a siginfo_t.
+            // ssi_signo, ssi_errno, ssi_code: as in a siginfo_t.
             let mut info = [0; 128];
-            info[..16].copy_from_slice(&entry[..16]);
+            info[..12].copy_from_slice(&entry[..12]);
+            let timer = code(&info) == libc::SI_TIMER;
+            let from = if timer { SSI_TIMER } else { SSI_PID };
+            info[SI_PID..SI_PID + 4].copy_from_slice(&entry[from..from + 4]);
             self.consumed(tid, &info)?;
         }
         Ok(())
@@ -230,7 +265,12 @@ impl Session {
                 left.push(info);
                 continue;
             };
-            self.queue(process, by, told || by != process, &info)?;
+            let target = if told && self.tasks.contains_key(&thread) {
+                Some(thread)
+            } else {
+                (told || by != process).then_some(by)
+            };
+            self.queue(process, by, target, &info)?;
         }
         Ok(left)
     }
@@ -239,7 +279,7 @@ impl Session {
         &mut self,
         process: Tid,
         by: Tid,
-        to_thread: bool,
+        thread: Option<Tid>,
         info: &[u8; 128],
     ) -> Result<(), ReplayError> {
         let (_, real) = self.process(by)?;
@@ -248,8 +288,8 @@ impl Session {
             .map_err(ReplayError::os("placing a signal"))?;
         let word = |value: i32| u64::from(value.unsigned_abs());
         let signal = word(number(info));
-        let (nr, args) = if to_thread {
-            let args = [word(process.0), word(by.0), signal, PAGE_DATA, 0, 0];
+        let (nr, args) = if let Some(thread) = thread {
+            let args = [word(process.0), word(thread.0), signal, PAGE_DATA, 0, 0];
             (libc::SYS_rt_tgsigqueueinfo, args)
         } else {
             let args = [word(process.0), signal, PAGE_DATA, 0, 0, 0];
@@ -298,7 +338,9 @@ fn comes_here_too(info: &[u8; 128]) -> bool {
     match code(info) {
         libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL | libc::SI_MESGQ => {
             // Those from outside have no number in here; SIGPIPE is sent by a write that fails.
-            word(info, SI_PID) != 0 && number(info) != libc::SIGPIPE
+            word(info, SI_PID) != 0
+                && number(info) != libc::SIGPIPE
+                && !NOT_SENT.contains(&number(info))
         }
         libc::SI_TIMER => true,
         _ => false,
@@ -313,7 +355,7 @@ mod tests {
         let mut info = [0; 128];
         info[..4].copy_from_slice(&signal.to_le_bytes());
         info[8..12].copy_from_slice(&code.to_le_bytes());
-        info[12..16].copy_from_slice(&pid.to_le_bytes());
+        info[16..20].copy_from_slice(&pid.to_le_bytes());
         info
     }
 

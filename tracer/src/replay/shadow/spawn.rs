@@ -40,7 +40,14 @@ impl Session {
             _ => return Err(ReplayError::Killed),
         };
         // The ids that the kernel stored are the same, or were recorded otherwise.
-        self.add_task(tid, spawn, child, first)
+        self.add_task(tid, spawn, child, first)?;
+        let ((parent, _), (process, _)) = (self.process(tid)?, self.process(spawn.tid)?);
+        if let Some(shadow) = &mut self.shadow
+            && process != parent
+        {
+            shadow.epolls.inherit(parent, process);
+        }
+        Ok(())
     }
 
     /// Waits until a thread that makes another one has made it. While a signal is pending, here

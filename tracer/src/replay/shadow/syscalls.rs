@@ -11,7 +11,7 @@ use journal::{Effect, Leave, Tid};
 use std::collections::HashSet;
 
 /// Bytes of the `siginfo_t` before `si_pid`.
-const SI_PID: usize = 12;
+const SI_PID: usize = 16;
 /// Room for a socket's address.
 const SOCK_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 
@@ -46,8 +46,10 @@ impl Session {
             Policy::Seek if self.kind(tid, call.int(0))? != Kind::File => Ok(()),
             Policy::Seek if self.is_standard(tid, call.int(0))? => Ok(()),
             Policy::Seek => self.same(tid, call, Some(result)),
+            Policy::List => self.listed(tid, call, result),
             Policy::Take => self.take(tid, call, leave),
-            Policy::Put => self.put(tid, call, result),
+            Policy::Put => self.put(tid, call, leave),
+            Policy::Tee => self.tee(tid, call, result),
             Policy::Copy { to, from, offset } => self.copy(tid, call, result, (to, from, offset)),
             Policy::Accept => self.accept(tid, call, leave),
             Policy::Connect => self.connect(tid, call, leave),
@@ -58,10 +60,18 @@ impl Session {
             Policy::Signal => self.send_signal(tid, call),
             Policy::AwaitSignal => self.signal_awaited(tid, call, leave),
             Policy::Queue => self.queue_call(tid, call, leave),
+            Policy::Watch => self
+                .same(tid, call, Some(result))
+                .and_then(|()| self.note_epoll_change(tid, call)),
+            Policy::Watched => self.note_epoll_told(tid, call, leave),
             Policy::Wait => self.waited(tid, call, leave),
             Policy::Refuse => Err(ReplayError::NotShadowed {
                 event: self.index,
-                what: format!("syscall {}", call.def.name),
+                what: match call.def.name {
+                    "ioctl" => "a terminal of the application's own".to_owned(),
+                    "prctl" | "seccomp" => "a seccomp filter of the application's own".to_owned(),
+                    name => format!("syscall {name}"),
+                },
             }),
         }?;
         self.after_descriptors(tid, call, leave)
@@ -162,6 +172,17 @@ impl Session {
         let args = [from, dup.unsigned_abs().into(), to, 0, 0, 0];
         self.remote_as_then(tid, what, libc::SYS_fcntl, args, result)?;
         self.remote(tid, "close", libc::SYS_close, [from, 0, 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Moves on in a directory. What order it has is its file system's affair; its end is the end.
+    fn listed(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
+        let nr = i64::from(call.def.nr);
+        while self.remote_result(tid, nr, call.args)? > 0 {
+            if result > 0 {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -355,10 +376,12 @@ impl Session {
         match call.def.name {
             "close" => {
                 let was = known.remove(&call.int(0));
+                shadow.epolls.closed(process, call.int(0));
                 return self.may_have_closed(was);
             }
             "dup2" | "dup3" => {
                 let was = known.remove(&call.int(1));
+                shadow.epolls.closed(process, call.int(1));
                 return self.may_have_closed(was);
             }
             "close_range" => {
@@ -394,6 +417,7 @@ impl Session {
                 if call.def.ret.is_descriptor() {
                     let fd = i32::try_from(leave.result).unwrap_or(-1);
                     known.remove(&fd);
+                    shadow.epolls.closed(process, fd);
                     // A fifo of the file system.
                     if matches!(call.def.name, "open" | "openat")
                         && let Kind::Pipe(inode) = shadow.kind(process, real, fd)

@@ -14,6 +14,8 @@ pub enum Shadow {
     Alike,
     /// The position of a descriptor was moved, if it has one here: argument 0.
     Seek,
+    /// A directory was listed: argument 0.
+    List,
     /// Bytes were taken from a descriptor: argument 0.
     Take,
     /// Bytes were put into a descriptor: argument 0.
@@ -29,6 +31,8 @@ pub enum Shadow {
         /// descriptor's own.
         offset: usize,
     },
+    /// What is in a pipe was put into another one, too.
+    Tee,
     /// A connection was taken from a listening socket.
     Accept,
     /// A socket was connected.
@@ -39,6 +43,10 @@ pub enum Shadow {
     AskError,
     /// A semaphore or a message queue was used.
     Queue,
+    /// An epoll set was changed.
+    Watch,
+    /// An epoll set was asked.
+    Watched,
     /// A dead child was waited for.
     Wait,
     /// A file was opened.
@@ -115,6 +123,14 @@ const IOCTL: &[i32] = &[
     0x4008_6602, // FS_IOC_SETFLAGS
 ];
 
+/// `ioctl` requests with which an application begins to be a terminal, or has one
+/// (include/uapi/asm-generic/ioctls.h).
+const TERMINAL: &[i32] = &[
+    0x4004_5431, // TIOCSPTLCK
+    0x540e,      // TIOCSCTTY
+    0x5422,      // TIOCNOTTY
+];
+
 const PRCTL: &[i32] = &[
     libc::PR_SET_NAME,
     libc::PR_SET_PDEATHSIG,
@@ -151,16 +167,22 @@ const TABLE: &[Entry] = &[
     same("dup3"),
     Entry("fcntl", When::Arg(1, FCNTL), Shadow::Same),
     Entry("ioctl", When::Arg(1, IOCTL), Shadow::Same),
+    Entry("ioctl", When::Arg(1, TERMINAL), Shadow::Refuse),
     same("flock"),
     same("pipe"),
     same("pipe2"),
     entry("lseek", Shadow::Seek),
+    entry("getdents", Shadow::List),
+    entry("getdents64", Shadow::List),
     same("memfd_create"),
     same("eventfd"),
     same("eventfd2"),
     same("epoll_create"),
     same("epoll_create1"),
-    same("epoll_ctl"),
+    entry("epoll_ctl", Shadow::Watch),
+    entry("epoll_wait", Shadow::Watched),
+    entry("epoll_pwait", Shadow::Watched),
+    entry("epoll_pwait2", Shadow::Watched),
     same("signalfd"),
     same("signalfd4"),
     same("timerfd_create"),
@@ -223,8 +245,8 @@ const TABLE: &[Entry] = &[
             offset: 1,
         },
     ),
-    entry("tee", Shadow::Refuse),
-    entry("vmsplice", Shadow::Refuse),
+    entry("tee", Shadow::Tee),
+    entry("vmsplice", Shadow::Put),
     // Files.
     same("mkdir"),
     same("mkdirat"),
@@ -297,6 +319,9 @@ const TABLE: &[Entry] = &[
     same("sched_setattr"),
     same("capset"),
     Entry("prctl", When::Arg(0, PRCTL), Shadow::Same),
+    same("ioprio_set"),
+    entry("personality", Shadow::Alike),
+    same("mseal"),
     same("mlock"),
     same("mlock2"),
     same("munlock"),
@@ -331,7 +356,16 @@ const TABLE: &[Entry] = &[
     Entry("mq_getsetattr", When::Given(1), Shadow::Same),
     entry("mq_timedsend", Shadow::Queue),
     entry("mq_timedreceive", Shadow::Queue),
+    // Rules that the application gives itself.
+    same("landlock_create_ruleset"),
+    same("landlock_add_rule"),
+    same("landlock_restrict_self"),
     // Filters and namespaces of the application's own.
+    Entry(
+        "prctl",
+        When::Arg(0, &[libc::PR_SET_SECCOMP]),
+        Shadow::Refuse,
+    ),
     entry("seccomp", Shadow::Refuse),
     entry("unshare", Shadow::Refuse),
     entry("setns", Shadow::Refuse),

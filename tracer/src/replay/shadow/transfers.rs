@@ -2,15 +2,29 @@
 //! pipes and sockets of the application's own ([`super::inside`]); connections with the outside are
 //! followed by the network.
 
-use super::kinds::{Kind, Socket};
+use super::kinds::{self, Kind, Socket};
 use crate::model::capture::Call;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::replay::syscalls::vectors;
+use crate::sys::flow;
 use crate::sys::mem::Remote;
 use journal::{Effect, Leave, Tid};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+
+/// Bytes of a `struct mmsghdr`, and where in it the length of the message is told.
+const MMSGHDR_BYTES: u64 = 64;
+const MSG_LEN: u64 = 56;
+
+/// A 32-bit number that the kernel wrote.
+fn told_at(leave: &Leave<'_>, addr: u64) -> Option<u32> {
+    leave.outs.iter().find_map(|out| {
+        let at = usize::try_from(addr.checked_sub(out.addr)?).ok()?;
+        let word = out.data.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+    })
+}
 
 impl Session {
     /// Bytes were taken from a descriptor.
@@ -25,7 +39,15 @@ impl Session {
             Effect::Received { taken, .. } => Some(*taken),
             _ => None,
         });
-        let len = taken.or(u64::try_from(leave.result).ok());
+        let told = if call.def.name == "recvmmsg" {
+            let header = |index| call.args[1] + index * MMSGHDR_BYTES + MSG_LEN;
+            let all = 0..leave.result.unsigned_abs();
+            let lens = all.filter_map(|index| told_at(leave, header(index)));
+            Some(lens.map(u64::from).sum())
+        } else {
+            u64::try_from(leave.result).ok()
+        };
+        let len = taken.or(told);
         let len = len.and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
         let flags = match call.def.name {
             "recvfrom" => call.int(3),
@@ -58,10 +80,17 @@ impl Session {
                     (&file)
                         .read_exact(&mut count)
                         .map_err(ReplayError::os("reading a timer"))?;
+                } else {
+                    // It ran out then: it must not do so again here.
+                    crate::sys::host::disarm_if_once(&file)
+                        .map_err(ReplayError::os("setting a timer"))?;
                 }
                 Ok(())
             }
             Kind::Signals => self.signals_read(tid, call, leave),
+            kind if self.own_inode(kind).is_some() && call.def.name == "recvmmsg" => {
+                self.take_messages(tid, call, leave.result)
+            }
             kind if self.own_inode(kind).is_some() => self.take_inside(tid, call, kind, len),
             kind => {
                 if let Some(inode) = self.is_inner(kind) {
@@ -104,8 +133,18 @@ impl Session {
     }
 
     /// Bytes were put into a descriptor.
-    pub(super) fn put(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
-        let fd = call.int(0);
+    pub(super) fn put(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        let (fd, result) = (call.int(0), leave.result);
+        let (_, real) = self.process(tid)?;
+        // From the end of a pipe that is read it takes.
+        if call.def.name == "vmsplice" && kinds::is_read_only(real, fd) {
+            return self.take(tid, call, leave);
+        }
         // What goes to the standard streams, the primary has shown.
         if self.is_standard(tid, fd)? {
             return Ok(());
@@ -126,8 +165,56 @@ impl Session {
         if !keeps {
             return Ok(());
         }
-        let bytes = self.gathered(tid, call, usize::try_from(result).unwrap_or(0))?;
+        let bytes = if call.def.name == "sendmmsg" {
+            self.gathered_messages(tid, call, leave)?
+        } else {
+            self.gathered(tid, call, usize::try_from(result).unwrap_or(0))?
+        };
         self.fill(tid, fd, kind, &bytes)
+    }
+
+    /// The bytes of several messages that were sent: of each as many as the kernel then told.
+    fn gathered_messages(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<Vec<u8>, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        let failed = || ReplayError::os("reading a message");
+        let mut bytes = Vec::new();
+        for index in 0..leave.result.unsigned_abs() {
+            let header = call.args[1] + index * MMSGHDR_BYTES;
+            let told = told_at(leave, header + MSG_LEN);
+            let told = told.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(usize::MAX));
+            let memory = Remote(real);
+            let list = memory.read_u64(header + 16).map_err(failed())?;
+            let count = memory.read_u64(header + 24).map_err(failed())?;
+            for (addr, len) in vectors(&memory, list, count, told) {
+                let start = bytes.len();
+                bytes.resize(start + len, 0);
+                memory
+                    .read_exact(addr, &mut bytes[start..])
+                    .map_err(failed())?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// What is in a pipe was put into another one, too.
+    pub(super) fn tee(&mut self, tid: Tid, call: &Call, result: i64) -> Result<(), ReplayError> {
+        let len = usize::try_from(result).unwrap_or(0);
+        let source = self.kind(tid, call.int(0))?;
+        let target = self.kind(tid, call.int(1))?;
+        let from = self.duplicate(tid, call.int(0))?;
+        let mut bytes = Vec::new();
+        if self.own_inode(source).is_some() {
+            bytes = flow::look(&from, len).map_err(ReplayError::os("looking into a pipe"))?;
+        }
+        if bytes.len() < len {
+            return Err(self.not_shadowed("tee of bytes that are being written"));
+        }
+        self.fill(tid, call.int(1), target, &bytes)
     }
 
     /// Whether a descriptor leads to a standard stream of the application.
@@ -217,7 +304,9 @@ impl Session {
         let memory = Remote(real);
         Ok(match call.def.name {
             "write" | "sendto" | "read" | "recvfrom" => vec![(call.args[1], written)],
-            "writev" | "readv" => vectors(&memory, call.args[1], call.args[2], written),
+            "writev" | "readv" | "vmsplice" => {
+                vectors(&memory, call.args[1], call.args[2], written)
+            }
             "sendmsg" | "recvmsg" => {
                 let word = |at| {
                     memory
@@ -225,6 +314,26 @@ impl Session {
                         .map_err(ReplayError::os("reading a message"))
                 };
                 vectors(&memory, word(16)?, word(24)?, written)
+            }
+            "recvmmsg" => {
+                let mut pieces = Vec::new();
+                let mut left = written;
+                for index in 0..call.args[2] {
+                    let header = call.args[1] + index * MMSGHDR_BYTES;
+                    let word = |at| {
+                        memory
+                            .read_u64(header + at)
+                            .map_err(ReplayError::os("reading a message"))
+                    };
+                    let len = word(MSG_LEN)? & u64::from(u32::MAX);
+                    let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
+                    pieces.extend(vectors(&memory, word(16)?, word(24)?, len));
+                    left -= len;
+                    if left == 0 {
+                        break;
+                    }
+                }
+                pieces
             }
             other => {
                 return Err(ReplayError::NotShadowed {
