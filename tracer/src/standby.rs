@@ -129,15 +129,21 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
         flush_ms: options.record.flush_ms,
         ..WriterOptions::default()
     };
-    let writer = Writer::resume(dir, &end, writer_options).map_err(RecordError::from)?;
     let brake = Brake::default();
-    let ground = Ground {
-        dir,
-        appender: writer.appender(),
-        brake: brake.clone(),
-        namespaces: session.namespaces(),
+    let namespaces = session.namespaces();
+    let ready = || {
+        let writer = Writer::resume(dir, &end, writer_options)?;
+        let ground = Ground {
+            dir,
+            appender: writer.appender(),
+            brake: brake.clone(),
+            namespaces,
+        };
+        let network = (options.attach)(ground)?;
+        Ok::<_, RecordError>((writer, network))
     };
-    let network = (options.attach)(ground)?;
+    let (writer, network) = host::off_cpu(cpu, &options.record.affinity, ready)
+        .map_err(RecordError::os("choosing a CPU"))??;
     let taken = session.go_live(network.clone())?;
     (options.went_live)();
     let outcome = record::go_on(

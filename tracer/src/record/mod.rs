@@ -172,7 +172,8 @@ pub fn record_with(
         brake: out.brake(),
         namespaces: namespaces.as_ref(),
     };
-    let network = attach(ground)?;
+    let network = host::off_cpu(cpu, &options.affinity, || attach(ground))
+        .map_err(RecordError::os("choosing a CPU"))??;
     // In a process group from outside it would not know its own by any number. Where a terminal
     // controls it, that is the lesser evil.
     program.own_session = namespaces.is_some() && !host::has_terminal();

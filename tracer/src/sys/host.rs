@@ -61,6 +61,22 @@ pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
+/// Runs `body` on the other ones of `allowed`, if there are any: the threads that it starts stay
+/// there, and leave this CPU to the application. After that the calling thread is on `cpu`.
+pub fn off_cpu<T>(cpu: usize, allowed: &CpuSet, body: impl FnOnce() -> T) -> io::Result<T> {
+    let others: Vec<usize> = allowed
+        .cpus()
+        .into_iter()
+        .filter(|one| *one != cpu)
+        .collect();
+    if !others.is_empty() {
+        set_affinity(&others)?;
+    }
+    let done = body();
+    set_affinity(&[cpu])?;
+    Ok(done)
+}
+
 /// Makes a socket's, fifo's or device's entry: of this type (`S_IFMT` bits) and number.
 pub fn make_node(path: &std::path::Path, kind: u32, device: u64) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
