@@ -19,6 +19,8 @@ mod ledger;
 mod load;
 #[path = "protected/pausing.rs"]
 mod pausing;
+#[path = "protected/placement.rs"]
+mod placement;
 #[path = "protected/postgres.rs"]
 mod postgres;
 #[path = "protected/random.rs"]
