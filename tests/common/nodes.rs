@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -515,7 +516,8 @@ impl<'a> Nodes<'a> {
     /// Connects to the application, as a client.
     #[track_caller]
     pub fn connect(&self, port: u16) -> TcpStream {
-        self.net.within(Client, || dial(VIP, port))
+        let stream = self.net.within(Client, || try_dial(VIP, port));
+        stream.unwrap_or_else(|error| panic!("no connection: {error}\n{}", self.said()))
     }
 
     /// Runs something at the client's; the sockets it makes stay there.
@@ -602,14 +604,17 @@ fn name(place: Place) -> &'static str {
 }
 
 fn dial(to: &str, port: u16) -> TcpStream {
+    try_dial(to, port).expect("the application accepts connections")
+}
+
+fn try_dial(to: &str, port: u16) -> io::Result<TcpStream> {
     let address: SocketAddr = format!("{to}:{port}").parse().expect("an address");
-    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10));
-    let stream = stream.expect("the application accepts connections");
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
     stream.set_nodelay(true).expect("a fresh connection");
     stream
         .set_read_timeout(Some(GAP_MAX))
         .expect("a fresh connection");
-    stream
+    Ok(stream)
 }
 
 /// More than this between a request and its answer, and it is no takeover but a hang.

@@ -142,9 +142,16 @@ fn primary_ends_at_every_event_of_a_conversation() {
     // Once undisturbed: where the conversation begins and ends.
     let scratch = Scratch::new("protected-whole");
     let mut nodes = listening(&scratch, &program, Plan::default());
-    let begin = nodes.status(Place::Primary).expect("it runs")["appended"]
-        .as_u64()
-        .expect("a number");
+    let appended = || {
+        let status = nodes.status(Place::Primary).expect("it runs");
+        status["appended"].as_u64().expect("a number")
+    };
+    // That the server waits for somebody is an event, too, and one that comes a moment later.
+    let mut begin = appended();
+    wait_until("server that waits", END_LIMIT, || {
+        std::thread::sleep(Duration::from_millis(200));
+        std::mem::replace(&mut begin, appended()) == begin
+    });
     let expected = talk(&nodes);
     let primary = nodes.wait(Place::Primary, END_LIMIT);
     primary.expect_code(0);
