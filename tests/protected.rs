@@ -175,6 +175,27 @@ fn planned_switchover() {
     end_on_standby(&mut nodes, &scratch);
 }
 
+/// The link ends with the switchover: that the other node is active is seen on the network alone.
+#[test]
+fn planned_switchover_without_another_way() {
+    let _turn = heavy();
+    let scratch = Scratch::new("protected-link-only");
+    let plan = Plan {
+        link_only: true,
+        ..Plan::default()
+    };
+    let mut nodes = redis(&scratch, &[], plan);
+    let clients = Clients::start(nodes.connect_all(PORT, 5));
+    clients.go_on_for(50, END_LIMIT);
+    nodes.switchover(Place::Primary).expect_code(0);
+    let primary = nodes.wait(Place::Primary, END_LIMIT);
+    primary.expect_code(0);
+    assert_says(&primary, "goes on at another node");
+    clients.go_on_for(100, END_LIMIT);
+    clients.finish(|| nodes.said());
+    end_on_standby(&mut nodes, &scratch);
+}
+
 /// Nothing happens in the application from the beginning of the switchover to its end.
 #[test]
 fn planned_switchover_of_an_idle_application() {

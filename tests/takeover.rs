@@ -343,7 +343,8 @@ cases! {
     events {}
     signals {}
     ids {}
-    execs { end: Exit::Code(9) }
+    execs { end: Exit::Code(9), cuts: Cuts::Everywhere }
+    ends { cuts: Cuts::Everywhere }
     spawns {}
     memory {}
     sleeps {}

@@ -70,6 +70,8 @@ pub struct Plan {
     pub small_disk: Option<Place>,
     /// The standby's working directory begins as a copy of `work/seed-standby` instead.
     pub own_seed: bool,
+    /// The link is the only way between the nodes.
+    pub link_only: bool,
     /// More options of both nodes.
     pub options: Vec<String>,
     /// More options of the primary.
@@ -321,7 +323,7 @@ impl<'a> Nodes<'a> {
             .arg(self.scratch.root().join(keys))
             .args(["--vip", &format!("{VIP}/24"), "--dev", DEV])
             .args(["--service", "tested", "--witness", &witness])
-            .args(["--node", name(place), "--heartbeat", &beats(77, 7001)])
+            .args(["--node", name(place)])
             .args(&self.plan.options)
             .args(
                 &self.plan.primary[..if place == Primary {
@@ -332,6 +334,9 @@ impl<'a> Nodes<'a> {
             )
             .arg("--dir")
             .arg(self.dir(place));
+        if !self.plan.link_only {
+            node.args(["--heartbeat", &beats(77, 7001)]);
+        }
         if !command.is_empty() {
             node.arg("--").args(command);
         }

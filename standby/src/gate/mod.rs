@@ -213,14 +213,13 @@ impl Gate {
     }
 
     /// Waits, after [`Gate::pause`], until another node has said that it has the virtual addresses,
-    /// but not for longer than `patience`.
-    pub fn wait_moved(&self, patience: Duration) {
+    /// but not for longer than `patience`. Whether it has.
+    pub fn wait_moved(&self, patience: Duration) -> bool {
         let (done, wait): (_, Receiver<()>) = channel();
         // Where nothing is kept or nobody is left to hear it, there is nothing to wait for.
-        if self.commands.send(Command::Moved(done)).is_ok() {
-            self.shared.wake.now();
-            let _ = wait.recv_timeout(patience);
-        }
+        let asked = self.commands.send(Command::Moved(done)).is_ok();
+        self.shared.wake.now();
+        asked && wait.recv_timeout(patience).is_ok()
     }
 
     /// Says, before the gate opens, that the virtual addresses are here now. What comes from then

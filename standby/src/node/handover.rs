@@ -13,6 +13,8 @@ use std::time::Duration;
 use tracer::brake::Brake;
 
 const LOOK: Duration = Duration::from_micros(500);
+/// How long the network is watched before it is looked whether that is still wanted.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a switchover has to do with.
 pub(super) struct Handover {
@@ -108,6 +110,13 @@ impl Parts {
             && going.load(Ordering::SeqCst)
         {
             role.drained(last);
+            while going.load(Ordering::SeqCst) {
+                if self.gate.wait_moved(PATIENCE) {
+                    return role.claimed();
+                }
+                // A gate that has failed answers at once.
+                std::thread::sleep(LOOK);
+            }
         }
     }
 

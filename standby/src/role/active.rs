@@ -104,6 +104,9 @@ impl Active {
                 self.on_killed(shared, now, why);
             }
             Event::TookOver if matches!(self.phase, Phase::Waking) => self.phase = Phase::Running,
+            Event::Claimed if matches!(self.phase, Phase::Resigned { .. }) => {
+                self.fence(shared, "the standby has taken over".to_owned());
+            }
             Event::TakeoverFailed(why) if matches!(self.phase, Phase::Waking) => {
                 self.fence(
                     shared,

@@ -117,6 +117,11 @@ impl Handle {
         self.tell(Event::Drained(appended));
     }
 
+    /// Another node has the virtual addresses.
+    pub fn claimed(&self) {
+        self.tell(Event::Claimed);
+    }
+
     /// What the node says about itself.
     #[must_use]
     pub fn report(&self) -> Report {

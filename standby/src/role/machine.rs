@@ -121,6 +121,9 @@ pub enum Event {
     /// After [`Action::StopInput`]: everything that the application let out is committed and gone, and the
     /// journal ends at this count of events.
     Drained(u64),
+    /// After that: another node says on the network that it has the virtual addresses. It may be the
+    /// only sign of it, where there is no way but the link, which the standby has closed.
+    Claimed,
     /// After [`Action::Promote`]: the application is live here.
     TookOver,
     /// It could not be made live.

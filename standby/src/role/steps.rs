@@ -189,6 +189,28 @@ fn a_resignation_is_taken_back_only_through_the_record() {
 }
 
 #[test]
+fn who_has_resigned_believes_the_network() {
+    let mut primary = Primary::new();
+    primary.event(Event::LinkUp);
+    primary.run(20, Some((2, 0)));
+    primary.event(Event::Claimed);
+    primary.run(1, Some((2, 0)));
+    assert!(
+        !primary.machine.rights().stopped,
+        "nobody was to claim anything"
+    );
+    primary.event(Event::Switchover);
+    primary.event(Event::Drained(0));
+    primary.beat(2, 0, Flags::PROMISE.and(Flags::READY, true));
+    assert!(primary.machine.rights().stopped);
+    primary.event(Event::Claimed);
+    primary.now = primary.now.after(Timing::default().resigned * 2);
+    primary.event(Event::Tick);
+    primary.run(2, None);
+    assert!(primary.machine.rights().stopped, "it is over for good");
+}
+
+#[test]
 fn a_standby_that_stores_nothing_is_no_protection() {
     let mut primary = Primary::new();
     primary.event(Event::LinkUp);

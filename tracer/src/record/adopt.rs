@@ -20,7 +20,7 @@ use crate::sys::ptrace::Stopped;
 use crate::sys::tick::Tick;
 use crate::sys::tsc;
 use crate::sys::wait::{Pid, Status};
-use journal::{Args, Enter, Event, FileStore, Leave, Tid, Writer};
+use journal::{Args, Enter, Event, FileStore, Leave, ThreadEnd, Tid, Writer};
 use pmu::Regs;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -45,7 +45,10 @@ pub(crate) fn go_on(
     let first = taken
         .threads
         .iter()
-        .find(|thread| thread.id == taken.first)
+        .find(|thread| {
+            let replaced = matches!(thread.stand, Stand::Replaced(..));
+            thread.id == taken.first || (replaced && thread.process == taken.first)
+        })
         .map_or(Pid(0), |thread| thread.real);
     if first.0 != 0 {
         supervision.forward_to(first);
@@ -70,6 +73,11 @@ pub(crate) fn go_on(
         tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
     crate::sys::aside::ask_for_short_slices();
     let objects = taken.objects;
+    for (tid, status) in taken.ends {
+        let writes = Vec::new();
+        let end = Event::ThreadEnd(ThreadEnd { status, writes });
+        session.out.emit(tid, &end)?;
+    }
     let adopted = session
         .adopt(taken.threads, &objects)
         .map_err(|stumble| match stumble {
@@ -108,6 +116,15 @@ impl Session {
             let space = SpaceId(thread.space + 1);
             self.next_space = self.next_space.max(thread.space + 1);
             let real = thread.real;
+            if let Stand::Replaced(stopped, former, call, regs) = thread.stand {
+                let mut task = Task::new(former, thread.id, space, State::Waiting);
+                task.process = thread.process;
+                task.tgid = real;
+                self.tasks.insert(former, task);
+                queued.extend(thread.signals.iter().map(|info| (real, signal_of(info))));
+                self.replaced(former, real, stopped, (call, regs))?;
+                continue;
+            }
             if let Entry::Vacant(vacant) = self.agents.entry(space) {
                 let agent = agent::Recording::begin(Remote(real), true)
                     .map_err(RecordError::os("preparing the agent's page"))?;
@@ -136,6 +153,25 @@ impl Session {
         for (process, signal) in queued {
             // If it is gone, its end will be reported.
             let _ = host::signal_process(process, signal);
+        }
+        Ok(())
+    }
+
+    /// A process has become another program: from its stop on, as if it had done so here.
+    fn replaced(
+        &mut self,
+        former: Pid,
+        leader: Pid,
+        stopped: Stopped,
+        (call, regs): (Call, Regs),
+    ) -> super::error::Step {
+        for fd in maps::descriptors(leader) {
+            let _ = self.memories.descriptors.opened_for_writing(leader, fd);
+        }
+        self.inside(former, leader, call, regs)?;
+        self.exec_event(leader, stopped)?;
+        if let Some(task) = self.tasks.get_mut(&leader) {
+            task.state = State::Waiting;
         }
         Ok(())
     }
@@ -173,7 +209,7 @@ impl Session {
                     }
                     .into());
                 }
-                self.inside(tid, call, regs)?;
+                self.inside(tid, tid, call, regs)?;
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.state = State::Runnable(stopped);
                 }
@@ -181,10 +217,12 @@ impl Session {
                 self.ready.push_back(tid);
                 Ok(())
             }
-            Stand::Inside(call, regs) => self.inside(tid, call, regs),
+            Stand::Inside(call, regs) => self.inside(tid, tid, call, regs),
+            // It has another id.
+            Stand::Replaced(..) => Ok(()),
             Stand::Performed(stopped, call, regs) => {
                 self.learn_mask_of(tid, &stopped)?;
-                self.inside(tid, call, regs)?;
+                self.inside(tid, tid, call, regs)?;
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.state = State::Reported(stopped, Status::Syscall);
                 }
@@ -205,9 +243,10 @@ impl Session {
     }
 
     /// The thread is in a syscall whose entry is in the journal.
-    fn inside(&mut self, tid: Pid, call: Call, regs: Regs) -> super::error::Step {
+    /// `memory`: a thread that has its memory.
+    fn inside(&mut self, tid: Pid, memory: Pid, call: Call, regs: Regs) -> super::error::Step {
         let (entry, ins) = call
-            .enter(&Remote(tid))
+            .enter(&Remote(memory))
             .map_err(|error| super::doubt::unsupported(tid, &error))?;
         let given = regs.args();
         #[allow(clippy::cast_possible_wrap, reason = "a length below 2 GiB")]

@@ -57,7 +57,10 @@ impl Keeping {
         if source == link.mac() {
             if yields && !self.moved {
                 self.moved = true;
-                self.told.clear();
+                for told in self.told.drain(..) {
+                    // Who does not wait does not need to know.
+                    let _ = told.send(());
+                }
             }
             return;
         }
@@ -88,9 +91,11 @@ impl Keeping {
         self.moved && !self.frames.is_empty()
     }
 
-    /// Has `told` dropped once another node has the addresses.
+    /// Has `told` answered once another node has the addresses.
     pub fn tell(&mut self, told: Sender<()>) {
-        if !self.moved {
+        if self.moved {
+            let _ = told.send(());
+        } else {
             self.told.push(told);
         }
     }

@@ -51,7 +51,7 @@ pub(super) enum Command {
     Halt(Sender<()>),
     Pause(Sender<()>),
     Resume(Sender<()>),
-    /// Is answered, with nothing, once another node has the addresses.
+    /// Is answered once another node has the addresses.
     Moved(Sender<()>),
     Claim(Sender<()>),
     Repeat(Vec<ConnState>, Sender<()>),
@@ -261,13 +261,14 @@ impl Worker {
                 | Command::Halt(done)
                 | Command::Pause(done)
                 | Command::Resume(done)
-                | Command::Moved(done)
                 | Command::Claim(done)
                 | Command::Repeat(_, done)
                 | Command::Asking(_, done) => {
                     // Who does not wait does not need to know.
                     let _ = done.send(());
                 }
+                // Nobody will know.
+                Command::Moved(_) => {}
                 Command::Stop => return,
             }
         }

@@ -63,6 +63,66 @@ impl Session {
         Some(in_call.regs.orig_rax.cast_signed())
     }
 
+    /// Brings to their end the ends that the journal has in part: a process ends, or becomes another
+    /// program, at once, but the journal has it thread by thread. The threads of which it lacks the end,
+    /// and how they ended.
+    pub(super) fn finish_ends(&mut self) -> Result<Vec<(Tid, i32)>, ReplayError> {
+        let dying = self.shadow.as_ref().map(|shadow| shadow.dying.clone());
+        let mut ends = Vec::new();
+        for (process, status) in dying.unwrap_or_default() {
+            let replaces = |tid: Tid| {
+                let shadow = self.shadow.as_ref();
+                shadow.is_some_and(|shadow| shadow.performing.contains(&tid))
+                    && matches!(
+                        self.syscall_of(tid),
+                        Some(libc::SYS_execve | libc::SYS_execveat)
+                    )
+            };
+            let threads = self.tasks.values().filter(|task| task.tgid == process);
+            let (replacing, mut ending): (Vec<Tid>, Vec<Tid>) =
+                threads.map(|task| task.tid).partition(|tid| replaces(*tid));
+            ending.sort_unstable_by_key(|tid| tid.0);
+            for tid in ending {
+                self.current = tid;
+                let end = ThreadEnd {
+                    status,
+                    writes: Vec::new(),
+                };
+                self.end_live(&end)?;
+                ends.push((tid, status));
+            }
+            for tid in replacing {
+                self.await_replacement(tid, process)?;
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Waits until a process has become another program.
+    fn await_replacement(&mut self, tid: Tid, process: Tid) -> Result<(), ReplayError> {
+        let leader = self.zombies.remove(&process);
+        let task = self.task(tid)?;
+        let former = task.real;
+        task.real = leader.unwrap_or(former);
+        let status = self.await_own_stop(tid, Resume::Syscall)?;
+        if status != Status::Event(libc::PTRACE_EVENT_EXEC) {
+            let found = self.describe_stop(tid, status);
+            return Err(self.diverged("a new program", found));
+        }
+        let stopped = self.take_stop(tid)?;
+        if process == self.first {
+            // Its first thread has ended, but it has not.
+            self.status = None;
+        }
+        if let Some(shadow) = &mut self.shadow {
+            shadow.performing.remove(&tid);
+            shadow.dying.remove(&process);
+            shadow.forget_kinds(process);
+            shadow.replaced.insert(tid, (former, stopped));
+        }
+        Ok(())
+    }
+
     /// Has the kernel end, or replace, the process as it did then.
     fn begin_death(
         &mut self,
@@ -74,7 +134,7 @@ impl Session {
         let begun = self
             .shadow
             .as_mut()
-            .is_some_and(|shadow| !shadow.dying.insert(tgid));
+            .is_some_and(|shadow| shadow.dying.insert(tgid, status).is_some());
         if begun {
             return Ok(());
         }

@@ -44,6 +44,9 @@ pub enum Stand {
     /// At the exit of a syscall that the kernel has performed, whose entry the journal has; with the
     /// registers at the entry.
     Performed(Stopped, Call, Regs),
+    /// Its process has become another program, by the syscall whose entry the journal has; with the
+    /// thread's id before that.
+    Replaced(Stopped, Pid, Call, Regs),
     /// At a sync point: the syscall that the journal has it enter is to give this.
     Answered(Stopped, Regs, Answer),
 }
@@ -84,6 +87,8 @@ struct Known {
 pub struct TakeOver {
     /// All threads.
     pub threads: Vec<Thread>,
+    /// Threads that have ended and of which the journal does not have it, and how.
+    pub ends: Vec<(Tid, i32)>,
     /// The first process.
     pub first: Tid,
     /// Files that are mapped shared, by device and inode.
@@ -116,12 +121,16 @@ impl Session {
         if self.tasks.values().any(|task| task.prelude) {
             return Err(ReplayError::NotBegun);
         }
+        let ends = self.finish_ends()?;
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
+        self.await_performed(&tids)?;
         self.fill_objects(&tids)?;
         self.settle_calls()?;
         self.reopen_held(&tids)?;
         self.rebuild_connections(&tids)?;
         self.disarm_entries()?;
+        // By the first thread of each that can make syscalls: of a `vfork`, that is the child.
+        let mut restored = HashSet::new();
         let mut spaces: Vec<*const ()> = Vec::new();
         let mut prepared = Vec::new();
         for &tid in &tids {
@@ -131,9 +140,9 @@ impl Session {
             let free = self.task(tid)?.stopped.is_some();
             if known.is_none() {
                 spaces.push(space);
-                if free {
-                    self.restore_break(tid)?;
-                }
+            }
+            if free && restored.insert(number) {
+                self.restore_break(tid)?;
             }
             let mut known = Known::default();
             if free {
@@ -212,6 +221,7 @@ impl Session {
         self.tasks.clear();
         Ok(TakeOver {
             threads,
+            ends,
             first,
             objects,
             segments: shadow.segments,
@@ -235,8 +245,10 @@ impl Session {
         let task = self.task(tid)?;
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
         let interrupted_begun = task.interrupted_begun;
-        agent::Recording::begin(Remote(real), true)
-            .map_err(ReplayError::os("preparing the agent's page"))?;
+        if !matches!(stand, Stand::Replaced(..)) {
+            agent::Recording::begin(Remote(real), true)
+                .map_err(ReplayError::os("preparing the agent's page"))?;
+        }
         Ok(Thread {
             id: tid,
             process,
@@ -257,6 +269,13 @@ impl Session {
             let Some(call) = in_call.call else {
                 return Err(self.inconsistent("an unknown syscall that was never left"));
             };
+            let replaced = self
+                .shadow
+                .as_mut()
+                .and_then(|shadow| shadow.replaced.remove(&tid));
+            if let Some((former, stopped)) = replaced {
+                return Ok(Stand::Replaced(stopped, former, call, in_call.regs));
+            }
             let task = self.task(tid)?;
             let real = task.real;
             if task.stopped.is_none() {

@@ -40,6 +40,7 @@ use crate::namespaces::Namespaces;
 use crate::network::Network;
 use crate::record::{Keep, Tree};
 use crate::replay::error::ReplayError;
+use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
 use held::StandIn;
 use inner::Inner;
@@ -89,9 +90,12 @@ pub struct Shadow {
     /// Both ends of fifos that somebody is still opening, by inode.
     fifos: HashMap<u64, std::fs::File>,
     /// Processes whose threads are all ending, or are being replaced.
-    dying: HashSet<Tid>,
+    dying: HashMap<Tid, i32>,
     /// Threads that the kernel has resumed in a syscall that it performs.
     performing: HashSet<Tid>,
+    /// Threads whose process has become another program already, though the journal does not have
+    /// it yet: their ids before that, and the stop that tells of it.
+    replaced: HashMap<Tid, (Pid, Stopped)>,
     /// At a takeover: those of them that stand at its exit, with their registers.
     performed: HashMap<Tid, Regs>,
     /// Files that are mapped shared: device and inode.
@@ -130,8 +134,9 @@ impl Shadow {
             epolls: epolls::Epolls::default(),
             identities: Identities::default(),
             fifos: HashMap::new(),
-            dying: HashSet::new(),
+            dying: HashMap::new(),
             performing: HashSet::new(),
+            replaced: HashMap::new(),
             performed: HashMap::new(),
             objects: HashMap::new(),
             segments: HashMap::new(),

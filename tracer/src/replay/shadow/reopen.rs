@@ -68,7 +68,6 @@ impl Session {
         {
             return Ok(());
         }
-        self.await_performed(tids)?;
         let open = self.held_files(tids)?;
         let places = self.held_places(tids)?;
         let unsure = self.unsure(tids)?;
@@ -85,7 +84,7 @@ impl Session {
 
     /// A thread that the kernel has let make a process is at the exit of that syscall in a moment. It
     /// may be the only one through which its descriptors can be changed.
-    fn await_performed(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
+    pub(super) fn await_performed(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
         for &tid in tids {
             let performing = self
                 .shadow
