@@ -148,11 +148,8 @@ impl Session {
     /// A thread has executed its last instruction.
     pub(super) fn ending(&mut self, tid: Pid, stopped: Stopped) -> Step {
         let status = i32::try_from(stopped.event_message()?).unwrap_or(0);
+        // Its sockets are closed only after this stop.
         if let Err(error) = self.check_killer(tid, status) {
-            // Its sockets are closed only after this stop.
-            if let Some(network) = &self.network {
-                network.halt();
-            }
             // It must not stand in the way of its own end.
             stopped.resume(Resume::Cont, 0)?;
             return Err(error);
@@ -183,6 +180,9 @@ impl Session {
         let process = self.tasks.get(&tid).map(|task| task.process);
         match process {
             Some(process) if killed && self.network.is_some() && !self.kills.includes(process) => {
+                if let Some(network) = &self.network {
+                    network.halt();
+                }
                 // After a switchover it is killed by ourselves.
                 self.out.check()?;
                 Err(RecordError::KilledFromOutside(process.0).into())
@@ -253,6 +253,10 @@ impl Session {
 
     /// A thread is gone.
     pub(super) fn ended(&mut self, tid: Pid, status: i32) -> Step {
+        if self.tasks.get(&tid).is_some_and(|task| !task.end_emitted) {
+            // Killed at its last stop, or without one.
+            self.check_killer(tid, status)?;
+        }
         self.emit_end(tid, status)?;
         self.tasks.remove(&tid);
         self.ready.retain(|&other| other != tid);
