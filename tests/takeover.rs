@@ -345,6 +345,7 @@ cases! {
     ids {}
     execs { end: Exit::Code(9), cuts: Cuts::Everywhere }
     ends { cuts: Cuts::Everywhere }
+    stopped { cuts: Cuts::Everywhere }
     spawns {}
     memory {}
     sleeps {}

@@ -87,6 +87,15 @@ pub(crate) fn go_on(
                 error: std::io::ErrorKind::NotFound.into(),
             },
         });
+    for (process, signal) in taken.struck {
+        if signal == libc::SIGKILL
+            && let Some(task) = session.tasks.get(&process)
+        {
+            session.kills.include(task.process);
+        }
+        // If it is gone, its end will be reported.
+        let _ = host::signal_process(process, signal);
+    }
     let ran = adopted.and_then(|()| session.run());
     let outcome = finish(session, ran);
     taken.namespaces.end();

@@ -37,6 +37,11 @@ impl Kills {
         }
     }
 
+    /// A recorded process has killed this one.
+    pub fn include(&mut self, process: Tid) {
+        self.processes.insert(process);
+    }
+
     /// Whether the application may have killed this process.
     #[must_use]
     pub fn includes(&self, process: Tid) -> bool {

@@ -107,6 +107,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
         self.index = index;
+        self.mind_halted(event);
         match event {
             Event::Start(start) => self.start(start),
             Event::Switch(tid) => {

@@ -89,6 +89,8 @@ pub struct TakeOver {
     pub threads: Vec<Thread>,
     /// Threads that have ended and of which the journal does not have it, and how.
     pub ends: Vec<(Tid, i32)>,
+    /// Processes that are to be stopped, or killed, and by what signal.
+    pub struck: Vec<(Pid, i32)>,
     /// The first process.
     pub first: Tid,
     /// Files that are mapped shared, by device and inode.
@@ -212,6 +214,23 @@ impl Session {
                 .open()
                 .map_err(ReplayError::os("opening the network"))?;
         }
+        let halted = shadow
+            .halted
+            .keys()
+            .map(|process| (*process, libc::SIGSTOP));
+        let struck = halted.chain(
+            shadow
+                .struck
+                .iter()
+                .map(|(process, signal)| (*process, *signal)),
+        );
+        let struck = struck
+            .filter_map(|(process, signal)| {
+                let mut threads = self.tasks.values();
+                let thread = threads.find(|task| task.tgid == process)?;
+                Some((thread.real, signal))
+            })
+            .collect();
         let objects = shadow
             .objects
             .iter()
@@ -222,6 +241,7 @@ impl Session {
         Ok(TakeOver {
             threads,
             ends,
+            struck,
             first,
             objects,
             segments: shadow.segments,

@@ -93,6 +93,10 @@ pub struct Shadow {
     dying: HashMap<Tid, i32>,
     /// Threads that the kernel has resumed in a syscall that it performs.
     performing: HashSet<Tid>,
+    /// Processes that a signal has stopped, and the threads that it was delivered to.
+    halted: HashMap<Tid, Tid>,
+    /// Processes that were sent SIGSTOP or SIGKILL, of which nothing is seen yet.
+    struck: HashMap<Tid, i32>,
     /// Threads whose process has become another program already, though the journal does not have
     /// it yet: their ids before that, and the stop that tells of it.
     replaced: HashMap<Tid, (Pid, Stopped)>,
@@ -136,6 +140,8 @@ impl Shadow {
             fifos: HashMap::new(),
             dying: HashMap::new(),
             performing: HashSet::new(),
+            halted: HashMap::new(),
+            struck: HashMap::new(),
             replaced: HashMap::new(),
             performed: HashMap::new(),
             objects: HashMap::new(),

@@ -7,7 +7,7 @@ use crate::model::capture::Call;
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::mem::Remote;
-use journal::{Leave, Tid};
+use journal::{Action, Event, Leave, Tid};
 use std::collections::HashMap;
 
 /// Signals kept for a process; the kernel itself keeps no more per user by default.
@@ -81,7 +81,48 @@ impl Signals {
     }
 }
 
+impl super::Shadow {
+    /// A signal has reached a process.
+    fn delivered(&mut self, process: Tid, signal: i32) {
+        if self.struck.get(&process) == Some(&signal) {
+            self.struck.remove(&process);
+        }
+    }
+}
+
 impl Session {
+    /// Keeps in mind which processes are stopped: until the thread that was stopped does something,
+    /// or SIGCONT comes.
+    pub(in crate::replay) fn mind_halted(&mut self, event: &Event<'_>) {
+        let tid = self.current;
+        let process = self.tasks.get(&tid).map(|task| task.tgid);
+        let (Some(shadow), Some(process)) = (&mut self.shadow, process) else {
+            return;
+        };
+        let acts = match event {
+            Event::Signal(signal) if matches!(signal.action, Action::Stop) => {
+                shadow.halted.insert(process, tid);
+                shadow.delivered(process, signal.number());
+                return;
+            }
+            Event::Signal(signal) if signal.number() == libc::SIGCONT => true,
+            Event::Signal(_) | Event::Syscall(..) | Event::Leave(_) | Event::Trap(_) => {
+                shadow.halted.get(&process) == Some(&tid)
+            }
+            Event::ThreadEnd(_) => shadow.halted.get(&process) == Some(&tid),
+            _ => false,
+        };
+        if let Event::Signal(signal) = event {
+            shadow.delivered(process, signal.number());
+        }
+        if acts {
+            shadow.halted.remove(&process);
+        }
+        if matches!(event, Event::ThreadEnd(_)) {
+            shadow.struck.remove(&process);
+        }
+    }
+
     /// The journal delivers a signal to the current thread.
     pub(in crate::replay) fn delivered_live(&mut self, info: &[u8]) -> Result<(), ReplayError> {
         let mut whole = [0; 128];
@@ -191,11 +232,32 @@ impl Session {
             "tgkill" | "rt_tgsigqueueinfo" => 2,
             _ => 1,
         };
-        if NOT_SENT.contains(&call.int(index)) {
+        let signal = call.int(index);
+        if NOT_SENT.contains(&signal) {
+            self.note_strike(call, signal);
             return Ok(());
         }
         // Whoever it was for may have ended here already.
         self.remote_any(tid, i64::from(call.def.nr), call.args)
+    }
+
+    /// What a signal does that cannot be queued comes in its own time; but a takeover may come first.
+    fn note_strike(&mut self, call: &Call, signal: i32) {
+        let Some(shadow) = &mut self.shadow else {
+            return;
+        };
+        let to = match (call.def.name, call.int(0)) {
+            ("kill" | "rt_sigqueueinfo" | "tgkill" | "rt_tgsigqueueinfo", to) if to > 0 => Tid(to),
+            _ => return,
+        };
+        if signal == libc::SIGCONT {
+            shadow
+                .struck
+                .retain(|process, signal| *process != to || *signal == libc::SIGKILL);
+            shadow.halted.remove(&to);
+        } else if signal != 0 && self.tasks.values().any(|task| task.tgid == to) {
+            shadow.struck.insert(to, signal);
+        }
     }
 
     /// The current thread has waited for a signal.
