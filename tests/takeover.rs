@@ -14,6 +14,7 @@ use common::{
     Exit, Record, Recorded, Scratch, assert_same_tree, build_c, copy_tree, cut, follow, journaled,
     replay, show, verify, wait_until,
 };
+use journal::{Effect, Event, Reader, Tid, Writer, WriterOptions};
 use nix::sys::signal::Signal;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -269,6 +270,94 @@ fn deadlines_of_many() {
 #[test]
 fn deadline_of_one() {
     kill_while_waiting("deadline-one", &["alone"]);
+}
+
+/// Where a `vfork` ends in a journal: when the child's first `execve` does, and when the parent goes
+/// on after that; with the ids of the two.
+struct Vfork {
+    child: Tid,
+    executed: u64,
+    parent: Tid,
+    left: u64,
+}
+
+fn first_vfork(recording: &Path) -> Vfork {
+    const VFORK: u64 = 0x4000;
+    let mut reader = Reader::open(recording).expect("a journal");
+    let (mut current, mut found, mut executed) = (Tid(0), None, None);
+    while let Some((index, event)) = reader.next().expect("a whole journal") {
+        match &event {
+            Event::Start(start) => current = start.tid,
+            Event::Switch(tid) => current = *tid,
+            Event::Spawn(spawn) if found.is_none() && spawn.flags & VFORK != 0 => {
+                found = Some((current, spawn.tid));
+            }
+            Event::Leave(leave) => match (found, executed) {
+                (Some((_, child)), None) if current == child => {
+                    assert!(matches!(leave.effects.last(), Some(Effect::Exec(_))));
+                    executed = Some(index.0);
+                }
+                (Some((parent, child)), Some(executed)) if current == parent => {
+                    return Vfork {
+                        child,
+                        executed,
+                        parent,
+                        left: index.0,
+                    };
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    panic!("no vfork that ends with an execve");
+}
+
+/// A `vfork` ends while the kernel is still in the child's `execve`: the journal may have it in that
+/// order, too.
+#[test]
+fn a_parent_that_goes_on_before_the_execve_of_its_child_is_over() {
+    let scratch = Scratch::new("takeover-vfork");
+    let case = Case {
+        end: Exit::Code(9),
+        exact: false,
+        ..PLAIN
+    };
+    let record = prepare(&scratch, "execs", &case);
+    let pristine = scratch.root().join("pristine");
+    copy_tree(&scratch.work(), &pristine);
+    let mut recorded = record.run();
+    let vfork = first_vfork(&recorded.dir);
+    let early = scratch.root().join("recording-early");
+    std::fs::create_dir_all(&early).expect("our own directory");
+    copy_tree(&recorded.dir.join("files"), &early.join("files"));
+    copy_tree(&recorded.dir.join("meta.json"), &early.join("meta.json"));
+    let mut reader = Reader::open(&recorded.dir).expect("a journal");
+    let mut ahead = Reader::open(&recorded.dir).expect("a journal");
+    let header = reader.header().clone();
+    let mut writer = Writer::create(&early, &header, WriterOptions::default()).expect("new");
+    while let Some((index, event)) = reader.next().expect("whole") {
+        if index.0 == vfork.executed {
+            writer.append(&Event::Switch(vfork.parent)).expect("room");
+            let left = loop {
+                let (index, event) = ahead.next().expect("whole").expect("it is there");
+                if index.0 == vfork.left {
+                    break event;
+                }
+            };
+            writer.append(&left).expect("room");
+            writer.append(&Event::Switch(vfork.child)).expect("room");
+        }
+        if index.0 != vfork.left {
+            writer.append(&event).expect("room");
+        }
+    }
+    drop(writer);
+    recorded.dir = early;
+    for at in vfork.executed..vfork.executed + 6 {
+        take_over_at(&scratch, &recorded, &pristine, at, &case);
+    }
+    follow_to_the_end(&scratch, &recorded, &pristine);
 }
 
 /// What a shadow cannot keep it refuses when the application begins with it, by name.

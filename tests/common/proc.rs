@@ -1,8 +1,10 @@
 //! Child processes with captured output and a time limit that kills the whole process group.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -326,31 +328,58 @@ pub fn inner_number(pid: Pid) -> Option<i32> {
     (numbers.len() > 1).then(|| numbers[numbers.len() - 1])
 }
 
-/// State and kernel wait channel of each process in the group, for the message of a time-out.
+/// State and kernel wait channel of each thread of the processes in the group and of those that
+/// descend from them, for the message of a time-out.
 fn describe_group(group: Pid) -> String {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return String::new();
     };
-    let mut text = String::new();
+    // By id: the parent, and whether it is one of them.
+    let mut known = HashMap::new();
     for entry in entries.flatten() {
-        let path = entry.path();
-        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else {
-            continue;
-        };
-        let Some((head, rest)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        if fields.get(2) == Some(&group.to_string().as_str()) {
-            let wchan = std::fs::read_to_string(path.join("wchan")).unwrap_or_default();
-            let call = std::fs::read_to_string(path.join("syscall")).unwrap_or_default();
-            text += &format!("{head}) state {} wchan {wchan} syscall {call}", fields[0]);
-            if !text.ends_with('\n') {
-                text.push('\n');
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(fields) = stat_fields(&entry.path())
+            && let (Ok(pid), Ok(parent)) = (name.parse::<i32>(), fields[1].parse::<i32>())
+        {
+            known.insert(pid, (parent, fields[2] == group.to_string()));
+        }
+    }
+    let belongs = |mut pid: i32| {
+        while let Some((parent, own)) = known.get(&pid) {
+            if *own {
+                return true;
             }
+            pid = *parent;
+        }
+        false
+    };
+    let mut pids: Vec<i32> = known.keys().copied().filter(|pid| belongs(*pid)).collect();
+    pids.sort_unstable();
+    let mut text = String::new();
+    for pid in pids {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let path = task.path();
+            let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+            let state = stat_fields(&path).map_or_else(String::new, |fields| fields[0].clone());
+            text += &format!(
+                "{pid} {} ({}) state {state} wchan {} syscall {}\n",
+                task.file_name().display(),
+                read("comm").trim(),
+                read("wchan"),
+                read("syscall").trim(),
+            );
         }
     }
     text
+}
+
+/// The fields of a `stat` file behind the name, which may contain anything: state, parent, group …
+fn stat_fields(path: &Path) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+    (fields.len() > 2).then_some(fields)
 }
 
 /// One output pipe, read by a thread so that the child never blocks on it.

@@ -70,17 +70,11 @@ impl Session {
         let dying = self.shadow.as_ref().map(|shadow| shadow.dying.clone());
         let mut ends = Vec::new();
         for (process, status) in dying.unwrap_or_default() {
-            let replaces = |tid: Tid| {
-                let shadow = self.shadow.as_ref();
-                shadow.is_some_and(|shadow| shadow.performing.contains(&tid))
-                    && matches!(
-                        self.syscall_of(tid),
-                        Some(libc::SYS_execve | libc::SYS_execveat)
-                    )
-            };
             let threads = self.tasks.values().filter(|task| task.tgid == process);
-            let (replacing, mut ending): (Vec<Tid>, Vec<Tid>) =
-                threads.map(|task| task.tid).partition(|tid| replaces(*tid));
+            let mut ending: Vec<Tid> = threads
+                .map(|task| task.tid)
+                .filter(|tid| !self.is_replacing(*tid))
+                .collect();
             ending.sort_unstable_by_key(|tid| tid.0);
             for tid in ending {
                 self.current = tid;
@@ -91,11 +85,27 @@ impl Session {
                 self.end_live(&end)?;
                 ends.push((tid, status));
             }
-            for tid in replacing {
-                self.await_replacement(tid, process)?;
-            }
+        }
+        let threads = self.tasks.values().map(|task| (task.tid, task.tgid));
+        let replacing: Vec<(Tid, Tid)> =
+            threads.filter(|(tid, _)| self.is_replacing(*tid)).collect();
+        for (tid, process) in replacing {
+            self.await_replacement(tid, process)?;
         }
         Ok(ends)
+    }
+
+    /// Whether a thread stands at the entry of a syscall that makes its process another program.
+    pub(super) fn replaces_program(&self, tid: Tid) -> bool {
+        let replaces = [libc::SYS_execve, libc::SYS_execveat];
+        self.syscall_of(tid)
+            .is_some_and(|number| replaces.contains(&number))
+    }
+
+    /// Whether the kernel performs it.
+    fn is_replacing(&self, tid: Tid) -> bool {
+        let shadow = self.shadow.as_ref();
+        shadow.is_some_and(|shadow| shadow.performing.contains(&tid)) && self.replaces_program(tid)
     }
 
     /// Waits until a process has become another program.

@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Whether the syscall of a thread ends when a child that it makes has executed something.
-    fn waits_for_child(&mut self, tid: Tid) -> Result<bool, ReplayError> {
+    pub(super) fn waits_for_child(&mut self, tid: Tid) -> Result<bool, ReplayError> {
         let (_, real) = self.process(tid)?;
         let call = self.task(tid)?.call.as_ref().and_then(|call| call.call);
         let flags = match call.map(|call| (call.def.name, call.args[0])) {

@@ -89,6 +89,9 @@ impl Session {
         if !performing {
             return Ok(());
         }
+        if self.waits_for_child(tid)? {
+            self.begin_execs_in(tid)?;
+        }
         loop {
             match self.await_own_stop(tid, Resume::Syscall)? {
                 Status::Syscall => break,
@@ -113,6 +116,29 @@ impl Session {
                 format!("a new thread with id {found}"),
             ))
         }
+    }
+
+    /// A `vfork` ends while the child's `execve` goes on: where the journal has the one before the
+    /// other, that has to be begun here first.
+    fn begin_execs_in(&mut self, parent: Tid) -> Result<(), ReplayError> {
+        let space = std::rc::Rc::clone(&self.task(parent)?.space);
+        let process = self.task(parent)?.tgid;
+        let children: Vec<Tid> = self
+            .tasks
+            .values()
+            .filter(|task| task.tgid != process && std::rc::Rc::ptr_eq(&task.space, &space))
+            .filter(|task| task.stopped.is_some())
+            .map(|task| task.tid)
+            .collect();
+        for child in children {
+            if self.replaces_program(child) {
+                self.take_stop(child)?.resume(Resume::Syscall, 0)?;
+                if let Some(shadow) = &mut self.shadow {
+                    shadow.performing.insert(child);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a stop of the thread that is no signal from outside; those are noted.
