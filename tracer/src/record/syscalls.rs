@@ -420,8 +420,10 @@ impl Session {
             }
         }
         if let Some(intake) = intake {
-            effects.extend(self.refer(intake, &mut outs));
+            // In this order: a connection may go at any moment, and its release must not come
+            // between a reference to it and the event that has that.
             self.release_connections()?;
+            effects.extend(self.refer(intake, &mut outs));
         }
         let leave = Leave {
             result,
