@@ -1,0 +1,375 @@
+//! Plans how a `syscall` instruction is replaced by a jump to a *trampoline*, from where the
+//! agent serves the call without a stop. It decides and computes only: it writes nothing, and
+//! what it cannot prove to be harmless it refuses.
+//!
+//! Two shapes ([`Shape`]):
+//!
+//! - *Before*: the one instruction in front of the `syscall` is at least as long as a jump, and
+//!   gives its place; typically it is the `mov eax, number`. The `syscall` stays, so whoever
+//!   jumps to it, or waits in it, notices nothing. That the instruction is one is proven by a
+//!   disassembly from the start of the function.
+//! - *Behind*: the jump begins where the `syscall` does, and also takes the place of
+//!   instructions behind it, which are copied into the trampoline. Somebody may be about to
+//!   execute one of these: a thread that waits in this very `syscall` goes on behind it, and
+//!   others may jump there. So the place of the trampoline is chosen such that the byte of the
+//!   jump at every such address is an `int3`: the supervisor moves who executes it to the copy.
+//!
+//! A trampoline (`info` is aligned to 8 bytes):
+//!
+//! ```text
+//! entry:  Before: the copied instruction
+//!         lea rcx, [rip + info]
+//!         jmp qword ptr [agent_slot]
+//! trap:   Before: jmp site                   Behind: syscall
+//! done:   Before: jmp site + 2               Behind: the copied instructions
+//!                                                    jmp to what follows them
+//! info:   trap, done, site + 2, 0            (64 bits each)
+//! ```
+//!
+//! The agent is entered with all registers as at the `syscall` except `rcx`, which the `syscall`
+//! destroys anyway, as it does `r11`. Nothing is on the stack. It leaves to `trap`, with all
+//! registers but `rcx` as they were, for a call that it does not serve; otherwise to `done`, with
+//! those that the `syscall` would have left: `rcx` is the third word of `info`, `r11` the flags.
+//!
+//! What the supervisor has to do:
+//!
+//! - No thread may be stopped inside an instruction's place while it is written, which is so
+//!   when all are stopped by ptrace.
+//! - An `int3` executed at one of [`Plan::inner`] (`rip` is one more) is no trap of the
+//!   application: the thread goes on at [`Plan::relocated`]. One at another address inside
+//!   [`Plan::patched`] stood there in the original, and is the application's.
+//! - Wherever the application or the journal is shown an instruction pointer inside a
+//!   trampoline, it is the one that [`Plan::seen`] says. Inside a trampoline of the shape
+//!   *Behind* the `syscall` leaves its own end in `rcx`; there `site + 2` belongs.
+//! - The kernel restarts an interrupted call by moving the thread back by two bytes. Both
+//!   `syscall`s are still there for that, except where a thread was waiting in the one that a
+//!   *Behind* replaced: it enters the trampoline, with the number that the kernel put into
+//!   `rax`, which may be that of `restart_syscall`.
+//! - Where [`Plan::number`] is known, a call with another number has come to the site by
+//!   another way than was proven, and the site is better left alone.
+
+mod boundary;
+mod relocate;
+mod room;
+mod trampoline;
+
+pub use room::{Region, Wanted};
+
+use relocate::Movable;
+use std::ops::Range;
+
+/// Bytes of the jump that is written, `jmp rel32`.
+pub const PATCH_BYTES: usize = 5;
+/// Bytes of the longest trampoline.
+pub const TRAMPOLINE_BYTES_MAX: usize = 160;
+/// Bytes of a `syscall`.
+const SYSCALL_BYTES: u64 = 2;
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+const INT3: u8 = 0xcc;
+/// The end of what an application can have mapped.
+const ADDRESS_END: u64 = 1 << 47;
+/// By these bytes in front of a `syscall`, unwinders and debuggers know the frame of a signal:
+/// they read the code. `mov eax, 15` and `mov rax, 15`.
+const SIGNAL_RETURNS: [&[u8]; 2] = [&[0xb8, 0x0f, 0, 0, 0], &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0]];
+
+/// A `syscall` instruction, and what is known of its surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// Address of the `syscall`.
+    pub address: u64,
+    /// Code around it, as it stands in memory. What is not in here is not readable.
+    pub bytes: &'a [u8],
+    /// Address of the first of `bytes`.
+    pub bytes_at: u64,
+    /// Where the function begins in which it stands, if that is certain.
+    pub function: Option<u64>,
+}
+
+impl<'a> Site<'a> {
+    /// The code from an address to the end of what is readable.
+    fn from(&self, address: u64) -> Option<&'a [u8]> {
+        let offset = usize::try_from(address.checked_sub(self.bytes_at)?).ok()?;
+        self.bytes.get(offset..)
+    }
+
+    /// Address of what follows the `syscall`.
+    fn behind(&self) -> u64 {
+        self.address + SYSCALL_BYTES
+    }
+}
+
+/// Whose place the jump takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// That of the instruction in front of the `syscall`.
+    Before,
+    /// That of the `syscall` and of instructions behind it.
+    Behind,
+}
+
+/// An address that somebody may jump to, inside what is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inner {
+    /// The address; an `int3` is there now.
+    pub address: u64,
+    /// Where the copy of its instruction is.
+    pub copy: u64,
+}
+
+/// What is to be written where, and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Which of the shapes it is.
+    pub shape: Shape,
+    /// Address of the jump.
+    pub patch_at: u64,
+    /// The jump.
+    pub patch: [u8; PATCH_BYTES],
+    /// What it replaces.
+    pub original: [u8; PATCH_BYTES],
+    /// Address of the trampoline.
+    pub trampoline_at: u64,
+    /// The trampoline; it must be there before the jump is.
+    pub trampoline: Vec<u8>,
+    /// Where in it the agent goes for a call that it does not serve.
+    pub trap: u64,
+    /// Where in it the agent goes when it has served the call.
+    pub done: u64,
+    /// The system call's number, where the code says it right in front of the `syscall`.
+    pub number: Option<u32>,
+    /// All addresses inside what is replaced that somebody may jump to.
+    pub inner: Vec<Inner>,
+    /// For each instruction of the trampoline, in ascending order, its address and the
+    /// application's address that a thread there stands at: it can be moved there, and goes on
+    /// as if nothing had been replaced. On its way to the agent `rcx` is no longer what it was,
+    /// but the `syscall` to come destroys it.
+    pub origins: Vec<(u64, u64)>,
+}
+
+impl Plan {
+    /// The addresses of what is replaced.
+    #[must_use]
+    pub fn patched(&self) -> Range<u64> {
+        self.patch_at..self.patch_at + PATCH_BYTES as u64
+    }
+
+    /// The application's address that a thread at `address` in the trampoline stands at. None:
+    /// no instruction of the trampoline begins there.
+    #[must_use]
+    pub fn seen(&self, address: u64) -> Option<u64> {
+        let found = self
+            .origins
+            .binary_search_by_key(&address, |(there, _)| *there)
+            .ok()?;
+        self.origins.get(found).map(|(_, origin)| *origin)
+    }
+
+    /// Where a thread goes on that executed the `int3` at `address`. None: that `int3` is not
+    /// this plan's.
+    #[must_use]
+    pub fn relocated(&self, address: u64) -> Option<u64> {
+        let inner = self.inner.iter().find(|inner| inner.address == address)?;
+        Some(inner.copy)
+    }
+}
+
+/// Why a site stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no `syscall` at the address, or it is not readable.
+    #[error("no syscall instruction is readable there")]
+    NoSyscall,
+    /// The address is none of an application.
+    #[error("it lies where no application has memory")]
+    Address,
+    /// The agent's slot is out of an absolute operand's reach.
+    #[error("the agent's slot does not lie below 2 GiB")]
+    AgentSlot,
+    /// Unwinders know the frame of a signal by the bytes of this site.
+    #[error("it ends signal handlers, and unwinders read its code")]
+    SignalReturn,
+    /// Neither shape is possible.
+    #[error("in front of it: {before}; behind it: {behind}")]
+    Neither {
+        /// Why not [`Shape::Before`].
+        before: Reason,
+        /// Why not [`Shape::Behind`].
+        behind: Reason,
+    },
+}
+
+/// Why a shape is not possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Nothing says where its function starts.
+    #[error("where its function starts is not known")]
+    FunctionUnknown,
+    /// The function from its start to the site is not readable as a whole.
+    #[error("its function is not readable from the start")]
+    FunctionUnreadable,
+    /// The site is too far from the start of its function.
+    #[error("its function is longer than is looked at")]
+    FunctionTooLong,
+    /// A disassembly of the function does not come to the site.
+    #[error("a disassembly of its function does not arrive at it")]
+    NotArrivedAt,
+    /// The function begins with the site.
+    #[error("its function starts with it")]
+    NothingBefore,
+    /// The instruction is shorter than a jump.
+    #[error("the instruction is shorter than a jump")]
+    TooShort,
+    /// Not everything that would be replaced is readable.
+    #[error("not all code that would be replaced is readable")]
+    Unreadable,
+    /// The instruction might do something else at another place.
+    #[error("the instruction at {0:#x} is not known to do the same elsewhere")]
+    NotMovable(u64),
+    /// Somebody jumps into the midst of an instruction.
+    #[error("a jump leads to {0:#x}, into the midst of what would be replaced")]
+    Entered(u64),
+    /// What follows an unconditional jump may be data.
+    #[error("what lies at {0:#x} may be no code")]
+    NotCode(u64),
+    /// There is no room for a trampoline.
+    #[error("there is no room for its trampoline where it would have to be")]
+    NoRoom,
+    /// The room given is not what was asked for.
+    #[error("room was given at {0:#x}, where the trampoline cannot be")]
+    Misplaced(u64),
+    /// What the trampoline refers to cannot be reached from any one place.
+    #[error("what its instructions refer to is out of reach for a trampoline")]
+    OutOfReach,
+}
+
+/// What one shape replaces, before its trampoline has a place.
+struct Draft {
+    shape: Shape,
+    patch_at: u64,
+    /// Copied to the start of the trampoline.
+    head: Option<Movable>,
+    /// Copied to its end.
+    tail: Vec<Movable>,
+    /// Addresses inside the patch at which its byte must be an `int3`.
+    traps: Vec<u64>,
+    number: Option<u32>,
+}
+
+/// Plans a site. `agent_slot` is the address of the 64-bit word that holds the address of the
+/// agent's entry. `room` is asked for the place of the trampoline, once for each shape tried; an
+/// address that it gives is used, unless the plan is refused as [`Reason::Misplaced`].
+pub fn plan(
+    site: &Site<'_>,
+    agent_slot: u32,
+    room: &mut dyn FnMut(Wanted) -> Option<u64>,
+) -> Result<Plan, Refused> {
+    if i32::try_from(agent_slot).is_err() {
+        return Err(Refused::AgentSlot);
+    }
+    let end = site.bytes_at.checked_add(site.bytes.len() as u64);
+    if end.is_none_or(|end| end > ADDRESS_END) {
+        return Err(Refused::Address);
+    }
+    if !site
+        .from(site.address)
+        .is_some_and(|code| code.starts_with(&SYSCALL))
+    {
+        return Err(Refused::NoSyscall);
+    }
+    if returns_from_signal(site) {
+        return Err(Refused::SignalReturn);
+    }
+    let walk = boundary::walk(site);
+    let mut try_one = |draft: Result<Draft, Reason>| {
+        let draft = draft?;
+        if let Ok(walk) = &walk {
+            walk.not_entered(&draft)?;
+        }
+        trampoline::place(site, &draft, agent_slot, room)
+    };
+    let before = match try_one(before(site, &walk)) {
+        Ok(plan) => return Ok(plan),
+        Err(reason) => reason,
+    };
+    try_one(behind(site)).map_err(|behind| Refused::Neither { before, behind })
+}
+
+fn returns_from_signal(site: &Site<'_>) -> bool {
+    let before = site
+        .address
+        .checked_sub(site.bytes_at)
+        .and_then(|len| usize::try_from(len).ok())
+        .and_then(|len| site.bytes.get(..len))
+        .unwrap_or_default();
+    SIGNAL_RETURNS.iter().any(|code| before.ends_with(code))
+}
+
+fn before(site: &Site<'_>, walk: &Result<boundary::Walk, Reason>) -> Result<Draft, Reason> {
+    let patch_at = walk.as_ref().map_err(|reason| *reason)?.before()?;
+    if site.address - patch_at < PATCH_BYTES as u64 {
+        return Err(Reason::TooShort);
+    }
+    let head = relocate::movable(site, patch_at)?;
+    if head.transfers() {
+        return Err(Reason::NotMovable(patch_at));
+    }
+    Ok(Draft {
+        shape: Shape::Before,
+        patch_at,
+        number: head.loads_eax(),
+        head: Some(head),
+        tail: Vec::new(),
+        traps: Vec::new(),
+    })
+}
+
+fn behind(site: &Site<'_>) -> Result<Draft, Reason> {
+    let end = site.address + PATCH_BYTES as u64;
+    let mut tail: Vec<Movable> = Vec::new();
+    let mut traps = Vec::new();
+    let mut at = site.behind();
+    let mut ended = false;
+    while at < end {
+        traps.push(at);
+        if ended && site.from(at).and_then(<[u8]>::first) == Some(&INT3) {
+            // It stays.
+            at += 1;
+            continue;
+        }
+        let copied = relocate::movable(site, at)?;
+        // Constants may lie among the code, and somebody may read them. Filling is none.
+        if ended && !copied.fills() {
+            return Err(Reason::NotCode(at));
+        }
+        ended |= copied.ends();
+        at = copied.next();
+        tail.push(copied);
+    }
+    if site
+        .from(site.address)
+        .is_none_or(|code| code.len() < PATCH_BYTES)
+    {
+        return Err(Reason::Unreadable);
+    }
+    let inside = |target: u64| target > site.address && target < at && !traps.contains(&target);
+    let target = tail
+        .iter()
+        .filter_map(Movable::jumps_to)
+        .find(|to| inside(*to));
+    match target {
+        Some(target) => Err(Reason::Entered(target)),
+        None => Ok(Draft {
+            shape: Shape::Behind,
+            patch_at: site.address,
+            head: None,
+            tail,
+            traps,
+            number: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod tests;
