@@ -33,6 +33,8 @@
 //!
 //! What the supervisor has to do:
 //!
+//! - Sites can be so near to each other that both would replace the same bytes. A plan that
+//!   [`Plan::conflicts`] with one that is in place is to be dropped.
 //! - No thread may be stopped inside an instruction's place while it is written, which is so
 //!   when all are stopped by ptrace.
 //! - An `int3` executed at one of [`Plan::inner`] (`rip` is one more) is no trap of the
@@ -77,7 +79,8 @@ const SIGNAL_RETURNS: [&[u8]; 2] = [&[0xb8, 0x0f, 0, 0, 0], &[0x48, 0xc7, 0xc0, 
 pub struct Site<'a> {
     /// Address of the `syscall`.
     pub address: u64,
-    /// Code around it, as it stands in memory. What is not in here is not readable.
+    /// Code around it, as it was before anything was replaced in it: see [`Plan::restore`]. What
+    /// is not in here is not readable.
     pub bytes: &'a [u8],
     /// Address of the first of `bytes`.
     pub bytes_at: u64,
@@ -151,6 +154,25 @@ impl Plan {
     #[must_use]
     pub fn patched(&self) -> Range<u64> {
         self.patch_at..self.patch_at + PATCH_BYTES as u64
+    }
+
+    /// Whether both would replace the same bytes.
+    #[must_use]
+    pub fn conflicts(&self, other: &Self) -> bool {
+        let (one, other) = (self.patched(), other.patched());
+        one.start < other.end && other.start < one.end
+    }
+
+    /// Undoes the replacement in a copy of the code, the first byte of which is that at
+    /// `bytes_at`.
+    pub fn restore(&self, bytes_at: u64, bytes: &mut [u8]) {
+        for (address, original) in self.patched().zip(self.original) {
+            let offset = address.checked_sub(bytes_at);
+            let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+            if let Some(byte) = offset.and_then(|offset| bytes.get_mut(offset)) {
+                *byte = original;
+            }
+        }
     }
 
     /// The application's address that a thread at `address` in the trampoline stands at. None:
@@ -371,5 +393,9 @@ fn behind(site: &Site<'_>) -> Result<Draft, Reason> {
 
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod execution;
+#[cfg(test)]
+mod survey;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,6 @@
 use super::*;
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{LittleEndian, elf::FileHeader64};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,9 +23,13 @@ struct Built {
 }
 
 fn build(flags: &[&str]) -> Built {
+    build_from(SOURCE, flags)
+}
+
+fn build_from(code: &str, flags: &[&str]) -> Built {
     let dir = tempfile::tempdir().expect("a directory");
     let source = dir.path().join("source.c");
-    std::fs::write(&source, SOURCE).expect("written");
+    std::fs::write(&source, code).expect("written");
     let path = dir.path().join("program");
     let built = Command::new("cc")
         .args(["-O1", "-nostdlib", "-fvisibility=hidden", "-o"])
@@ -85,6 +91,72 @@ fn functions_are_found_in_every_kind_of_program() {
 }
 
 #[test]
+fn functions_are_found_by_what_they_cover() {
+    for flags in [
+        &["-static-pie"][..],
+        &["-static", "-no-pie"],
+        &["-shared", "-fPIC", "-Wl,--no-eh-frame-hdr"],
+    ] {
+        let built = build(flags);
+        let content = std::fs::read(&built.path).expect("readable");
+        let file = File::open(&built.path).expect("readable");
+        let place = |code: &[u8]| {
+            let found = content.windows(code.len()).position(|at| at == code);
+            found.expect("it is there") as u64
+        };
+        // By frames: the function starts with the rdrand.
+        let described = place(&[&DESCRIBED[..], &[0xba]].concat());
+        assert_eq!(
+            function_of(&file, described + 4),
+            Some(described),
+            "{flags:?}"
+        );
+        // By symbols.
+        let symbol = place(&[&SYMBOL[..], &[0xc3]].concat());
+        let functions = Functions::of(&file);
+        assert_eq!(functions.covering(symbol + 4), Some(symbol..symbol + 5));
+        // The data in front, the code behind, the header, and what is not there.
+        for none in [symbol - 1, symbol + 5, 0, content.len() as u64, u64::MAX] {
+            assert_eq!(functions.covering(none), None, "{none:#x}");
+        }
+    }
+}
+
+#[test]
+fn what_signal_handlers_return_to_begins_where_it_does() {
+    let built = build_from(
+        r#"
+        void _start(void) { __builtin_trap(); }
+        __asm__(".text\n nopw 0(%rax, %rax)\n"
+                ".type restore, @function\n"
+                "restore: mov $15, %rax\n syscall\n hlt\n"
+                ".size restore, .-restore\n"
+                ".section .eh_frame, \"a\", @progbits\n"
+                "1: .long 3f - 2f\n 2: .long 0\n .byte 1\n .string \"zRS\"\n"
+                ".uleb128 1\n .sleb128 -8\n .uleb128 16\n .uleb128 1\n .byte 0x1b\n"
+                ".byte 0x0c\n .uleb128 7\n .uleb128 8\n .align 8\n"
+                "3: .long 5f - 4f\n 4: .long 4b - 1b\n .long restore - 1 - .\n .long 11\n"
+                ".uleb128 0\n .align 8\n 5: .previous\n");
+        "#,
+        &["-static-pie"],
+    );
+    let content = std::fs::read(&built.path).expect("readable");
+    let file = File::open(&built.path).expect("readable");
+    let code = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
+    let at = content.windows(code.len()).position(|found| found == code);
+    let at = at.expect("it is there") as u64;
+    let data = elf::content(&file);
+    let mut frames = 0;
+    Program::of(&data)
+        .expect("a program")
+        .each_frame(&mut |function| {
+            frames += u32::from(function.ends_signals);
+        });
+    assert_eq!(frames, 1);
+    assert_eq!(function_of(&file, at + 7), Some(at));
+}
+
+#[test]
 fn a_program_without_sections_has_functions() {
     let built = build(&["-static-pie", "-Wl,--eh-frame-hdr"]);
     let mut content = std::fs::read(&built.path).expect("readable");
@@ -121,17 +193,20 @@ fn broken_programs_are_endured() {
         broken.set_len(0).expect("cut");
         broken.write_all_at(content, 0).expect("written");
         let _ = find(&broken);
+        let functions = Functions::of(&broken);
+        for offset in (0..0x3000).step_by(64) {
+            if let Some(found) = functions.covering(offset) {
+                assert!(found.contains(&offset));
+            }
+        }
     };
     for len in (0..content.len()).step_by(content.len() / 200 + 1) {
         check(&content[..len]);
     }
     // Every byte of the headers and the tables, to the values that hurt most; elsewhere some.
     let file = File::open(&built.path).expect("readable");
-    let data = ReadCache::new(Content {
-        file: &file,
-        position: 0,
-    });
-    let header = Elf::parse(&data).expect("a program");
+    let data = elf::content(&file);
+    let header = FileHeader64::<LittleEndian>::parse(&data).expect("a program");
     let sections = header.sections(LittleEndian, &data).expect("sections");
     let mut places: Vec<usize> = (0..1024).chain((1024..content.len()).step_by(97)).collect();
     for name in [&b".eh_frame"[..], b".eh_frame_hdr", b".symtab"] {

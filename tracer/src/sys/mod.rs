@@ -3,6 +3,8 @@
 
 pub mod agent;
 pub mod aside;
+#[cfg(test)]
+pub mod execute;
 pub mod flow;
 pub mod fork;
 pub mod host;

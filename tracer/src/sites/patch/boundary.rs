@@ -3,6 +3,7 @@
 //! function tells.
 
 use super::{Draft, Reason, SYSCALL_BYTES, Site};
+use crate::insn;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind};
 
 /// A site further from the start of its function than this is not looked at, in bytes.
@@ -46,7 +47,9 @@ pub(super) fn walk(site: &Site<'_>) -> Result<Walk, Reason> {
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         let bytes = &code[from..decoder.position()];
-        if instruction.is_invalid() || is_ambiguous(&instruction, bytes) {
+        // Behind the `ud2` that stands for one of those, there are bytes that are no instruction.
+        let stands_for_other = insn::decode_patched(&code[from..], 0).is_some();
+        if instruction.is_invalid() || stands_for_other || is_ambiguous(&instruction, bytes) {
             return Err(Reason::NotArrivedAt);
         }
         if is_branch(&instruction) {

@@ -322,6 +322,55 @@ fn operands_out_of_reach_are_refused() {
 }
 
 #[test]
+fn what_was_replaced_in_front_is_not_disassembled() {
+    // rdrand ecx, as it is made to trap
+    let replaced = [&[0x0f, 0x0b, 0xf1 & 0x3f | 0xc0][..], &MOV_EAX].concat();
+    let plan = plan_of(&replaced, &CMP_RAX, true).expect("planned");
+    assert_eq!(plan.shape, Shape::Behind);
+    // ud2 otherwise, before push rbp
+    let plan = plan_of(
+        &[&[0x0f, 0x0b, 0x55][..], &MOV_EAX].concat(),
+        &CMP_RAX,
+        true,
+    );
+    assert_eq!(plan.expect("planned").shape, Shape::Before);
+    // Another site's jump can be taken out again, from any piece of the code.
+    let original = [&MOV_EAX[..], &[0x0f, 0x05], &CMP_RAX].concat();
+    let plan = plan_of(&MOV_EAX, &CMP_RAX, false).expect("planned");
+    for from in 0..original.len() {
+        for to in from..original.len() {
+            let mut patched = original.clone();
+            patched[5..10].copy_from_slice(&plan.patch);
+            let piece = &mut patched[from..to];
+            plan.restore(AT + from as u64, piece);
+            assert_eq!(piece, &original[from..to]);
+        }
+    }
+}
+
+#[test]
+fn sites_too_near_to_each_other_conflict() {
+    // syscall; mov eax, 232; syscall; cmp rax, -4095
+    let code = [&[0x0f, 0x05], &MOV_EAX[..], &[0x0f, 0x05], &CMP_RAX].concat();
+    let plans = [AT, AT + 7].map(|address| {
+        let site = Site {
+            address,
+            bytes: &code,
+            bytes_at: AT,
+            function: Some(AT),
+        };
+        plan(&site, SLOT, &mut anywhere).expect("planned")
+    });
+    assert_eq!(plans.each_ref().map(|plan| plan.patch_at), [AT, AT + 2]);
+    assert!(plans[0].conflicts(&plans[1]) && plans[1].conflicts(&plans[0]));
+    let apart = Plan {
+        patch_at: AT + 5,
+        ..plans[1].clone()
+    };
+    assert!(!plans[0].conflicts(&apart) && !apart.conflicts(&plans[0]));
+}
+
+#[test]
 fn addresses_between_instructions_are_none() {
     let plan = plan_of(&MOV_EAX, &[], true).expect("planned");
     for address in plan.trampoline_at - 1..plan.trampoline_at + 64 {
