@@ -6,8 +6,8 @@
 //!
 //! - *Before*: the one instruction in front of the `syscall` is at least as long as a jump, and
 //!   gives its place; typically it is the `mov eax, number`. The `syscall` stays, so whoever
-//!   jumps to it, or waits in it, notices nothing. That the instruction is one is proven by a
-//!   disassembly from the start of the function.
+//!   jumps to it, or waits in it, notices nothing. That the instruction is one is proven by
+//!   following the control flow from the start of the function.
 //! - *Behind*: the jump begins where the `syscall` does, and also takes the place of
 //!   instructions behind it, which are copied into the trampoline. Somebody may be about to
 //!   execute one of these: a thread that waits in this very `syscall` goes on behind it, and
@@ -75,7 +75,7 @@ const ADDRESS_END: u64 = 1 << 47;
 const SIGNAL_RETURNS: [&[u8]; 2] = [&[0xb8, 0x0f, 0, 0, 0], &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0]];
 
 /// A `syscall` instruction, and what is known of its surroundings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Site<'a> {
     /// Address of the `syscall`.
     pub address: u64,
@@ -84,8 +84,9 @@ pub struct Site<'a> {
     pub bytes: &'a [u8],
     /// Address of the first of `bytes`.
     pub bytes_at: u64,
-    /// Where the function begins in which it stands, if that is certain.
-    pub function: Option<u64>,
+    /// The function in which it stands, if it is certain that one begins there. Its end is no
+    /// more than how far it is looked at.
+    pub function: Option<Range<u64>>,
 }
 
 impl<'a> Site<'a> {
@@ -226,17 +227,17 @@ pub enum Reason {
     /// Nothing says where its function starts.
     #[error("where its function starts is not known")]
     FunctionUnknown,
-    /// The function from its start to the site is not readable as a whole.
-    #[error("its function is not readable from the start")]
+    /// The function is not readable as a whole.
+    #[error("not all of its function is readable")]
     FunctionUnreadable,
-    /// The site is too far from the start of its function.
+    /// The function is too long.
     #[error("its function is longer than is looked at")]
     FunctionTooLong,
-    /// A disassembly of the function does not come to the site.
-    #[error("a disassembly of its function does not arrive at it")]
+    /// Control flow, as far as it is known, does not come to the site.
+    #[error("the known control flow of its function does not get to it")]
     NotArrivedAt,
-    /// The function begins with the site.
-    #[error("its function starts with it")]
+    /// Control flow does not come to the site from in front of it.
+    #[error("its function does not get to it from an instruction in front")]
     NothingBefore,
     /// The instruction is shorter than a jump.
     #[error("the instruction is shorter than a jump")]
@@ -327,7 +328,7 @@ fn returns_from_signal(site: &Site<'_>) -> bool {
 }
 
 fn before(site: &Site<'_>, walk: &Result<boundary::Walk, Reason>) -> Result<Draft, Reason> {
-    let patch_at = walk.as_ref().map_err(|reason| *reason)?.before()?;
+    let patch_at = walk.as_ref().map_err(|reason| *reason)?.before(site)?;
     if site.address - patch_at < PATCH_BYTES as u64 {
         return Err(Reason::TooShort);
     }

@@ -176,7 +176,7 @@ impl Scene {
             address: self.site,
             bytes: &self.code,
             bytes_at: self.text().start,
-            function: Some(self.text().start),
+            function: Some(self.text()),
         };
         let slot = u32::try_from(self.low.start()).expect("low");
         let arena = self.arena.start() + 0x1000..self.arena.start() + ARENA_BYTES - 0x1000;

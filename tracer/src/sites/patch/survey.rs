@@ -58,7 +58,10 @@ fn survey(path: &Path) -> Surveyed {
                 address: BASE + addresses.start + at as u64,
                 bytes: code,
                 bytes_at: BASE + addresses.start,
-                function: function.map(|found| BASE + addresses.start + (found.start - offset)),
+                function: function.map(|found| {
+                    let address = |at| BASE + addresses.start + (at - offset);
+                    address(found.start)..address(found.end)
+                }),
             };
             let plan = plan(&site, SLOT, &mut |wanted| region.take(&wanted));
             if let Ok(plan) = &plan {

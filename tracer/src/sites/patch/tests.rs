@@ -11,7 +11,7 @@ fn plan_of(before: &[u8], behind: &[u8], known: bool) -> Result<Plan, Refused> {
         address: AT + before.len() as u64,
         bytes: &code,
         bytes_at: AT,
-        function: known.then_some(AT),
+        function: known.then_some(AT..AT + code.len() as u64),
     };
     let plan = plan(&site, SLOT, &mut anywhere)?;
     check(&site, &plan);
@@ -75,11 +75,15 @@ fn what_only_looks_like_a_number_is_not_touched() {
     // Nothing says that it is one.
     let plan = plan_of(&MOV_EAX, &CMP_RAX, false).expect("planned");
     assert_eq!(plan.shape, Shape::Behind);
-    // The disassembly goes over the site, or does not get there.
-    for before in [&[0x48, 0xb8, 1, 2, 3][..], &[0x06, 0xb8, 1, 0, 0, 0]] {
-        let plan = plan_of(before, &CMP_RAX, true).expect("planned");
-        assert_eq!(plan.shape, Shape::Behind);
-    }
+    // What the function starts with is no instruction.
+    let plan = plan_of(&[0x06, 0xb8, 1, 0, 0, 0], &CMP_RAX, true).expect("planned");
+    assert_eq!(plan.shape, Shape::Behind);
+    // Control flow goes over the site, into the midst of what follows.
+    let plan = plan_of(&[0x48, 0xb8, 1, 2, 3], &CMP_RAX, true);
+    assert_eq!(
+        reasons(plan),
+        (Reason::NotArrivedAt, Reason::Entered(AT + 10))
+    );
 }
 
 #[test]
@@ -212,24 +216,82 @@ fn what_is_not_readable_is_refused() {
         reasons(plan(&site, SLOT, &mut anywhere)).0
     };
     assert_eq!(refused(None), Reason::FunctionUnknown);
-    assert_eq!(refused(Some(AT - 1)), Reason::FunctionUnreadable);
-    assert_eq!(refused(Some(AT + 6)), Reason::NotArrivedAt);
-    assert_eq!(refused(Some(0)), Reason::FunctionTooLong);
-    assert_eq!(refused(Some(u64::MAX)), Reason::NotArrivedAt);
+    assert_eq!(refused(Some(AT - 1..AT + 7)), Reason::FunctionUnreadable);
+    assert_eq!(refused(Some(AT..AT + 8)), Reason::FunctionUnreadable);
+    assert_eq!(refused(Some(0..AT + 7)), Reason::FunctionTooLong);
+    assert_eq!(refused(Some(AT..u64::MAX)), Reason::FunctionTooLong);
+    let backwards = Range {
+        start: u64::MAX,
+        end: 0,
+    };
+    for none in [AT + 6..AT + 7, AT..AT + 6, AT..AT + 5, 0..0, backwards] {
+        assert_eq!(refused(Some(none)), Reason::NotArrivedAt);
+    }
+}
+
+#[test]
+fn only_what_control_flow_gets_to_is_an_instruction() {
+    let shape = |before: &[u8], behind: &[u8]| {
+        let plan = plan_of(before, behind, true).expect("planned");
+        (plan.shape, plan.number)
+    };
+    let certain = (Shape::Before, Some(232));
+    let unknown = (Shape::Behind, None);
+    // Behind a ret, a jmp, a ud2 and an int3 there may be anything.
+    for end in [
+        &[0xc3][..],
+        &[0xeb, 0x20],
+        &[0xff, 0xe0],
+        &[0x0f, 0x0b],
+        &[0xcc],
+        &[0xf4],
+    ] {
+        assert_eq!(
+            shape(&[end, &MOV_EAX].concat(), &CMP_RAX),
+            unknown,
+            "{end:x?}"
+        );
+        // Unless somebody jumps there: ja over it.
+        let length = u8::try_from(end.len()).expect("small");
+        let jumped = [&[0x77, length][..], end, &MOV_EAX].concat();
+        assert_eq!(shape(&jumped, &CMP_RAX), certain, "{end:x?}");
+        // What is not gotten to is no obstacle.
+        let junk = [&[0x77, length + 1][..], end, &[0x06], &MOV_EAX].concat();
+        assert_eq!(shape(&junk, &CMP_RAX), certain, "{end:x?}");
+    }
+    // jmp to behind the site, from where a jmp comes back.
+    let behind = [&CMP_RAX[..], &[0xc3, 0xeb, 0xf0]].concat();
+    let before = [&[0xeb, 0x0e][..], &MOV_EAX].concat();
+    assert_eq!(shape(&before, &behind), certain);
+    // A call comes back.
+    let call = [&[0xe8, 0, 1, 0, 0][..], &MOV_EAX].concat();
+    assert_eq!(shape(&call, &CMP_RAX), certain);
+    // jmp to the site only: nothing in front of it is gotten to.
+    let (before, _) = reasons(plan_of(
+        &[&[0xeb, 0x05][..], &MOV_EAX].concat(),
+        &[0xcc, 0x90, 0x90],
+        true,
+    ));
+    assert_eq!(before, Reason::NothingBefore);
+    // A jump of which processors see different ends, one with a prefix that changes that.
+    let narrow = [&[0x66, 0x0f, 0x87, 0, 0, 0, 0][..], &MOV_EAX].concat();
+    assert_eq!(shape(&narrow, &CMP_RAX), unknown);
+    let wide = [&[0x66, 0x66, 0x48, 0xe8, 0, 0, 0, 0][..], &MOV_EAX].concat();
+    assert_eq!(shape(&wide, &CMP_RAX), certain);
 }
 
 #[test]
 fn jumps_into_the_midst_are_refused() {
-    // jmp to the second byte of the mov; the mov; syscall
+    // ja to the second byte of the mov; the mov; syscall
     let (before, behind) = reasons(plan_of(
-        &[&[0xeb, 0x01], &MOV_EAX[..]].concat(),
+        &[&[0x77, 0x01], &MOV_EAX[..]].concat(),
         &[0xcc, 0x90, 0x90],
         true,
     ));
     assert_eq!(before, Reason::Entered(AT + 3));
     assert_eq!(behind, Reason::NotMovable(AT + 9));
-    // jmp into the cmp behind, from before and from behind
-    let plan = plan_of(&[0xeb, 0x05], &CMP_RAX, true);
+    // ja into the cmp behind, from before and from behind
+    let plan = plan_of(&[0x77, 0x05], &CMP_RAX, true);
     assert_eq!(reasons(plan).1, Reason::Entered(AT + 7));
     let back = [&[0x90, 0x77, 0xfd], &CMP_RAX[..]].concat();
     assert!(plan_of(&[], &back, true).is_ok(), "to itself");
@@ -238,10 +300,16 @@ fn jumps_into_the_midst_are_refused() {
         reasons(plan_of(&[], &back, true)).1,
         Reason::Entered(AT + 4)
     );
+    // The same where nothing else gets to the site.
+    let plan = plan_of(&[0x77, 0x06, 0xc3], &CMP_RAX, true);
+    assert_eq!(
+        reasons(plan),
+        (Reason::NotArrivedAt, Reason::Entered(AT + 8))
+    );
     // To an instruction's start: allowed, that byte is an int3.
-    assert!(plan_of(&[0xeb, 0x02], &CMP_RAX, true).is_ok());
+    assert!(plan_of(&[0x77, 0x02], &CMP_RAX, true).is_ok());
     // To the syscall: nothing is different there.
-    assert!(plan_of(&[&[0xeb, 0x05], &MOV_EAX[..]].concat(), &[], true).is_ok());
+    assert!(plan_of(&[&[0x77, 0x05], &MOV_EAX[..]].concat(), &[], true).is_ok());
 }
 
 #[test]
@@ -275,7 +343,7 @@ fn room_is_what_was_asked_for() {
         address: AT + 5,
         bytes: &code,
         bytes_at: AT,
-        function: Some(AT),
+        function: Some(AT..AT + code.len() as u64),
     };
     let mut asked = Vec::new();
     let refused = plan(&site, SLOT, &mut |wanted| {
@@ -293,10 +361,13 @@ fn room_is_what_was_asked_for() {
         );
     }
     // A region nearby has room for either, and for several of them.
-    for function in [None, Some(AT)] {
+    for function in [None, site.function.clone()] {
         let mut region = Region::new(AT - 0x40_0000, room::REGION_BYTES);
         for _ in 0..8 {
-            let site = Site { function, ..site };
+            let site = Site {
+                function: function.clone(),
+                ..site.clone()
+            };
             let plan = plan(&site, SLOT, &mut |wanted| region.take(&wanted)).expect("planned");
             check(&site, &plan);
             assert_eq!(plan.shape == Shape::Before, function.is_some());
@@ -327,13 +398,6 @@ fn what_was_replaced_in_front_is_not_disassembled() {
     let replaced = [&[0x0f, 0x0b, 0xf1 & 0x3f | 0xc0][..], &MOV_EAX].concat();
     let plan = plan_of(&replaced, &CMP_RAX, true).expect("planned");
     assert_eq!(plan.shape, Shape::Behind);
-    // ud2 otherwise, before push rbp
-    let plan = plan_of(
-        &[&[0x0f, 0x0b, 0x55][..], &MOV_EAX].concat(),
-        &CMP_RAX,
-        true,
-    );
-    assert_eq!(plan.expect("planned").shape, Shape::Before);
     // Another site's jump can be taken out again, from any piece of the code.
     let original = [&MOV_EAX[..], &[0x0f, 0x05], &CMP_RAX].concat();
     let plan = plan_of(&MOV_EAX, &CMP_RAX, false).expect("planned");
@@ -357,7 +421,7 @@ fn sites_too_near_to_each_other_conflict() {
             address,
             bytes: &code,
             bytes_at: AT,
-            function: Some(AT),
+            function: Some(AT..AT + code.len() as u64),
         };
         plan(&site, SLOT, &mut anywhere).expect("planned")
     });
@@ -437,7 +501,7 @@ proptest! {
             address: bytes_at + before.len() as u64,
             bytes: &code,
             bytes_at,
-            function: known.then_some(bytes_at + start),
+            function: known.then_some(bytes_at + start..bytes_at + code.len() as u64),
         };
         if let Ok(plan) = plan(&site, SLOT, &mut anywhere) {
             check(&site, &plan);
