@@ -10,6 +10,7 @@ use object::{Object, ObjectSymbol};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Where the files are taken to be mapped.
 const BASE: u64 = 0x7f00_0000_0000;
@@ -29,7 +30,9 @@ fn kind(refused: &Refused) -> String {
 
 fn survey(path: &Path) -> Surveyed {
     let file = File::open(path).expect("readable");
+    let began = Instant::now();
     let functions = Functions::of(&file);
+    let read_ms = began.elapsed().as_millis();
     let content = std::fs::read(path).expect("readable");
     let mut sites = BTreeMap::new();
     let mut candidates = 0;
@@ -82,7 +85,7 @@ fn survey(path: &Path) -> Surveyed {
         .filter(|pair| pair[1].start < pair[0].end)
         .count();
     println!(
-        "{}: {candidates} candidates, {} sites: {} before, {} behind, {} refused; {conflicts} conflicts",
+        "{}: {candidates} candidates, {} sites: {} before, {} behind, {} refused; {conflicts} conflicts; functions read in {read_ms} ms",
         path.display(),
         sites.len(),
         count(Shape::Before),

@@ -494,6 +494,7 @@ proptest! {
         known: bool,
         low in 0u64..1 << 20,
         start in 0u64..12,
+        cut in 0u64..16,
     ) {
         let code = [&before[..], &[0x0f, 0x05], &behind].concat();
         let bytes_at = AT + low;
@@ -501,7 +502,7 @@ proptest! {
             address: bytes_at + before.len() as u64,
             bytes: &code,
             bytes_at,
-            function: known.then_some(bytes_at + start..bytes_at + code.len() as u64),
+            function: known.then_some(bytes_at + start..bytes_at + (code.len() as u64).saturating_sub(cut)),
         };
         if let Ok(plan) = plan(&site, SLOT, &mut anywhere) {
             check(&site, &plan);
