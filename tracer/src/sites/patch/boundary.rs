@@ -4,7 +4,7 @@
 //! is taken to return.
 
 use super::{Draft, Reason, SYSCALL_BYTES, Site};
-use crate::insn::{self, INSTRUCTION_BYTES_MAX};
+use crate::insn::INSTRUCTION_BYTES_MAX;
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 
 /// A longer function is not looked at, in bytes.
@@ -74,11 +74,9 @@ impl Walk {
         while let Some(length) = self.lengths.get_mut(at).filter(|length| **length == NONE) {
             *length = ENTERED;
             let rest = code.get(at..).unwrap_or_default();
-            // Behind the `ud2` that stands for another instruction, there are bytes of that.
-            let stands_for_other = insn::decode_patched(rest, 0).is_some();
             decoder.decode_out(&mut instruction);
             let bytes = rest.get(..instruction.len()).unwrap_or_default();
-            if instruction.is_invalid() || stands_for_other || is_ambiguous(&instruction, bytes) {
+            if instruction.is_invalid() || is_ambiguous(&instruction, bytes) {
                 return;
             }
             *length = u8::try_from(bytes.len()).unwrap_or(ENTERED);
@@ -125,7 +123,8 @@ fn is_branch(instruction: &Instruction) -> bool {
     )
 }
 
-/// Whether what stands behind an instruction may be anything.
+/// Whether what stands behind an instruction may be anything: so it may behind the `ud2` that
+/// stands for an RDRAND.
 fn never_goes_on(instruction: &Instruction) -> bool {
     match instruction.flow_control() {
         FlowControl::UnconditionalBranch
