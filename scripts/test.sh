@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 # Switches for developing tests would weaken them here.
 unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_TEST_KEEP FTRUN_TEST_SOAK
-unset FTRUN_SIM_SEED FTRUN_SIM_SEEDS
+unset FTRUN_SIM_SEED FTRUN_SIM_SEEDS FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT
 # A snapshot that differs is a failure, and stays as it is.
 unset INSTA_FORCE_PASS INSTA_WORKSPACE_ROOT
 export INSTA_UPDATE=no
@@ -21,3 +21,9 @@ scripts/lint.sh
 cpus=$(nproc)
 threads=$((cpus > 2 ? cpus : 2))
 cargo test --release --workspace --no-fail-fast -- --test-threads="$threads"
+# Once more with every call served that can be, and with none (docs/TESTING.md).
+for switch in FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT; do
+    echo "test.sh: with $switch=1"
+    env "$switch=1" cargo test --release --no-fail-fast --test guests --test repeat --test 'real_*' -- \
+        --test-threads="$threads"
+done

@@ -2,11 +2,13 @@
 
 use crate::failure::OWN_FAILURE;
 use crate::{messages, recordings};
+use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tracer::record::Agent;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -114,10 +116,34 @@ pub struct RecordArgs {
     #[arg(long, requires = "isolate")]
     pub private_network: bool,
     #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
     pub protection: standby::config::PrimaryOptions,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// Whether frequent system calls are served inside the program.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AgentArgs {
+    /// Let every system call stop, instead of serving frequent ones inside the program
+    #[arg(long, env = "FTRUN_NO_AGENT", value_parser = FalseyValueParser::new())]
+    pub no_agent: bool,
+    /// For tests: serve system calls from the first one on that can be
+    #[arg(long, hide = true, env = "FTRUN_AGENT_AT_ONCE", value_parser = FalseyValueParser::new())]
+    pub agent_at_once: bool,
+}
+
+impl AgentArgs {
+    /// When it serves.
+    pub const fn when(self) -> Agent {
+        match (self.no_agent, self.agent_at_once) {
+            (true, _) => Agent::Never,
+            (false, true) => Agent::AtOnce,
+            (false, false) => Agent::WhenItPays,
+        }
+    }
 }
 
 /// Values of `--on-journal-error`.
@@ -144,6 +170,8 @@ pub struct ReplayArgs {
     /// Do not show what the application wrote
     #[arg(long, short)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub agent: AgentArgs,
     #[command(flatten)]
     pub recording: RecordingArg,
 }
@@ -177,6 +205,8 @@ pub struct VerifyArgs {
     /// Replay it as well, without showing what the application wrote
     #[arg(long)]
     pub replay: bool,
+    #[command(flatten)]
+    pub agent: AgentArgs,
     #[command(flatten)]
     pub json: JsonArg,
     #[command(flatten)]

@@ -76,6 +76,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         } else {
             WriterOptions::default().flush_ms
         },
+        agent: args.agent.when(),
         events_max: args.protection.die_after,
         ..Options::new(dir.clone())?
     };

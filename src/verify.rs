@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use tracer::record::Agent;
 use tracer::replay::Sink;
 
 /// The recording can be read, but ends early.
@@ -55,7 +56,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         StateName::Corrupt => failure::OWN_FAILURE,
     };
     if args.replay && report.problems.is_empty() {
-        let (replay, failed) = replay(&dir);
+        let (replay, failed) = replay(&dir, args.agent.when());
         report.replay = Some(replay);
         code = failed.unwrap_or(code);
     }
@@ -140,9 +141,9 @@ fn total_bytes(kept: &BTreeMap<u128, u64>) -> u64 {
 }
 
 /// Replays in silence. The second result is the exit code if it failed.
-fn replay(dir: &Path) -> (Replay, Option<u8>) {
+fn replay(dir: &Path, agent: Agent) -> (Replay, Option<u8>) {
     let mut sink = Quiet(Progress::new("replaying"));
-    let result = tracer::replay::replay(dir, &mut sink);
+    let result = tracer::replay::replay(dir, agent, &mut sink);
     drop(sink);
     match result {
         Ok(outcome) => {

@@ -1,7 +1,8 @@
 //! One small program per behaviour: each is run natively, recorded, robbed of its originals,
 //! replayed, and must show the same bytes and the same end. The programs check themselves and
 //! print what differs from run to run, so that a replay that makes its own values is found out.
-//! All of it once more in namespaces (`isolated::`).
+//! All of it once more in namespaces (`isolated::`), and with an agent that serves what it can
+//! from the first call on (`served::`).
 
 mod common;
 
@@ -32,6 +33,9 @@ struct Guest {
     /// It meets a limit that the README names: its replay must end with the code of a
     /// divergence, and say where.
     noticed: bool,
+    /// It looks at what a limit leaves to chance: its replay is the same or, seldom, ends with the code
+    /// of a divergence, and says where. What it must not do is differ and say nothing.
+    fleeting: bool,
     /// Shows nothing without root: not run then, and says so.
     root: bool,
     /// Recorded as an ordinary user, also if the tests run as root.
@@ -47,6 +51,7 @@ const PLAIN: Guest = Guest {
     end: Exit::Code(0),
     refused: "",
     noticed: false,
+    fleeting: false,
     root: false,
     ordinary: false,
 };
@@ -72,6 +77,17 @@ macro_rules! guests {
             )*
         }
 
+        /// The same with an agent that serves every call that it can, from the first one on.
+        mod served {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    run_served(stringify!($name), &Guest { $($field: $value,)* ..PLAIN });
+                }
+            )*
+        }
+
         /// Every name and what belongs to it, for the check that no source is forgotten.
         const TABLE: &[(&str, Guest)] = &[
             $((stringify!($name), Guest { $($field: $value,)* ..PLAIN }),)*
@@ -80,6 +96,20 @@ macro_rules! guests {
 }
 
 guests! {
+    agent_buffers              {}
+    agent_code                 {}
+    agent_descriptors          {}
+    agent_filters              {}
+    agent_limits               {}
+    agent_mapped_later         {}
+    agent_nostdlib             { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
+    agent_region               {}
+    agent_registers            {}
+    agent_signals              {}
+    agent_sockets              {}
+    agent_steps                {}
+    agent_stress               {}
+    agent_threads              { end: Exit::Code(31) }
     event_epoll_basic          {}
     event_epoll_oneshot        {}
     event_epoll_pwait          {}
@@ -257,7 +287,7 @@ guests! {
     random_rdrand_written      { noticed: true }
     random_stack_below         { flags: &["-Wl,-z,lazy"] }
     random_stack_below_now     { file: "random_stack_below.c", flags: &["-Wl,-z,now"] }
-    random_xsave               { flags: &["-Wl,-z,lazy"] }
+    random_xsave               { flags: &["-Wl,-z,lazy"], fleeting: true }
     refused_claimed_page       { refused: "0x70000000" }
     refused_elf32              { refused: "32-bit program" }
     refused_int80              { refused: "32-bit syscall" }
@@ -488,6 +518,19 @@ fn run_isolated(name: &str, guest: &Guest) {
     record_and_compare(&scratch, guest, record);
 }
 
+#[track_caller]
+fn run_served(name: &str, guest: &Guest) {
+    if guest.root && !nix::unistd::getuid().is_root() {
+        skip(name, "it needs root");
+        return;
+    }
+    let built = build(name, guest);
+    let scratch = Scratch::new(&format!("{name}-served"));
+    let program = scratch.private_binary(&built);
+    let record = Record::new(&scratch, program).option("--agent-at-once");
+    record_and_compare(&scratch, guest, record);
+}
+
 /// Records the guest, takes its originals away, replays, compares.
 #[track_caller]
 fn record_and_compare(scratch: &Scratch, guest: &Guest, record: Record<'_>) {
@@ -526,12 +569,58 @@ fn record_and_compare(scratch: &Scratch, guest: &Guest, record: Record<'_>) {
         scratch.assert_no_process_left();
         return;
     }
+    if guest.fleeting && !native_mode() {
+        let again = recorded.replay();
+        if again.exit == Exit::Code(120) {
+            assert!(again.err().contains("diverged at event"), "{again}");
+            scratch.assert_no_process_left();
+        } else {
+            recorded.assert_same(&again);
+        }
+        return;
+    }
     recorded.assert_replays();
 }
 
 #[allow(clippy::print_stderr, reason = "a test that shows nothing must say so")]
 fn skip(name: &str, why: &str) {
     eprintln!("skipped {name}: {why}");
+}
+
+/// The stress of the agent, each time from another seed.
+mod served_stress {
+    use super::*;
+    use common::{Random, soaking};
+
+    /// Rounds in an ordinary run, and in a soak.
+    const ROUNDS: u64 = 5;
+    const ROUNDS_SOAKING: u64 = 1000;
+
+    #[test]
+    #[allow(clippy::print_stdout, reason = "shown only where the test fails")]
+    fn is_recorded_and_replayed_from_many_seeds() {
+        let guest = &PLAIN;
+        let built = build("agent_stress", guest);
+        let mut random = Random::new();
+        for round in 0..if soaking() { ROUNDS_SOAKING } else { ROUNDS } {
+            let seed = random.below(u32::MAX.into()).to_string();
+            println!("round {round}: seed {seed}");
+            let scratch = Scratch::new("agent-stress");
+            let program = scratch.private_binary(&built);
+            let record = Record::new(&scratch, program).option("--agent-at-once");
+            let recorded = record.arg(&seed).timeout(LIMIT).run();
+            assert_eq!(
+                recorded.output.exit, guest.end,
+                "seed {seed}: {}",
+                recorded.output
+            );
+            if !native_mode() {
+                scratch.assert_no_process_left();
+                scratch.originals_gone();
+            }
+            recorded.assert_replays();
+        }
+    }
 }
 
 /// A program that no line runs would be forgotten.

@@ -305,19 +305,24 @@ impl Recorded<'_> {
             let _ = std::io::stderr().write_all(b"NATIVE RUN, nothing replayed\n");
             return;
         }
-        let again = self.replay();
+        self.assert_same(&self.replay());
+    }
+
+    /// What a replay has shown must be exactly what was recorded.
+    #[track_caller]
+    pub fn assert_same(&self, again: &Output) {
         let expected = Exit::Code(self.output.exit.replay_code());
         assert_eq!(
             again.exit, expected,
             "end of the replay; {again}\nrecorded: {}",
             self.output
         );
-        assert_same("stdout", &self.output.stdout, &again.stdout, &again);
+        assert_same("stdout", &self.output.stdout, &again.stdout, again);
         assert_same(
             "stderr",
             &self.output.app_stderr(),
             &again.app_stderr(),
-            &again,
+            again,
         );
         self.scratch.assert_no_process_left();
     }

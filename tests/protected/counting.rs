@@ -31,6 +31,8 @@ pub struct Sum {
     pub rounds: u64,
     /// The longest time without an answer.
     pub gap: Duration,
+    /// Of each client's longest time without an answer, the one in the middle.
+    pub usual_gap: Duration,
     /// How many segments of the clients got lost on their way.
     pub lost: u32,
 }
@@ -120,9 +122,12 @@ impl Clients {
             said()
         );
         let seen = || results.iter().flatten();
+        let mut gaps: Vec<Duration> = seen().map(|one| one.gap).collect();
+        gaps.sort();
         Sum {
             rounds: seen().map(|one| one.rounds).sum(),
             gap: seen().map(|one| one.gap).max().unwrap_or_default(),
+            usual_gap: gaps.get(gaps.len() / 2).copied().unwrap_or_default(),
             lost: seen().map(|one| one.lost).sum(),
         }
     }

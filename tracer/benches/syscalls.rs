@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tracer::record::Options;
+use tracer::record::{Agent, Options};
 use tracer::replay::Sink;
 
 /// Runs of the program that does nothing; the fastest is taken off.
@@ -39,7 +39,8 @@ fn main() {
             assert_eq!(outcome.expect("it can be recorded").status, 0);
         }
         Some("replay") => {
-            let outcome = tracer::replay::replay(dir(), &mut Nobody).expect("it can be replayed");
+            let outcome = tracer::replay::replay(dir(), Agent::WhenItPays, &mut Nobody)
+                .expect("it can be replayed");
             assert_eq!(outcome.status, Some(0));
         }
         _ => {

@@ -97,6 +97,12 @@ fn parse(line: &[u8]) -> Option<Area> {
     })
 }
 
+/// Device numbers in `/proc/<pid>/maps` against those of `stat`.
+#[must_use]
+pub fn same_device(in_maps: u64, in_stat: u64) -> bool {
+    in_maps == u64::from(libc::major(in_stat)) << 32 | u64::from(libc::minor(in_stat))
+}
+
 /// The inode of the socket that a descriptor of a process is.
 pub fn socket(process: Pid, fd: i32) -> Option<u64> {
     let link = std::fs::read_link(format!("/proc/{process}/fd/{fd}")).ok()?;

@@ -5,6 +5,12 @@
 //!
 //! Threads are serialised and switched at stops only, so one page serves an address space.
 
+pub mod image;
+pub mod inside;
+pub mod place;
+pub mod served;
+pub mod sites;
+
 use crate::layout::{AGENT, AGENT_DATA, AGENT_SEEN, PAGE_DATA};
 use crate::sys::mem::Remote;
 use std::io;
@@ -13,7 +19,7 @@ use std::io;
 const WORDS: usize = 64;
 const WORDS_BYTES: usize = 16;
 /// Answers that fit.
-const READS_MAX: u32 = 248;
+pub const READS_MAX: u32 = 248;
 /// Bytes of the data page that are in use.
 pub const PAGE_BYTES: usize = WORDS + READS_MAX as usize * WORDS_BYTES;
 
@@ -90,6 +96,23 @@ impl Recording {
     /// What was answered since the last time, according to the data page's content.
     pub fn take(&mut self, memory: Remote, page: &[u8; PAGE_BYTES]) -> io::Result<Vec<Words>> {
         let used = used_in(page).min(READS_MAX);
+        let answers = self.take_until(page, used);
+        if used == READS_MAX {
+            memory.write(AGENT_DATA + 4, &0u32.to_le_bytes())?;
+            self.taken = 0;
+        }
+        Ok(answers)
+    }
+
+    /// Whether so many had been answered, and not all of these have been taken.
+    #[must_use]
+    pub fn is_behind(&self, used: u32) -> bool {
+        self.taken < used.min(READS_MAX)
+    }
+
+    /// What was answered since the last time, up to so many.
+    pub fn take_until(&mut self, page: &[u8; PAGE_BYTES], used: u32) -> Vec<Words> {
+        let used = used.min(READS_MAX).min(used_in(page));
         let first = usize::try_from(self.taken).unwrap_or(0);
         let answers = page[WORDS..]
             .chunks_exact(WORDS_BYTES)
@@ -104,12 +127,8 @@ impl Recording {
                 [word(0), word(8)]
             })
             .collect();
-        self.taken = used;
-        if used == READS_MAX {
-            memory.write(AGENT_DATA + 4, &0u32.to_le_bytes())?;
-            self.taken = 0;
-        }
-        Ok(answers)
+        self.taken = self.taken.max(used);
+        answers
     }
 }
 

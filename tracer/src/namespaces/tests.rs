@@ -284,7 +284,8 @@ fn clocks_go_on_from_where_they_are_told() {
     };
     let outcome = crate::record::record(options, &argv, Arc::new(|_| {})).expect("recorded");
     assert_eq!(outcome.status, 0);
-    let replayed = crate::replay::replay(&recording, &mut Silent).expect("replayed");
+    let replayed = crate::replay::replay(&recording, crate::record::Agent::AtOnce, &mut Silent)
+        .expect("replayed");
     assert_eq!(replayed.status, Some(0));
 }
 

@@ -71,6 +71,28 @@ impl Session {
         Ok(())
     }
 
+    /// Journals the clock reads that the thread made before it had made so many.
+    pub(super) fn take_clocks_until(&mut self, tid: Pid, used: u32) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        let Some(agent) = space.and_then(|space| self.agents.get_mut(&space)) else {
+            return Ok(());
+        };
+        if !agent.is_behind(used) {
+            return Ok(());
+        }
+        let page = self.agent_page.as_mut_slice();
+        if Remote(tid).read_some(AGENT_DATA, page) != PAGE_BYTES {
+            // Killed: what it did after that read is nobody's concern any more.
+            return Err(Stumble::Gone);
+        }
+        let words = agent.take_until(&self.agent_page, used);
+        if !words.is_empty() {
+            let event = Event::Clocks(ClockRead::encode(&words));
+            self.emit(tid, &event)?;
+        }
+        Ok(())
+    }
+
     /// The nanoseconds of a clock for which the agent of `tid` asks.
     pub(super) fn agent_clock(&self, tid: Pid, regs: &Regs) -> u64 {
         #[allow(clippy::cast_possible_truncation, reason = "clock numbers are small")]

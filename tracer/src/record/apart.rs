@@ -2,11 +2,14 @@
 //! need not keep them waiting: until its next stop, the order between what it does and
 //! what others do shows nowhere. It goes on *apart*, without the logical CPU.
 
+use super::error::Step;
 use super::session::Session;
 use super::task::State;
 use crate::maps::{self, Area};
 use crate::sys::host;
+use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::Pid;
+use agent::layout::RING;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -15,16 +18,42 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 impl Session {
     /// Lets `tid`, which others wait for, go on apart if it has computed for long and nobody
-    /// else can see its memory; whether it does.
-    pub(super) fn goes_apart(&mut self, tid: Pid) -> bool {
+    /// else can see its memory; whether it does. Where there is an agent, it has to be told: the
+    /// thread is interrupted, and goes on apart from there ([`Self::left_apart`]).
+    pub(super) fn goes_apart(&mut self, tid: Pid) -> Step<bool> {
         let long = host::uptime().saturating_sub(self.slice_start) >= PATIENCE;
         if !long || !self.is_alone(tid) {
-            return false;
+            return Ok(false);
         }
+        let served = self.has_agent(tid);
         if let Some(task) = self.tasks.get_mut(&tid) {
+            if served {
+                task.to_go_apart = true;
+                ptrace::interrupt(tid)?;
+                return Ok(false);
+            }
             task.state = State::Apart;
         }
-        true
+        Ok(true)
+    }
+
+    /// A thread was interrupted so that it can go on apart: it does, unless it is in the agent.
+    /// Gives the stop back if that is not so.
+    pub(super) fn left_apart(&mut self, tid: Pid, stopped: Stopped) -> Step<Option<Stopped>> {
+        let regs = stopped.regs()?;
+        let agents = self.is_agents(tid, regs.rip);
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(Some(stopped));
+        };
+        let asked = std::mem::take(&mut task.to_go_apart);
+        if !asked || agents || task.call.is_some() {
+            return Ok(Some(stopped));
+        }
+        task.state = State::Apart;
+        let space = task.space;
+        self.update_off(space)?;
+        stopped.resume(Resume::Cont, 0)?;
+        Ok(None)
     }
 
     /// Whether `tid` executes its own code in memory that no other thread can see.
@@ -70,7 +99,8 @@ impl Session {
 
 fn shared_areas(tid: Pid) -> std::io::Result<Vec<Area>> {
     let mut areas = maps::read(tid)?;
-    areas.retain(|area| area.shared);
+    // The agent's ring is nobody's memory.
+    areas.retain(|area| area.shared && area.start != RING);
     Ok(areas)
 }
 

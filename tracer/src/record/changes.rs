@@ -7,7 +7,7 @@
 
 use super::error::{RecordError, Step};
 use super::journal_out::Output;
-use super::memory::{Memories, Object, PIECE, same_device};
+use super::memory::{Memories, Object, PIECE};
 use super::task::Thread;
 use crate::layout::page_up;
 use crate::maps::{self, Area};
@@ -33,6 +33,8 @@ const WRITTEN_MAX: usize = 64 * 1024;
 /// What is known of descriptors.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
+    /// How often what they lead to was forgotten because files had changed.
+    forgotten: u64,
     /// Those that lead to nothing of interest, by process.
     plain: HashSet<(Pid, i32)>,
     /// Files that were opened for writing.
@@ -60,6 +62,7 @@ struct Behind {
 impl Descriptors {
     /// Forgets what descriptors lead to.
     pub fn forget(&mut self) {
+        self.forgotten += 1;
         self.plain.clear();
     }
 
@@ -147,6 +150,27 @@ impl Memories {
         None
     }
 
+    /// What the answers of [`Self::is_plain`] rest on: while this is the same, so are they.
+    pub fn descriptor_basis(&self) -> (u64, bool) {
+        (self.descriptors.forgotten, self.follows_changes())
+    }
+
+    /// Files that are mapped private and may be written, by device and inode.
+    pub fn changing_files(&self) -> impl Iterator<Item = FileKey> {
+        self.descriptors.watched.keys().copied()
+    }
+
+    /// Whether changes of any file show in memory.
+    fn follows_changes(&self) -> bool {
+        let seen = &self.descriptors;
+        !self.objects.is_empty() || !seen.watched.is_empty() || seen.memory_files
+    }
+
+    /// Whether nothing that is written to a descriptor shows in memory.
+    pub fn is_plain(&mut self, process: Pid, tid: Pid, fd: i32) -> bool {
+        !self.follows_changes() || self.behind(process, tid, fd).is_none()
+    }
+
     /// Journals what a syscall did to memory by changing a file. `processes` has a thread
     /// of each process.
     pub fn file_changed(
@@ -158,9 +182,7 @@ impl Memories {
         processes: &dyn Fn() -> HashMap<Pid, Thread>,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
-        let seen = &self.descriptors;
-        let interesting = !self.objects.is_empty() || !seen.watched.is_empty() || seen.memory_files;
-        if !interesting {
+        if !self.follows_changes() {
             return Ok(());
         }
         let tid = thread.tid;
@@ -356,7 +378,7 @@ fn private_changed(
 fn private_areas(tid: Pid, (dev, inode): FileKey, start: u64, end: u64) -> Vec<(Area, Range<u64>)> {
     let areas = maps::read(tid).unwrap_or_default().into_iter();
     areas
-        .filter(|area| !area.shared && area.inode == inode && same_device(area.dev, dev))
+        .filter(|area| !area.shared && area.inode == inode && maps::same_device(area.dev, dev))
         .filter_map(|area| {
             let first = start.max(area.offset);
             let last = end.min(area.offset.saturating_add(area.len()));

@@ -10,6 +10,7 @@ use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
+use agent::layout::RING;
 use journal::{Event, Out};
 use std::fs::File;
 use std::ops::Range;
@@ -47,7 +48,9 @@ impl Session {
             return Ok(());
         }
         let writable = libc::PROT_WRITE.cast_unsigned();
-        let shared = |area: &Area| area.shared && area.prot & writable != 0 && area.inode != 0;
+        let shared = |area: &Area| {
+            area.shared && area.prot & writable != 0 && area.inode != 0 && area.start != RING
+        };
         let mut own = maps::read(tid).unwrap_or_default();
         own.retain(shared);
         for other in others {

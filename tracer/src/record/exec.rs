@@ -35,6 +35,7 @@ impl Session {
             }
         }
         let fresh = self.fresh_space();
+        let former_space = self.tasks.get(&tid).map(|task| task.space);
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.space = fresh;
             task.robust_list = 0;
@@ -43,6 +44,9 @@ impl Session {
             task.exec_former = former_id;
         }
         self.dumpable.remove(&tid);
+        if let Some(space) = former_space {
+            self.update_off(space)?;
+        }
         stopped.resume(Resume::Syscall, 0)?;
         self.ready.retain(|&other| other != former);
         Ok(())

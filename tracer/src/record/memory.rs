@@ -392,17 +392,12 @@ fn outside_writer(meta: &std::fs::Metadata, recorded: &HashSet<i32>) -> Option<i
                 && area.shared
                 && area.prot & writable != 0
                 && area.name.starts_with(b"/")
-                && same_device(area.dev, meta.dev())
+                && maps::same_device(area.dev, meta.dev())
         }) {
             return Some(pid);
         }
     }
     None
-}
-
-/// Device numbers in `/proc/<pid>/maps` against those of `stat`.
-pub(super) fn same_device(in_maps: u64, in_stat: u64) -> bool {
-    in_maps == u64::from(libc::major(in_stat)) << 32 | u64::from(libc::minor(in_stat))
 }
 
 impl Session {

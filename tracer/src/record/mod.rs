@@ -18,6 +18,7 @@ mod kills;
 mod memory;
 mod prctl;
 mod received;
+mod serving;
 mod session;
 mod shared;
 mod signals;
@@ -55,6 +56,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// When the agent serves syscalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Agent {
+    /// Never: every one stops.
+    #[default]
+    Never,
+    /// In programs that make enough of them, at sites that are met again.
+    WhenItPays,
+    /// In every program, from the first call on that it can serve.
+    AtOnce,
+}
+
 /// How to record.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -74,6 +87,8 @@ pub struct Options {
     pub standard_streams: Vec<(u64, u64)>,
     /// Namespaces of its own for the application.
     pub isolate: Option<Plan>,
+    /// Whether hot syscalls may be served inside the application, without a stop.
+    pub agent: Agent,
     /// Directory trees that a standby is to have as they are at the start.
     pub trees: Vec<Tree>,
 }
@@ -90,6 +105,7 @@ impl Options {
             affinity: host::affinity().map_err(RecordError::os("reading the CPU affinity"))?,
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
             isolate: None,
+            agent: Agent::WhenItPays,
             trees: Vec::new(),
         })
     }
@@ -195,6 +211,7 @@ pub fn record_with(
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);
     session.cpu = cpu;
+    session.serving.when = session.options.agent;
     session.network = network;
     if let Some(namespaces) = &namespaces {
         session.isolated = true;

@@ -69,6 +69,7 @@ impl Session {
         let tgid = self.tasks.get(&tid).map(|task| task.tgid);
         // It might object to the agent's syscalls.
         self.silence_agent(tid);
+        self.serve_no_more(tid);
         for task in self.tasks.values_mut() {
             if task.tid == tid
                 || (flags & libc::SECCOMP_FILTER_FLAG_TSYNC != 0 && Some(task.tgid) == tgid)
@@ -85,7 +86,18 @@ impl Session {
         task.strict = true;
         // The kernel takes the time stamp counter away with it.
         task.tsc_denied = true;
+        self.serve_no_more(tid);
         Some(0)
+    }
+
+    /// Every syscall of the address space is to be seen from now on, at the program's own address.
+    fn serve_no_more(&mut self, tid: Pid) {
+        if let Some(space) = self.tasks.get(&tid).map(|task| task.space) {
+            self.turn_off_for_good(space);
+            // Whoever has just been killed is served nothing.
+            let _ = self.update_off(space);
+            let _ = self.sites_remapped(tid, &(0..u64::MAX));
+        }
     }
 
     /// Whether strict mode forbids the syscall that the thread stands at.

@@ -4,7 +4,6 @@
 use super::changes;
 use super::error::Step;
 use super::session::Session;
-use super::task::InCall;
 use crate::maps;
 use crate::model::capture::Call;
 use crate::network::Received;
@@ -112,8 +111,7 @@ pub(super) struct Intake {
 
 impl Session {
     /// What a syscall that left with `result` has taken from a connection, if it did.
-    pub(super) fn intake(&mut self, tid: Pid, in_call: &InCall, result: i64) -> Option<Intake> {
-        let call = &in_call.call;
+    pub(super) fn intake(&mut self, tid: Pid, call: &Call, result: i64) -> Option<Intake> {
         let len = u64::try_from(result).ok().filter(|len| *len > 0)?;
         if self.network.is_none() || !is_taking(call) {
             return None;

@@ -5,6 +5,7 @@ use super::journal_out::Output;
 use super::kills::Kills;
 use super::memory::Memories;
 use super::received::Connections;
+use super::serving::Serving;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
@@ -48,6 +49,8 @@ pub struct Session {
     pub(super) tick: Tick,
     /// What the agent answered, by address space.
     pub(super) agents: HashMap<SpaceId, agent::Recording>,
+    /// What the agent serves.
+    pub(super) serving: Serving,
     /// Room for what is read of the agent's page.
     pub(super) agent_page: Box<[u8; agent::PAGE_BYTES]>,
     /// Memory read together with that page.
@@ -102,6 +105,7 @@ impl Session {
             watch,
             tick,
             agents: HashMap::new(),
+            serving: Serving::default(),
             agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),
             dumpable: HashMap::new(),
@@ -217,7 +221,10 @@ impl Session {
                 }
                 State::Waiting | State::Apart | State::Halted | State::Ending => return Ok(()),
             }
-            let Some((pid, status)) = self.next_report(tid)? else {
+            let report = self.next_report(tid)?;
+            // All that was served since the last report was so for the thread that has the CPU.
+            self.take_served(tid)?;
+            let Some((pid, status)) = report else {
                 return Ok(());
             };
             if pid == tid {
@@ -243,7 +250,8 @@ impl Session {
     }
 
     /// Resumes a runnable thread in user mode.
-    fn go_on(&mut self, tid: Pid) -> Step {
+    pub(super) fn go_on(&mut self, tid: Pid) -> Step {
+        self.serve_next(tid);
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
@@ -342,6 +350,9 @@ impl Session {
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
+            if self.stays_inside(tid)? {
+                continue;
+            }
             self.tick.disarm();
             return self.set_aside(tid).map(|()| None);
         }
@@ -369,7 +380,10 @@ impl Session {
                 return Ok(None);
             }
             if !matches!(state, Some(b'S' | b'D')) {
-                if self.goes_apart(tid) {
+                if host::uptime().saturating_sub(self.slice_start) > SLICE {
+                    self.ask_stop(tid);
+                }
+                if self.goes_apart(tid)? {
                     return Ok(None);
                 }
                 continue;
@@ -378,12 +392,22 @@ impl Session {
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
+            if self.stays_inside(tid)? {
+                continue;
+            }
+            // It may have been in the agent at the first look, and have left since: then it is
+            // between two sync points, and nobody else can have the CPU.
+            let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
+            if !matches!(state, Some(b'S' | b'D')) {
+                continue;
+            }
             return self.set_aside(tid).map(|()| None);
         }
     }
 
     /// A thread waits in the kernel: it gives the logical CPU away.
     fn set_aside(&mut self, tid: Pid) -> Step {
+        self.take_served(tid)?;
         self.emit_enter(tid)?;
         self.emit_filtered_enter(tid)?;
         self.emit_futex_words(tid)?;
@@ -410,9 +434,14 @@ impl Session {
             Status::Event(libc::PTRACE_EVENT_EXIT) => self.ending(pid, Stopped::reported(pid)),
             Status::Event(libc::PTRACE_EVENT_EXEC) => self.exec_event(pid, Stopped::reported(pid)),
             _ => {
+                let apart = matches!(task.state, State::Apart);
                 task.state = State::Reported(Stopped::reported(pid), status);
+                let space = task.space;
                 self.ready.push_back(pid);
                 self.watch.somebody_waits();
+                if apart {
+                    self.update_off(space)?;
+                }
                 Ok(())
             }
         }

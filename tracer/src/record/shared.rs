@@ -100,6 +100,12 @@ impl Session {
         }
     }
 
+    /// Whether there is storage that both nodes reach.
+    pub(super) fn keeps_shared(&self) -> bool {
+        let mut trees = self.options.trees.iter();
+        self.network.is_some() && trees.any(|tree| tree.keep == Keep::Shared)
+    }
+
     /// Lets the syscall begin that a thread stands at, once the standby has the journal up to it.
     pub(super) fn resume_settled(&mut self, tid: Pid, stopped: Stopped) -> Step {
         self.emit_enter(tid)?;

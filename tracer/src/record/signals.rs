@@ -7,6 +7,7 @@
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
+use crate::agent::inside;
 use crate::model::capture::Call;
 use crate::sys::host;
 use crate::sys::mem::Remote;
@@ -30,8 +31,21 @@ enum Disposition {
 impl Session {
     /// A thread stands before the delivery of a signal.
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
-        let regs = stopped.regs()?;
+        let mut regs = stopped.regs()?;
         let mut info = stopped.siginfo()?;
+        let stopped = if is_fault(signal, &info) {
+            match self.fault_inside(tid, stopped, signal, &regs)? {
+                Some(stopped) => stopped,
+                None => return Ok(()),
+            }
+        } else {
+            stopped
+        };
+        let at = regs.rip;
+        self.as_seen(tid, &stopped, &mut regs)?;
+        if is_fault(signal, &info) && inside::show_address(&mut info, at, regs.rip) {
+            stopped.set_siginfo(&info)?;
+        }
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
@@ -80,6 +94,7 @@ impl Session {
                     Resume::Cont
                 };
                 task.state = State::Running;
+                self.hurry(tid, regs.rip)?;
                 stopped.resume(how, 0)?;
                 Ok(())
             }
@@ -255,6 +270,12 @@ impl Session {
             signal,
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
         );
+        let Some(stopped) = self.leave_inside(tid, stopped, stops)? else {
+            return Ok(());
+        };
+        let Some(stopped) = self.left_apart(tid, stopped)? else {
+            return Ok(());
+        };
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
@@ -266,7 +287,10 @@ impl Session {
             task.state = State::Running;
             stopped.resume(Resume::Syscall, 0)?;
         } else {
+            // It may have executed something since its last sync point: nobody else can have the CPU
+            // before its next one.
             task.state = State::Runnable(stopped);
+            self.go_on(tid)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
 use super::signals;
 use super::task::InCall;
+use crate::agent::inside;
 use crate::layout;
 use crate::model::capture::{Call, CaptureError, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
@@ -50,7 +51,18 @@ pub fn can_wait(in_call: &InCall) -> bool {
 impl Session {
     /// A thread stands at the entry of a syscall.
     pub(super) fn syscall_entry(&mut self, tid: Pid, stopped: Stopped) -> Step {
-        let regs = stopped.regs()?;
+        let mut regs = stopped.regs()?;
+        let mut done = 0;
+        if self.reports(tid, &regs) {
+            if inside::done_in_part(&regs) == 0 {
+                self.take_clocks(tid)?;
+                return self.reported(tid, stopped, &regs);
+            }
+            done = inside::done_in_part(&regs);
+            regs = self.done_in_part(tid, &stopped, &regs)?;
+        }
+        self.stop_outside(tid)?;
+        self.entry_seen(tid, &stopped, &mut regs)?;
         let mut args = regs.args();
         let mut def = model::lookup(number(&regs));
         let known = def;
@@ -65,7 +77,7 @@ impl Session {
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
-        if !task.stash.is_empty() {
+        if !task.stash.is_empty() && done == 0 {
             return self.set_back(tid, stopped, regs);
         }
         if task.own_filter && stopped.event_message()? != u64::from(seccomp::OWN_MESSAGE) {
@@ -87,7 +99,7 @@ impl Session {
             return self.answer(tid, stopped, regs, -i64::from(libc::ENOSYS));
         };
         if self.out.is_lost() {
-            return self.unrecorded_entry(tid, stopped, &regs, known, args);
+            return self.unrecorded_entry(tid, stopped, (&regs, done), known, args);
         }
         let call = Call { def, args };
         self.forging |= signals::forges(&call);
@@ -147,8 +159,8 @@ impl Session {
             emitted: false,
             doubt,
             regs,
-            done: 0,
-            again: false,
+            done: done.cast_signed(),
+            again: done > 0,
         });
         if let Some(begun) = task.restarts.take()
             && known.handler == Handler::Restart
@@ -166,6 +178,7 @@ impl Session {
             }
             stopped.set_regs(&anew)?;
         }
+        self.make_rest(tid, &stopped, &regs, done)?;
         if self.changes_shared(tid, &call) {
             return self.resume_settled(tid, stopped);
         }
@@ -202,7 +215,7 @@ impl Session {
         &mut self,
         tid: Pid,
         stopped: Stopped,
-        regs: &Regs,
+        (regs, done): (&Regs, u64),
         def: &'static Syscall,
         args: [u64; 6],
     ) -> Step {
@@ -227,9 +240,10 @@ impl Session {
             emitted: true,
             doubt: None,
             regs: *regs,
-            done: 0,
-            again: false,
+            done: done.cast_signed(),
+            again: done > 0,
         });
+        self.make_rest(tid, &stopped, regs, done)?;
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }
@@ -367,9 +381,12 @@ impl Session {
         {
             return Err(unsupported(tid, error).into());
         }
+        let (called, entered) = (in_call.call, in_call.regs);
         self.show_identity(tid, &in_call.call, result)?;
-        let (stopped, effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
+        let (stopped, mut effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
         let result = regs.rax.cast_signed();
+        let called = (&called, &entered, result);
+        let stopped = self.consider_serving(tid, stopped, called, &regs, &mut effects)?;
         let mut ranges = Vec::new();
         in_call
             .call
@@ -377,6 +394,12 @@ impl Session {
             .map_err(|error| unsupported(tid, &error))?;
         self.leave(tid, in_call, result, &ranges, effects)?;
         self.at_sync_point(tid, regs);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            // They came while it stood here: here they belong.
+            signals::send_stashed(task);
+        }
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        self.step_over(space, &stopped, &regs)?;
         self.runnable(tid, stopped);
         Ok(())
     }
@@ -394,7 +417,7 @@ impl Session {
         let total: u64 = ranges.iter().map(|range| range.len).sum();
         let mut emitted = in_call.emitted;
         let mut outs = Vec::with_capacity(ranges.len());
-        let intake = self.intake(tid, &in_call, result);
+        let intake = self.intake(tid, &in_call.call, result);
         let inline_max = if intake.is_some() {
             REFERENCE_BYTES_MAX
         } else {
@@ -473,6 +496,9 @@ impl Session {
         regs: &Regs,
     ) -> Step<Option<i64>> {
         let arg = |index: usize| call.args[index];
+        for range in remaps(call).into_iter().flatten() {
+            self.sites_remapped(tid, &range)?;
+        }
         let unsupported = |what: &str| {
             Err(RecordError::Unsupported {
                 tid: tid.0,
@@ -750,6 +776,40 @@ pub(super) fn bare_entry(entered: &Regs) -> Enter<'static> {
         ins: Vec::new(),
     }
 }
+
+/// The addresses whose memory a call is going to replace, take away, discard, or make writable.
+fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
+    let [addr, len, prot, flags, to, ..] = call.args;
+    let bit = |flag: i32| u64::from(flag.cast_unsigned());
+    let range = |at: u64, len: u64| Some(at..at.saturating_add(layout::page_up(len)));
+    let there = range(addr, len);
+    match call.def.name {
+        "munmap" => [there, None],
+        "mremap" if flags & bit(libc::MREMAP_FIXED) != 0 => [there, range(to, prot)],
+        "mremap" => [there, None],
+        "mmap" if replaces(flags) => [there, None],
+        // How much it attaches is not known here.
+        "shmat" if prot & bit(libc::SHM_REMAP) != 0 => [Some(len..u64::MAX), None],
+        "mprotect" | "pkey_mprotect" => {
+            let writes = prot & bit(libc::PROT_WRITE) != 0;
+            [
+                there.filter(|range| writes || inside::occupies(range)),
+                None,
+            ]
+        }
+        "madvise" if DISCARDS.contains(&call.int(2)) => [there, None],
+        _ => [None, None],
+    }
+}
+
+/// Advice after which memory is not what it was.
+const DISCARDS: [i32; 4] = [
+    libc::MADV_DONTNEED,
+    libc::MADV_FREE,
+    libc::MADV_REMOVE,
+    MADV_GUARD_INSTALL,
+];
+const MADV_GUARD_INSTALL: i32 = 102;
 
 /// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
 /// bit's meaning but not this: it fails where something is.)

@@ -50,7 +50,8 @@ pub struct InCall {
     pub doubt: Option<CaptureError>,
     /// Registers at entry, as the application set them.
     pub regs: Regs,
-    /// Bytes at the beginning of what it asked for that were done before a takeover.
+    /// Bytes at the beginning of what it asked for that were done before: before a takeover, or
+    /// by the agent.
     pub done: i64,
     /// It was made again with a shorter time-out, or for a part only: the registers at its entry
     /// are to be put back.
@@ -135,6 +136,10 @@ pub struct Task {
     pub exec_former: Option<Tid>,
     /// What the kernel will write if the `execve` that it is in succeeds.
     pub exec_words: Vec<Write<'static>>,
+    /// It was interrupted, and is to go on without the logical CPU.
+    pub to_go_apart: bool,
+    /// Its process has been stopped while it was in the agent: it is to stop behind that.
+    pub stops_outside: bool,
     /// Its end is in the journal.
     pub end_emitted: bool,
     /// `/proc/<tid>/stat`, kept open.
@@ -172,6 +177,8 @@ impl Task {
             affinity: None,
             exec_former: None,
             exec_words: Vec::new(),
+            to_go_apart: false,
+            stops_outside: false,
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }

@@ -54,6 +54,7 @@ impl Session {
             if let Some(agent) = self.agents.get(&space).cloned() {
                 self.agents.insert(fresh, agent);
             }
+            self.serving.forked(space, fresh);
             space = fresh;
         }
         let Some(first) = self.first_stop(child)? else {
@@ -84,6 +85,9 @@ impl Session {
         }
         self.tasks.insert(child, task);
         self.ready.push_back(child);
+        if let Some(parent) = self.tasks.get(&tid).map(|task| task.space) {
+            self.agent_after_clone(parent, space, clone.flags)?;
+        }
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
     }
@@ -258,12 +262,16 @@ impl Session {
             self.check_killer(tid, status)?;
         }
         self.emit_end(tid, status)?;
-        self.tasks.remove(&tid);
+        let space = self.tasks.remove(&tid).map(|task| task.space);
         self.ready.retain(|&other| other != tid);
         self.memories
             .spaces_left(self.tasks.values().map(|task| task.space));
         let left: HashSet<_> = self.tasks.values().map(|task| task.space).collect();
         self.agents.retain(|space, _| left.contains(space));
+        self.serving.spaces_left(|space| left.contains(&space));
+        if let Some(space) = space {
+            self.update_off(space)?;
+        }
         if tid == self.first {
             self.first_status = Some(status);
         }

@@ -102,6 +102,19 @@ impl Signals {
 }
 
 impl Task {
+    /// Follows a change of the blocked signals that nobody could look at: the arguments of
+    /// `rt_sigprocmask`.
+    pub const fn change_mask(&mut self, how: i32, set: u64) {
+        let mask = self.signals.mask;
+        let changed = match how {
+            libc::SIG_BLOCK => mask | set,
+            libc::SIG_UNBLOCK => mask & !set,
+            libc::SIG_SETMASK => set,
+            _ => return,
+        };
+        self.signals.mask = changed & !(bit(libc::SIGKILL) | bit(libc::SIGSTOP));
+    }
+
     /// Looks at the blocked signals: they may have changed.
     pub fn learn_mask(&mut self, stopped: &Stopped) -> Result<(), Gone> {
         self.signals.mask = stopped.signal_mask()?;

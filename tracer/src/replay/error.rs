@@ -117,3 +117,13 @@ impl ReplayError {
         |error| Self::Os { what, error }
     }
 }
+
+impl From<crate::agent::place::PlaceError> for ReplayError {
+    fn from(error: crate::agent::place::PlaceError) -> Self {
+        use crate::agent::place::PlaceError;
+        match error {
+            PlaceError::Remote(error) => error.into(),
+            PlaceError::Memory { what, error } => Self::os(what)(error),
+        }
+    }
+}

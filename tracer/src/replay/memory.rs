@@ -21,6 +21,7 @@ const PRIVATE: u64 = libc::MAP_PRIVATE.cast_unsigned() as u64;
 const ANONYMOUS: u64 = libc::MAP_ANONYMOUS.cast_unsigned() as u64;
 const FIXED: u64 = libc::MAP_FIXED.cast_unsigned() as u64;
 const NO_RESERVE: u64 = libc::MAP_NORESERVE.cast_unsigned() as u64;
+const PROT_WRITE: u64 = libc::PROT_WRITE.cast_unsigned() as u64;
 const PIECE: usize = 1 << 20;
 /// Advice newer than the C library's list (include/uapi/asm-generic/mman-common.h).
 const MADV_DONTNEED_LOCKED: i32 = 24;
@@ -38,6 +39,7 @@ impl Session {
         nr: i64,
         args: [u64; 6],
     ) -> Result<u64, ReplayError> {
+        self.before_remapping(tid, nr, args)?;
         self.remotely(tid, |stopped, base, met| {
             remote::must(stopped, base, what, nr, args, met)
         })
@@ -50,9 +52,26 @@ impl Session {
         nr: i64,
         args: [u64; 6],
     ) -> Result<i64, ReplayError> {
+        self.before_remapping(tid, nr, args)?;
         self.remotely(tid, |stopped, base, met| {
             remote::call(stopped, base, nr, args, met)
         })
+    }
+
+    /// What was rewritten where memory is going to be mapped anew is given up.
+    fn before_remapping(&mut self, tid: Tid, nr: i64, args: [u64; 6]) -> Result<(), ReplayError> {
+        let range = |at: u64, len: u64| at..at.saturating_add(page_up(len));
+        match nr {
+            libc::SYS_mmap | libc::SYS_munmap => self.sites_remapped(tid, &range(args[0], args[1])),
+            libc::SYS_mprotect if args[2] & PROT_WRITE != 0 => {
+                self.sites_remapped(tid, &range(args[0], args[1]))
+            }
+            libc::SYS_mremap => {
+                self.sites_remapped(tid, &range(args[0], args[1]))?;
+                self.sites_remapped(tid, &range(args[4], args[2]))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn remotely<T>(
@@ -322,6 +341,9 @@ impl Session {
         let len = mapping.end.saturating_sub(mapping.start);
         if len == 0 || !mapping.start.is_multiple_of(KERNEL_PAGE) {
             return Err(self.inconsistent("a mapping of no pages"));
+        }
+        if self.is_mapped_by_agent(tid, mapping)? {
+            return Ok(());
         }
         self.attached_len = len;
         let prot = u64::from(mapping.prot);

@@ -6,6 +6,7 @@ mod error;
 mod fds;
 mod memory;
 mod observed;
+mod serving;
 mod session;
 pub mod shadow;
 mod signals;
@@ -17,6 +18,7 @@ mod threads;
 pub use error::{Divergence, ReplayError};
 
 use crate::machine;
+use crate::record::Agent;
 use crate::sys::{host, tsc};
 use journal::{EventIndex, Reader, Tail};
 pub(crate) use session::Session;
@@ -49,8 +51,9 @@ pub struct Outcome {
 /// Events between two reports of progress.
 const PROGRESS_EVENTS: u64 = 1024;
 
-/// Replays the recording in `dir`.
-pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
+/// Replays the recording in `dir`. `agent` says whether calls are served inside the program; how it
+/// was recorded does not matter.
+pub fn replay(dir: &Path, agent: Agent, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
     let mut reader = Reader::open(dir)?;
     let recorded = &reader.header().machine;
     for difference in machine::differences(recorded, &machine::describe(None)) {
@@ -61,6 +64,7 @@ pub fn replay(dir: &Path, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
     let _restricted =
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = Session::new(dir)?;
+    session.serve(agent);
     let mut events = 0;
     let result = play(&mut session, &mut reader, sink, &mut events, &|_| ());
     let digest = session.observed.digest();
@@ -90,7 +94,7 @@ pub(crate) fn play(
             sink.progress(EventIndex(*events), read, total);
         }
         let Some((index, event)) = reader.next()? else {
-            return Ok(());
+            return session.catch_up(sink);
         };
         *events = index.0 + 1;
         session.apply(index, &event, sink)?;

@@ -3,6 +3,7 @@
 use super::error::{Divergence, ReplayError};
 use super::fds::Descriptors;
 use super::observed::Observed;
+use super::serving::Waiting;
 use super::shadow::Shadow;
 use super::stub;
 use super::task::{Space, Task};
@@ -51,6 +52,10 @@ pub struct Session {
     pub(super) attached_len: u64,
     /// What the replayed program did so far.
     pub(super) observed: Observed,
+    /// Calls that the agent is going to serve.
+    pub(super) waiting: Waiting,
+    /// The current thread has stopped already, for this.
+    pub(super) stands_at: Option<Status>,
     /// Kernel objects are kept real, too.
     pub(super) shadow: Option<Box<Shadow>>,
     pub(super) first: Tid,
@@ -78,6 +83,8 @@ impl Session {
             index: EventIndex(0),
             attached_len: 0,
             observed: Observed::default(),
+            waiting: Waiting::default(),
+            stands_at: None,
             shadow: None,
             first: Tid(0),
             status: None,
@@ -106,6 +113,10 @@ impl Session {
         event: &Event<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
+        if self.hold_back(index, event, sink)? {
+            return Ok(());
+        }
+        self.catch_up(sink)?;
         self.index = index;
         self.mind_halted(event);
         match event {
@@ -218,36 +229,59 @@ impl Session {
 
     /// Lets a thread run up to its next stop.
     pub(super) fn run(&mut self, tid: Tid) -> Result<Status, ReplayError> {
+        if let Some(status) = self.stands_at.take() {
+            return Ok(status);
+        }
+        let clocks = std::mem::take(&mut self.task(tid)?.clocks);
+        let none = clocks.is_empty();
+        let (status, taken) = self.run_with(tid, (!none).then_some(clocks.as_slice()))?;
+        if taken != clocks.len() {
+            return Err(self.diverged(
+                format!("{} clock reads", clocks.len()),
+                format!("{taken} clock reads"),
+            ));
+        }
+        if !none {
+            self.observed.clocks(taken);
+        }
+        Ok(status)
+    }
+
+    /// The same, with the answers to these clock reads; how many of them were made. Without any,
+    /// nobody looks.
+    pub(super) fn run_with(
+        &mut self,
+        tid: Tid,
+        clocks: Option<&[agent::Words]>,
+    ) -> Result<(Status, usize), ReplayError> {
         let stopped = self.take_stop(tid)?;
         let task = self.task(tid)?;
         check::settle_restart(task);
-        stopped.set_regs(&task.regs)?;
-        let clocks = std::mem::take(&mut task.clocks);
+        let mut regs = task.regs;
         let memory = Remote(task.real);
-        if !clocks.is_empty() {
-            agent::supply(memory, &clocks)
+        regs.rip = self.onward(tid, regs.rip);
+        stopped.set_regs(&regs)?;
+        if let Some(clocks) = clocks {
+            agent::supply(memory, clocks)
                 .map_err(ReplayError::os("giving the agent its answers"))?;
         }
         stopped.resume(Resume::Cont, 0)?;
         let status = self.run_on(tid)?;
-        if !clocks.is_empty() {
-            let taken =
-                agent::taken(memory).map_err(ReplayError::os("looking at the agent's page"))?;
-            if taken != clocks.len() {
-                return Err(self.diverged(
-                    format!("{} clock reads", clocks.len()),
-                    format!("{taken} clock reads"),
-                ));
-            }
-            self.observed.clocks(taken);
-        }
-        Ok(status)
+        let taken = if clocks.is_none() {
+            0
+        } else {
+            agent::taken(memory).map_err(ReplayError::os("looking at the agent's page"))?
+        };
+        Ok((status, taken))
     }
 
     /// Waits for the next stop that belongs to the execution.
     fn run_on(&mut self, tid: Tid) -> Result<Status, ReplayError> {
         loop {
             let status = self.await_stop(tid)?;
+            if self.pass_agent(tid, status)? {
+                continue;
+            }
             let Status::Signal(signal) = status else {
                 return Ok(status);
             };

@@ -5,7 +5,7 @@ use super::check;
 use super::error::ReplayError;
 use super::session::Session;
 use super::task::{InCall, Restart};
-use crate::model::capture::{Call, CaptureError};
+use crate::model::capture::{Call, CaptureError, Memory};
 use crate::model::{self, Handler, Policy};
 use crate::record::{is_error, is_restart, may_be_partial, number};
 use crate::sys::host;
@@ -173,10 +173,11 @@ impl Session {
             task.regs.orig_rax = u64::MAX;
         }
         if !is_error(leave.result) {
-            self.echo(tid, call, leave.result, sink)?;
+            let memory = Remote(self.task(tid)?.real);
+            self.echo(tid, call, leave.result, &memory, sink)?;
             self.follow_descriptors(tid, call, leave)?;
         }
-        Ok(())
+        self.consider_serving(tid, &in_call.regs)
     }
 
     /// Sets the registers as after the syscall; they reach the thread when it is resumed.
@@ -221,7 +222,7 @@ impl Session {
         }
     }
 
-    fn follow_descriptors(
+    pub(super) fn follow_descriptors(
         &mut self,
         tid: Tid,
         call: &Call,
@@ -239,11 +240,12 @@ impl Session {
     }
 
     /// Shows again what went to the standard streams.
-    fn echo(
+    pub(super) fn echo(
         &mut self,
         tid: Tid,
         call: &Call,
         result: i64,
+        memory: &dyn Memory,
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
         let written = usize::try_from(result).unwrap_or(0);
@@ -252,23 +254,22 @@ impl Session {
         let Some(stream) = task.fds.borrow().stream(fd) else {
             return Ok(());
         };
-        let memory = Remote(task.real);
         let gather = call.def.name;
         let pieces: Vec<(u64, usize)> = match gather {
             "write" | "pwrite64" | "sendto" => vec![(call.args[1], written)],
             "writev" | "pwritev" | "pwritev2" => {
-                vectors(&memory, call.args[1], call.args[2], written)
+                vectors(memory, call.args[1], call.args[2], written)
             }
             "sendmsg" => {
-                let list = memory.read_u64(call.args[1] + 16).unwrap_or(0);
-                let count = memory.read_u64(call.args[1] + 24).unwrap_or(0);
-                vectors(&memory, list, count, written)
+                let list = word(memory, call.args[1] + 16).unwrap_or(0);
+                let count = word(memory, call.args[1] + 24).unwrap_or(0);
+                vectors(memory, list, count, written)
             }
             _ => return Ok(()),
         };
         for (addr, len) in pieces {
             let mut bytes = vec![0; len];
-            let read = memory.read_some(addr, &mut bytes);
+            let read = memory.read(addr, &mut bytes);
             self.observed.output(stream, &bytes[..read]);
             sink.output(stream, &bytes[..read]);
         }
@@ -276,14 +277,24 @@ impl Session {
     }
 }
 
+fn word(memory: &dyn Memory, addr: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    (memory.read(addr, &mut bytes) == bytes.len()).then(|| u64::from_le_bytes(bytes))
+}
+
 /// The buffers of an iovec array, up to `total` bytes.
-pub(super) fn vectors(memory: &Remote, list: u64, count: u64, total: usize) -> Vec<(u64, usize)> {
+pub(super) fn vectors(
+    memory: &dyn Memory,
+    list: u64,
+    count: u64,
+    total: usize,
+) -> Vec<(u64, usize)> {
     const IOV_MAX: u64 = 1024;
     let mut left = total;
     let mut pieces = Vec::new();
     for index in 0..count.min(IOV_MAX) {
         let entry = list + index * 16;
-        let (Ok(addr), Ok(len)) = (memory.read_u64(entry), memory.read_u64(entry + 8)) else {
+        let (Some(addr), Some(len)) = (word(memory, entry), word(memory, entry + 8)) else {
             break;
         };
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);

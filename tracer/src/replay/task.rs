@@ -1,6 +1,7 @@
 //! What replay knows of one thread.
 
 use super::fds::Descriptors;
+use super::serving::Agent;
 use crate::mm::Arguments;
 use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
@@ -23,6 +24,8 @@ pub struct Space {
     pub arguments: Option<Arguments>,
     /// Lengths of attached System V segments, by address.
     pub attached: HashMap<u64, u64>,
+    /// The agent in it.
+    pub agent: Agent,
 }
 
 /// The syscall that a thread is in.

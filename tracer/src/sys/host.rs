@@ -130,6 +130,12 @@ pub fn socket_kind(socket: &File) -> Option<(i32, i32)> {
     ))
 }
 
+/// How many bytes must be there before a read from a socket ends.
+#[must_use]
+pub fn low_water(socket: &File) -> Option<i32> {
+    socket_option(socket, libc::SO_RCVLOWAT)
+}
+
 fn socket_option(socket: &File, option: i32) -> Option<i32> {
     let mut value = 0i32;
     let mut len: libc::socklen_t = 4;
@@ -442,6 +448,23 @@ pub fn processor() -> Option<(u32, u32)> {
     // SAFETY: the kernel stores two ints.
     let done = unsafe { libc::syscall(libc::SYS_getcpu, &raw mut cpu, &raw mut node, nothing) };
     (done == 0).then_some((cpu, node))
+}
+
+/// The instruction pointer of a thread that sleeps in the kernel; `None` if it does not, or nobody
+/// may know.
+#[must_use]
+pub fn sleeps_at(tid: Pid) -> Option<u64> {
+    // The last field, in hexadecimal (Documentation/filesystems/proc.rst).
+    let text = std::fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+    let ip = text.split_whitespace().next_back()?.strip_prefix("0x")?;
+    u64::from_str_radix(ip, 16).ok()
+}
+
+/// The second word of what the kernel says of the CPU to programs (`AT_HWCAP2`).
+#[must_use]
+pub fn hardware_capabilities_2() -> u64 {
+    // SAFETY: it reads the auxiliary vector of this process.
+    unsafe { libc::getauxval(libc::AT_HWCAP2) }
 }
 
 /// Time since the machine started.

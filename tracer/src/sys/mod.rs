@@ -12,6 +12,7 @@ pub mod mem;
 pub mod mounts;
 pub mod namespaces;
 pub mod ptrace;
+pub mod ring;
 pub mod seccomp;
 pub mod signals;
 pub mod sockets;

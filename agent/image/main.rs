@@ -1,0 +1,33 @@
+//! The agent: freestanding code that serves hot syscalls inside the application. Built by the
+//! tracer's build script, linked at its fixed address; see `agent/src/lib.rs`.
+//!
+//! It may be stopped anywhere, and is never left half way: signal handlers do not run inside it.
+//! What it reads of the application may fault; the supervisor then leads it to
+//! `ftrun_agent_recover`, and the call is made as if there were no agent. Once the syscall is
+//! performed, there is no way back.
+
+#![no_std]
+#![no_main]
+
+#[path = "../src/layout.rs"]
+#[allow(dead_code)]
+mod layout;
+#[path = "../src/record.rs"]
+#[allow(dead_code)]
+mod record;
+#[path = "../src/rules.rs"]
+#[allow(dead_code)]
+mod rules;
+
+mod memory;
+mod serve;
+
+core::arch::global_asm!(include_str!("entry.s"), options(raw));
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        // SAFETY: it raises a fault, at which the supervisor ends the recording.
+        unsafe { core::arch::asm!("ud2") }
+    }
+}

@@ -1,0 +1,618 @@
+//! Serves one call by its rule: keeps what the kernel reads, performs the syscall, keeps what it
+//! wrote.
+
+use crate::layout::{
+    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, PHASE, Phase,
+    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, class,
+};
+use crate::memory::copy;
+use crate::record::{Expected, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use crate::rules::{
+    BYTES_MAX, Descriptors, INDEX, NONE, RULES, Rule, Span, TEXT_MAX, VECTORS_MAX, Wait, When,
+};
+use core::arch::asm;
+use core::sync::atomic::Ordering;
+
+const EAGAIN: i64 = -11;
+const EFAULT: i64 = -14;
+const READ: u64 = 0;
+const WRITE: u64 = 1;
+const FSTAT: u64 = 5;
+const STAT_BYTES: usize = 144;
+/// `st_mode` is the lower half of this word (arch/x86/include/uapi/asm/stat.h).
+const STAT_MODE_WORD: usize = 3;
+const S_IFMT: u32 = 0o170_000;
+const S_IFREG: u32 = 0o100_000;
+const S_IFDIR: u32 = 0o040_000;
+const WRITEV: u64 = 20;
+const SENDTO: u64 = 44;
+const RECVFROM: u64 = 45;
+const SENDMSG: u64 = 46;
+const MSG_DONTWAIT: u64 = 0x40;
+const MESSAGE_BYTES: u64 = 56;
+const VECTOR_BYTES: u64 = 16;
+const RECORD_BYTES: u64 = size_of::<Record>() as u64;
+const PIECE_BYTES: u64 = size_of::<Piece>() as u64;
+/// More than a record needs besides the bytes of its pieces.
+const ROOM: u64 = RECORD_BYTES + (VECTORS_MAX + 4) * (PIECE_BYTES + 8) + 2 * TEXT_MAX;
+
+/// # Safety
+///
+/// `at` is an address of the agent's own.
+#[inline(always)]
+unsafe fn get(at: u64) -> u32 {
+    // SAFETY: as the caller says.
+    unsafe { (at as *const u32).read_volatile() }
+}
+
+#[inline(always)]
+fn set_phase(phase: Phase) {
+    // SAFETY: an address of the agent's own.
+    unsafe { (PHASE as *mut u32).write_volatile(phase as u32) }
+}
+
+/// The record being written.
+struct Writer {
+    start: u64,
+    at: u64,
+}
+
+impl Writer {
+    /// Keeps memory. The room was made sure of.
+    #[inline(always)]
+    unsafe fn piece(&mut self, addr: u64, len: u64, kind: u32) {
+        // SAFETY: inside the ring; the source may fault before the syscall is performed.
+        unsafe {
+            (self.at as *mut Piece).write(Piece {
+                addr,
+                len: len as u32,
+                kind,
+            });
+            copy(self.at + PIECE_BYTES, addr, len);
+        }
+        self.at += PIECE_BYTES + aligned(len);
+    }
+
+    /// Keeps what is going to be read, if there is any.
+    #[inline(always)]
+    unsafe fn input(&mut self, addr: u64, len: u64) {
+        if addr != 0 && len != 0 {
+            // SAFETY: as in `piece`.
+            unsafe { self.piece(addr, len, IN) }
+        }
+    }
+
+    /// Keeps a string up to its NUL; whether there is one.
+    unsafe fn text(&mut self, addr: u64) -> bool {
+        let to = self.at + PIECE_BYTES;
+        let mut len = 0;
+        // SAFETY: as in `piece`.
+        unsafe {
+            while len < TEXT_MAX {
+                let byte = ((addr + len) as *const u8).read();
+                ((to + len) as *mut u8).write(byte);
+                len += 1;
+                if byte == 0 {
+                    (self.at as *mut Piece).write(Piece {
+                        addr,
+                        len: len as u32,
+                        kind: TEXT,
+                    });
+                    self.at += PIECE_BYTES + aligned(len);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Keeps an array of buffers and, of what is read, the buffers.
+    unsafe fn vector(&mut self, list: u64, count: u64) -> bool {
+        if count > VECTORS_MAX {
+            return false;
+        }
+        let mut total = 0u64;
+        // SAFETY: as in `piece`.
+        unsafe {
+            for index in 0..count {
+                let len = ((list + index * VECTOR_BYTES + 8) as *const u64).read_unaligned();
+                if len > BYTES_MAX {
+                    return false;
+                }
+                total += len;
+            }
+            if total > BYTES_MAX {
+                return false;
+            }
+            if count > 0 {
+                self.piece(list, count * VECTOR_BYTES, IN);
+            }
+            for index in 0..count {
+                let entry = list + index * VECTOR_BYTES;
+                let base = (entry as *const u64).read_unaligned();
+                let len = ((entry + 8) as *const u64).read_unaligned();
+                if len > 0 {
+                    self.piece(base, len, IN);
+                }
+            }
+        }
+        true
+    }
+}
+
+#[inline(always)]
+fn arg(frame: &Frame, index: u8) -> u64 {
+    match index {
+        0 => frame.rdi,
+        1 => frame.rsi,
+        2 => frame.rdx,
+        3 => frame.r10,
+        4 => frame.r8,
+        _ => frame.r9,
+    }
+}
+
+#[inline(always)]
+fn holds(frame: &Frame, when: &When) -> bool {
+    match *when {
+        When::Always => true,
+        When::Zero(index) => arg(frame, index) == 0,
+        When::Only(index, bits) => arg(frame, index) as u32 & !bits == 0,
+        When::OneOf(index, mask, values) => {
+            let value = arg(frame, index) as u32 & !mask;
+            values.iter().any(|known| *known == value)
+        }
+    }
+}
+
+/// Performs a syscall unseen.
+#[inline(always)]
+unsafe fn perform(nr: u64, frame: &Frame) -> i64 {
+    let mut result = nr;
+    // SAFETY: what it does to the application's memory is what the application asked for.
+    unsafe {
+        asm!(
+            "call {stub}",
+            stub = in(reg) RAW_SYSCALL,
+            inout("rax") result,
+            in("rdi") frame.rdi,
+            in("rsi") frame.rsi,
+            in("rdx") frame.rdx,
+            in("r10") frame.r10,
+            in("r8") frame.r8,
+            in("r9") frame.r9,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result as i64
+}
+
+/// 0: the call is not served. 1: it is, and the result is in the frame. More: so many bytes less one
+/// of it are done, and the rest would wait.
+#[unsafe(no_mangle)]
+extern "C" fn ftrun_agent_serve(frame: &mut Frame) -> u32 {
+    // SAFETY: the addresses are the agent's own; those of the application are checked by use.
+    unsafe { serve(frame) }
+}
+
+#[inline(always)]
+unsafe fn serve(frame: &mut Frame) -> u32 {
+    let nr = frame.rax;
+    let Some(index) = INDEX.get(nr as usize) else {
+        return 0;
+    };
+    if *index == NONE {
+        return 0;
+    }
+    // SAFETY: `INDEX` has indices of `RULES` only; the ring is mapped.
+    let (rule, ring) = unsafe {
+        (
+            RULES.get_unchecked(*index as usize),
+            &*(RING as *const Ring),
+        )
+    };
+    // SAFETY: an address of the agent's own.
+    if ring.stop.load(Ordering::Relaxed) != 0 || unsafe { get(OFF) } != 0 {
+        return 0;
+    }
+    if !holds(frame, &rule.when[0]) || !holds(frame, &rule.when[1]) {
+        return 0;
+    }
+    // SAFETY: an address of the agent's own.
+    let replays = unsafe { get(REPLAYS) } != 0;
+    let known = if rule.class == 0 || replays {
+        0
+    } else {
+        let fd = u64::from(frame.rdi as u32);
+        if fd >= CLASSES_LEN {
+            return 0;
+        }
+        // SAFETY: an address of the agent's own.
+        let known = unsafe { ((CLASSES + fd) as *const u8).read() };
+        if known & rule.class == 0 {
+            return 0;
+        }
+        known
+    };
+    if rule.second != 0 && !replays {
+        let fd = u64::from(frame.rsi as u32);
+        // SAFETY: an address of the agent's own.
+        if fd >= CLASSES_LEN || unsafe { ((CLASSES + fd) as *const u8).read() } & rule.second == 0 {
+            return 0;
+        }
+    }
+    let Some(moved) = moved_at_most(rule, frame) else {
+        return 0;
+    };
+    // SAFETY: the ring is mapped.
+    let Some(start) = (unsafe { make_room(ring, ROOM + moved) }) else {
+        return 0;
+    };
+    let mut writer = Writer {
+        start,
+        at: start + RECORD_BYTES,
+    };
+    // SAFETY: there is room.
+    if !unsafe { keep_inputs(&mut writer, rule, frame) } {
+        return 0;
+    }
+    if replays {
+        // SAFETY: the feed is mapped.
+        let Some(expected) = (unsafe { next_expected(ring, frame) }) else {
+            return 0;
+        };
+        set_phase(Phase::Performs);
+        // SAFETY: there is room; the kernel has written there, when this was recorded.
+        unsafe {
+            give(ring, expected);
+            finish(&writer, frame, expected.result);
+        }
+        served(ring, &writer, frame, expected.result);
+        return 1;
+    }
+    let Some(attempt) = Attempt::of(rule, frame, known) else {
+        return 0;
+    };
+    if rule.descriptors == Descriptors::Close {
+        // SAFETY: the number is one of those that have a class.
+        unsafe { set_class(frame.rdi as u32, 0) }
+    }
+    set_phase(Phase::Performs);
+    // SAFETY: a call of the application's, or one that asks for less.
+    let result = unsafe { perform(attempt.nr, &attempt.frame) };
+    if attempt.tries && would_wait(rule, result) {
+        // SAFETY: the kernel has written there.
+        unsafe { undo(&writer, rule, frame) };
+        set_phase(Phase::Before);
+        return 0;
+    }
+    if rule.descriptors == Descriptors::Open && result >= 0 {
+        // SAFETY: a descriptor that nobody else knows yet.
+        unsafe { opened(result as u64) }
+    }
+    if attempt.whole && result >= 0 && (result as u64) < frame.rdx {
+        return result as u32 + 1;
+    }
+    if result == EFAULT && rule.writes != Span::No {
+        // The kernel may have written a part. The supervisor has a look, before anything changes.
+        // SAFETY: an address of the agent's own.
+        unsafe { (EXIT_STOP as *mut u32).write_volatile(1) }
+    }
+    // SAFETY: there is room; the kernel wrote there.
+    unsafe {
+        keep_outputs(&mut writer, rule, frame, result);
+        finish(&writer, frame, result);
+    }
+    served(ring, &writer, frame, result);
+    1
+}
+
+/// # Safety
+///
+/// `fd` is smaller than `CLASSES_LEN`.
+#[inline(always)]
+unsafe fn set_class(fd: u32, class: u8) {
+    // SAFETY: an address of the agent's own.
+    unsafe { ((CLASSES + u64::from(fd)) as *mut u8).write(class) }
+}
+
+/// A new descriptor, for reading: if it is one of a file or a directory, its calls may be served.
+#[inline(never)]
+unsafe fn opened(fd: u64) {
+    if fd >= CLASSES_LEN {
+        return;
+    }
+    let mut stat = [0u64; STAT_BYTES / 8];
+    let frame = Frame {
+        rdi: fd,
+        rsi: stat.as_mut_ptr() as u64,
+        ..Frame::default()
+    };
+    // SAFETY: the kernel writes one structure; the number is small enough.
+    unsafe {
+        let done = perform(FSTAT, &frame);
+        let kind = stat[STAT_MODE_WORD] as u32 & S_IFMT;
+        let plain = done == 0 && (kind == S_IFREG || kind == S_IFDIR);
+        set_class(fd as u32, if plain { class::OPENED } else { 0 });
+    }
+}
+
+/// The record is complete.
+#[inline(always)]
+fn served(ring: &Ring, writer: &Writer, frame: &mut Frame, result: i64) {
+    let len = writer.at - writer.start;
+    ring.head
+        .store(ring.head.load(Ordering::Relaxed) + len, Ordering::Release);
+    frame.rax = result as u64;
+    set_phase(Phase::Done);
+}
+
+/// In replay: what this call gives, if it is the next one in the feed.
+#[inline(always)]
+unsafe fn next_expected<'f>(ring: &Ring, frame: &Frame) -> Option<&'f Expected> {
+    let used = ring.feed_used.load(Ordering::Relaxed);
+    if used >= ring.feed_len.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: the supervisor has written whole entries; the site has told where it is.
+    let (expected, after) = unsafe {
+        (
+            &*((RING + FEED_AT + used) as *const Expected),
+            (*(frame.info as *const Info)).after,
+        )
+    };
+    if u64::from(expected.nr) != frame.rax || expected.after != after {
+        return None;
+    }
+    let found = [
+        frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
+    ];
+    let mut at = 0;
+    while at < expected.args_len as usize && at < found.len() {
+        if expected.args[at] != found[at] {
+            return None;
+        }
+        at += 1;
+    }
+    Some(expected)
+}
+
+/// In replay: writes what the kernel wrote then, and goes on in the feed.
+#[inline(always)]
+unsafe fn give(ring: &Ring, expected: &Expected) {
+    let mut at = core::ptr::from_ref(expected) as u64 + size_of::<Expected>() as u64;
+    for _ in 0..expected.pieces {
+        // SAFETY: pieces follow, with their bytes.
+        unsafe {
+            let piece = (at as *const Piece).read();
+            copy(piece.addr, at + PIECE_BYTES, piece.len.into());
+            at += PIECE_BYTES + aligned(piece.len.into());
+        }
+    }
+    let used = ring.feed_used.load(Ordering::Relaxed) + u64::from(expected.len);
+    ring.feed_used.store(used, Ordering::Relaxed);
+    if used == ring.feed_len.load(Ordering::Relaxed) {
+        // SAFETY: an address of the agent's own.
+        unsafe { (EXIT_STOP as *mut u32).write_volatile(1) }
+    }
+}
+
+/// How many bytes the call moves at most, besides what has a limit of its own; `None` if that is
+/// more than is served.
+#[inline(always)]
+fn moved_at_most(rule: &Rule, frame: &Frame) -> Option<u64> {
+    let bytes = |span: Span| match span {
+        Span::No | Span::Text(_) => Some(0),
+        Span::Fixed(_, bytes) => Some(u64::from(bytes)),
+        Span::Arg(_, count, scale) => {
+            let count = arg(frame, count);
+            (count <= BYTES_MAX).then(|| count * u64::from(scale))
+        }
+        // What bounds the result is the next argument; it is an `int` in some calls.
+        Span::Result(pointer, scale) => {
+            let count = arg(frame, pointer + 1);
+            (count <= BYTES_MAX).then(|| count * u64::from(scale))
+        }
+        Span::Vector(..) | Span::Message(_) => Some(BYTES_MAX),
+    };
+    let total = bytes(rule.reads)? + bytes(rule.writes)?;
+    (total <= 2 * BYTES_MAX).then_some(total)
+}
+
+/// The address of so many free bytes in a row.
+#[inline(always)]
+unsafe fn make_room(ring: &Ring, len: u64) -> Option<u64> {
+    let head = ring.head.load(Ordering::Relaxed);
+    let used = head - ring.tail.load(Ordering::Acquire);
+    let offset = head % RING_BYTES;
+    let rest = RING_BYTES - offset;
+    let at = RING + RING_BYTES_AT + offset;
+    if len <= rest {
+        return (used + len <= RING_BYTES).then_some(at);
+    }
+    if used + rest + len > RING_BYTES {
+        return None;
+    }
+    // SAFETY: inside the ring; `rest` is a multiple of the alignment.
+    unsafe {
+        (at as *mut u32).write(rest as u32);
+        ((at + 4) as *mut u32).write(PAD);
+    }
+    ring.head.store(head + rest, Ordering::Release);
+    Some(RING + RING_BYTES_AT)
+}
+
+/// Keeps what the kernel is going to read; whether all of it could be.
+#[inline(always)]
+unsafe fn keep_inputs(writer: &mut Writer, rule: &Rule, frame: &Frame) -> bool {
+    // SAFETY: there is room; memory of the application's may fault here.
+    unsafe {
+        match rule.reads {
+            Span::No | Span::Result(..) => {}
+            Span::Fixed(pointer, bytes) => writer.input(arg(frame, pointer), bytes.into()),
+            Span::Arg(pointer, count, scale) => {
+                let bytes = arg(frame, count) * u64::from(scale);
+                writer.input(arg(frame, pointer), bytes);
+            }
+            Span::Text(pointer) => {
+                let addr = arg(frame, pointer);
+                return addr == 0 || writer.text(addr);
+            }
+            Span::Vector(list, count) => return writer.vector(arg(frame, list), arg(frame, count)),
+            Span::Message(pointer) => {
+                let addr = arg(frame, pointer);
+                if addr == 0 {
+                    return false;
+                }
+                let word = |at: u64| ((addr + at) as *const u64).read_unaligned();
+                let (name, control, control_len) = (word(0), word(32), word(40));
+                if name != 0 || (control != 0 && control_len != 0) {
+                    return false;
+                }
+                writer.piece(addr, MESSAGE_BYTES, IN);
+                return writer.vector(word(16), word(24));
+            }
+        }
+    }
+    true
+}
+
+/// Keeps what the kernel has written.
+#[inline(always)]
+unsafe fn keep_outputs(writer: &mut Writer, rule: &Rule, frame: &Frame, result: i64) {
+    if result < 0 {
+        return;
+    }
+    let (pointer, bytes) = match rule.writes {
+        Span::Fixed(pointer, bytes) => (pointer, u64::from(bytes)),
+        Span::Arg(pointer, count, scale) => (pointer, arg(frame, count) * u64::from(scale)),
+        Span::Result(pointer, scale) => {
+            let count = (result as u64).min(arg(frame, pointer + 1));
+            (pointer, count * u64::from(scale))
+        }
+        Span::No | Span::Text(_) | Span::Vector(..) | Span::Message(_) => return,
+    };
+    let addr = arg(frame, pointer);
+    if addr != 0 && bytes != 0 {
+        // SAFETY: the kernel has written there.
+        unsafe { writer.piece(addr, bytes, OUT) }
+    }
+}
+
+/// The syscall that is made in place of the one asked for.
+struct Attempt {
+    nr: u64,
+    frame: Frame,
+    /// It is another one, which does not wait.
+    tries: bool,
+    /// The one asked for writes all that it is to, and waits for that.
+    whole: bool,
+}
+
+impl Attempt {
+    /// `None`: there is no such call.
+    #[inline(always)]
+    fn of(rule: &Rule, frame: &Frame, known: u8) -> Option<Self> {
+        let mut attempt = Self {
+            nr: frame.rax,
+            frame: *frame,
+            tries: false,
+            whole: false,
+        };
+        match rule.wait {
+            Wait::Never => {}
+            Wait::Timeout(index) => {
+                // As an `int`: none, or less than none, is for ever.
+                if arg(frame, index) as i32 != 0 {
+                    attempt.tries = true;
+                    match index {
+                        2 => attempt.frame.rdx = 0,
+                        _ => attempt.frame.r10 = 0,
+                    }
+                }
+            }
+            Wait::Descriptor => {
+                if known & class::SOCKET != 0 && !attempt.without_waiting() {
+                    return None;
+                }
+            }
+        }
+        Some(attempt)
+    }
+
+    #[inline(always)]
+    fn without_waiting(&mut self) -> bool {
+        self.tries = true;
+        match self.nr {
+            // To read nothing takes nothing; to receive nothing takes a datagram.
+            READ if self.frame.rdx == 0 => return false,
+            READ | WRITE => {
+                self.whole = self.nr == WRITE;
+                self.nr = if self.nr == READ { RECVFROM } else { SENDTO };
+                self.frame.r10 = MSG_DONTWAIT;
+                self.frame.r8 = 0;
+                self.frame.r9 = 0;
+            }
+            RECVFROM | SENDTO => {
+                self.tries = self.frame.r10 & MSG_DONTWAIT == 0;
+                self.whole = self.tries && self.nr == SENDTO;
+                self.frame.r10 |= MSG_DONTWAIT;
+            }
+            // They write all of several buffers: what is left of these is nobody's call.
+            WRITEV => return false,
+            SENDMSG => {
+                self.tries = false;
+                return self.frame.rdx & MSG_DONTWAIT != 0;
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Puts memory back as it was before an attempt, which may have changed what it only read.
+#[inline(always)]
+unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
+    if let (Span::Arg(pointer, count, scale), Span::Arg(..)) = (rule.writes, rule.reads) {
+        let bytes = arg(frame, count) * u64::from(scale);
+        if bytes != 0 {
+            let kept = writer.start + RECORD_BYTES + PIECE_BYTES;
+            // SAFETY: the piece holds so many bytes; the kernel has written to the same place.
+            unsafe { copy(arg(frame, pointer), kept, bytes) }
+        }
+    }
+}
+
+#[inline(always)]
+fn would_wait(rule: &Rule, result: i64) -> bool {
+    match rule.wait {
+        Wait::Never => false,
+        Wait::Timeout(_) => result == 0,
+        Wait::Descriptor => result == EAGAIN,
+    }
+}
+
+/// Completes the record.
+#[inline(always)]
+unsafe fn finish(writer: &Writer, frame: &Frame, result: i64) {
+    // SAFETY: addresses of the agent's own; the instructions exist if the supervisor says so.
+    unsafe {
+        let (mut fs_base, mut gs_base) = (0u64, 0u64);
+        if get(READS_BASES) != 0 {
+            asm!("rdfsbase {}", out(reg) fs_base, options(nomem, nostack, preserves_flags));
+            asm!("rdgsbase {}", out(reg) gs_base, options(nomem, nostack, preserves_flags));
+        }
+        (writer.start as *mut Record).write(Record {
+            len: (writer.at - writer.start) as u32,
+            nr: frame.rax as u32,
+            clocks: get(CLOCKS_USED),
+            reserved: 0,
+            result,
+            frame: *frame,
+            after: (*(frame.info as *const Info)).after,
+            fs_base,
+            gs_base,
+        });
+    }
+}

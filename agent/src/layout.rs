@@ -1,0 +1,154 @@
+//! Addresses in a traced address space, all of them below 2 GiB so that code can name them by
+//! 32-bit displacements. The tracer claims the pages in front of these for itself.
+
+/// The agent's code, readable and executable.
+pub const IMAGE: u64 = 0x7000_2000;
+/// Bytes mapped for it.
+pub const IMAGE_LEN: u64 = 0x6000;
+/// Offset in the image of the address that faults are led to; see `image/entry.s`.
+pub const IMAGE_RECOVER: usize = 8;
+/// `syscall; ret`, where the filter lets syscalls pass.
+pub const RAW_SYSCALL: u64 = 0x7000_0040;
+/// Its bytes.
+pub const RAW_SYSCALL_CODE: [u8; 3] = [0x0f, 0x05, 0xc3];
+/// `syscall`, where the filter hands it over: with [`EXIT_NR`] the agent reports that it has
+/// served a call and shall not go on.
+pub const EXIT_SYSCALL: u64 = 0x7000_09f0;
+/// Its bytes.
+pub const EXIT_SYSCALL_CODE: [u8; 4] = [0x0f, 0x05, 0x0f, 0x0b];
+/// A syscall number that no kernel has.
+pub const EXIT_NR: u64 = 0x7fff_f74e;
+
+/// What is the agent's own in one address space, readable and writable, not shared.
+pub const LOCAL: u64 = IMAGE + IMAGE_LEN;
+/// Bytes of it.
+pub const LOCAL_LEN: u64 = 0x8000;
+/// Address of the agent's entry: trampolines jump through this word.
+pub const ENTRY_SLOT: u64 = LOCAL;
+/// Not 0: nothing is served in this address space.
+pub const OFF: u64 = LOCAL + 0x8;
+/// Not 0: the `fs` and `gs` bases can be read by instructions.
+pub const READS_BASES: u64 = LOCAL + 0xc;
+/// How far the agent is with the call that it serves: [`Phase`].
+pub const PHASE: u64 = LOCAL + 0x10;
+/// Not 0: the agent reports by [`EXIT_SYSCALL`] once it has served the call that it is in.
+pub const EXIT_STOP: u64 = LOCAL + 0x14;
+/// Not 0: syscalls are not performed, their results come from the feed.
+pub const REPLAYS: u64 = LOCAL + 0x20;
+/// Where the agent goes when it leaves.
+pub const TARGET: u64 = LOCAL + 0x18;
+/// What is known of each descriptor, one byte each: [`class`].
+pub const CLASSES: u64 = LOCAL + 0x1000;
+/// Descriptors above are not served.
+pub const CLASSES_LEN: u64 = 0x1000;
+/// Room for the SSE registers.
+pub const VECTORS: u64 = LOCAL + 0x200;
+/// End of the agent's stack, where the application's registers are saved.
+pub const STACK_TOP: u64 = LOCAL + LOCAL_LEN;
+/// The saved registers: [`Frame`].
+pub const FRAME: u64 = STACK_TOP - core::mem::size_of::<Frame>() as u64;
+
+/// Records for the supervisor: a page that is [`Ring`], then the bytes. Shared.
+pub const RING: u64 = LOCAL + LOCAL_LEN;
+/// Offset of the records.
+pub const RING_BYTES_AT: u64 = 0x1000;
+/// Bytes of records.
+pub const RING_BYTES: u64 = 1 << 20;
+/// Offset of the feed: in replay, what calls are going to give ([`crate::record::Expected`]).
+pub const FEED_AT: u64 = RING_BYTES_AT + RING_BYTES;
+/// Bytes of it.
+pub const FEED_BYTES: u64 = 1 << 20;
+/// Bytes of all of it.
+pub const RING_LEN: u64 = FEED_AT + FEED_BYTES;
+/// First address behind all of the agent's.
+pub const END: u64 = RING + RING_LEN;
+
+/// How many clock reads the clock functions have answered since the recorder looked.
+pub const CLOCKS_USED: u64 = 0x7000_1004;
+
+/// How far the agent is with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// In none.
+    Idle = 0,
+    /// Looks at what the kernel will read.
+    Before = 1,
+    /// Performs the syscall, or keeps what it wrote.
+    Performs = 2,
+    /// The record is complete.
+    Done = 3,
+}
+
+/// What is known of a descriptor. 0: nothing, its calls are not served.
+pub mod class {
+    /// Reading never waits.
+    pub const READ: u8 = 1;
+    /// Writing never waits, and nobody but the file itself is concerned.
+    pub const WRITE: u8 = 2;
+    /// A socket that waits: calls are made with `MSG_DONTWAIT` first.
+    pub const SOCKET: u8 = 4;
+    /// Calls that move no data may be served.
+    pub const KNOWN: u8 = 8;
+    /// Closing it concerns nobody but those who have it.
+    pub const CLOSE: u8 = 16;
+    /// What a file or a directory is that the agent has opened for reading.
+    pub const OPENED: u8 = READ | KNOWN | CLOSE;
+}
+
+/// The application's registers as the agent saves them, in the order of memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+#[allow(missing_docs, reason = "the names are the architecture's")]
+pub struct Frame {
+    pub r15: u64,
+    pub r14: u64,
+    pub r13: u64,
+    pub r12: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub r10: u64,
+    pub r9: u64,
+    pub r8: u64,
+    pub rax: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    /// Address of the [`Info`] of the site.
+    pub info: u64,
+    pub flags: u64,
+    pub rsp: u64,
+}
+
+/// What a site's trampoline tells about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Info {
+    /// Where the call is made as if there were no agent.
+    pub trap: u64,
+    /// Where the application goes on once it is served.
+    pub done: u64,
+    /// The address behind the `syscall` that the application was built with.
+    pub after: u64,
+    /// Nothing yet.
+    pub reserved: u64,
+}
+
+/// The head of the ring.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Ring {
+    /// Bytes written since the beginning; the agent's.
+    pub head: core::sync::atomic::AtomicU64,
+    /// Bytes consumed; the supervisor's.
+    pub tail: core::sync::atomic::AtomicU64,
+    /// Not 0: nothing is to be served, the supervisor wants to see the next call.
+    pub stop: core::sync::atomic::AtomicU32,
+    /// Bytes that the feed has; the supervisor's.
+    pub feed_len: core::sync::atomic::AtomicU64,
+    /// Bytes of it that were used; the agent's.
+    pub feed_used: core::sync::atomic::AtomicU64,
+}
+
+const _: () = assert!(size_of::<Frame>() == 128 && size_of::<Info>() == 32);
+const _: () = assert!(END < 1 << 31 && VECTORS + 256 <= CLASSES);

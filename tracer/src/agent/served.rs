@@ -1,0 +1,280 @@
+//! Records of served calls, read: no byte of them is trusted, for the application can write where
+//! they stand.
+
+use crate::model::capture::Memory;
+use agent::layout::Frame;
+use agent::record::{ALIGN, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use pmu::Regs;
+use std::cell::Cell;
+use std::ops::Range;
+
+/// Bytes of the fixed part of a record.
+const FIXED: usize = size_of::<Record>();
+const PIECE: usize = size_of::<Piece>();
+/// Code and stack segment of 64-bit programs, and what the other selectors are in them.
+const USER_CS: u64 = 0x33;
+const USER_SS: u64 = 0x2b;
+
+/// It is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the agent's records are broken: somebody else has written there")]
+pub struct Broken;
+
+/// Memory that belongs to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    addr: u64,
+    kind: u32,
+    bytes: Range<usize>,
+}
+
+/// One served call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// How many clock reads had been answered before it.
+    pub clocks: u32,
+    /// The result.
+    pub result: i64,
+    /// The registers at the syscall's entry, as a stop there would show them. The bases are
+    /// missing, unless the agent could read them.
+    pub regs: Regs,
+    kept: Vec<Kept>,
+    bytes: Vec<u8>,
+}
+
+/// What stands at the beginning of unread records.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// So many bytes that say nothing.
+    Filling(u64),
+    /// A call, and how many bytes it takes.
+    Call(Box<Served>, u64),
+}
+
+/// Reads the first of the records in `bytes`, which reach up to the end of the ring or to what
+/// is written.
+pub fn next(bytes: &[u8]) -> Result<Next, Broken> {
+    let len = int(bytes, 0)?;
+    let nr = int(bytes, 4)?;
+    let whole = usize::try_from(len).map_err(|_| Broken)?;
+    if u64::from(len) % ALIGN != 0 || whole < 8 || whole > bytes.len() {
+        return Err(Broken);
+    }
+    if nr == PAD {
+        return Ok(Next::Filling(len.into()));
+    }
+    let record = &bytes[..whole];
+    if whole < FIXED {
+        return Err(Broken);
+    }
+    let frame_at = 24;
+    let at = |index: usize| word(record, frame_at + index * 8);
+    let after = word(record, frame_at + size_of::<Frame>())?;
+    let regs = Regs {
+        r15: at(0)?,
+        r14: at(1)?,
+        r13: at(2)?,
+        r12: at(3)?,
+        rbp: at(4)?,
+        rbx: at(5)?,
+        r10: at(6)?,
+        r9: at(7)?,
+        r8: at(8)?,
+        // As at a stop at the entry.
+        rax: (-i64::from(libc::ENOSYS)).cast_unsigned(),
+        orig_rax: nr.into(),
+        rdx: at(10)?,
+        rsi: at(11)?,
+        rdi: at(12)?,
+        eflags: at(14)?,
+        r11: at(14)?,
+        rsp: at(15)?,
+        rip: after,
+        rcx: after,
+        cs: USER_CS,
+        ss: USER_SS,
+        fs_base: word(record, frame_at + size_of::<Frame>() + 8)?,
+        gs_base: word(record, frame_at + size_of::<Frame>() + 16)?,
+        ..Regs::default()
+    };
+    let mut kept = Vec::new();
+    let mut at = FIXED;
+    while at < whole {
+        let addr = word(record, at)?;
+        let len = int(record, at + 8)?;
+        let kind = int(record, at + 12)?;
+        let start = at + PIECE;
+        let end = start + usize::try_from(len).map_err(|_| Broken)?;
+        if end > whole || !matches!(kind, IN | OUT | TEXT) {
+            return Err(Broken);
+        }
+        kept.push(Kept {
+            addr,
+            kind,
+            bytes: start..end,
+        });
+        at = start + usize::try_from(aligned(len.into())).map_err(|_| Broken)?;
+    }
+    let served = Served {
+        clocks: int(record, 8)?,
+        result: word(record, 16)?.cast_signed(),
+        regs,
+        kept,
+        bytes: record.to_vec(),
+    };
+    Ok(Next::Call(Box::new(served), len.into()))
+}
+
+fn int(bytes: &[u8], at: usize) -> Result<u32, Broken> {
+    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
+    word.map(u32::from_le_bytes).ok_or(Broken)
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u64, Broken> {
+    let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
+    word.map(u64::from_le_bytes).ok_or(Broken)
+}
+
+/// The memory of a call as it was then: what the kernel was about to read, or what it had
+/// written. Remembers whether somebody asked for more than that.
+#[derive(Debug)]
+pub struct Then<'s> {
+    served: &'s Served,
+    written: bool,
+    /// More was asked for.
+    pub missing: Cell<bool>,
+}
+
+impl Served {
+    /// What the kernel was about to read.
+    #[must_use]
+    pub const fn before(&self) -> Then<'_> {
+        Then {
+            served: self,
+            written: false,
+            missing: Cell::new(false),
+        }
+    }
+
+    /// What it had written.
+    #[must_use]
+    pub const fn behind(&self) -> Then<'_> {
+        Then {
+            served: self,
+            written: true,
+            missing: Cell::new(false),
+        }
+    }
+}
+
+impl Memory for Then<'_> {
+    fn read(&self, addr: u64, buf: &mut [u8]) -> usize {
+        if buf.is_empty() {
+            return 0;
+        }
+        let pieces = self.served.kept.iter();
+        let found = pieces
+            .filter(|kept| (kept.kind == OUT) == self.written)
+            .filter_map(|kept| {
+                let into = usize::try_from(addr.checked_sub(kept.addr)?).ok()?;
+                let rest = self.served.bytes[kept.bytes.clone()].get(into..)?;
+                (!rest.is_empty()).then_some((rest, kept.kind))
+            })
+            // The buffers of a list may overlap.
+            .max_by_key(|(rest, _)| rest.len());
+        let Some((rest, kind)) = found else {
+            self.missing.set(true);
+            return 0;
+        };
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        // Of strings the readers ask for whole pages.
+        if len < buf.len() && kind != TEXT {
+            self.missing.set(true);
+        }
+        len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(pieces: &[(u64, u32, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; FIXED];
+        bytes[4..8].copy_from_slice(&1u32.to_le_bytes());
+        bytes[16..24].copy_from_slice(&(-5i64).to_le_bytes());
+        for (addr, kind, data) in pieces {
+            bytes.extend(addr.to_le_bytes());
+            bytes.extend(u32::try_from(data.len()).expect("small").to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend_from_slice(data);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
+        let len = u32::try_from(bytes.len()).expect("small");
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        bytes
+    }
+
+    fn served(pieces: &[(u64, u32, &[u8])]) -> Served {
+        match next(&record(pieces)) {
+            Ok(Next::Call(served, _)) => *served,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn memory_is_what_was_kept_and_asking_for_more_shows() {
+        let call = served(&[
+            (100, IN, b"hello"),
+            (100, OUT, b"HELLO"),
+            (200, TEXT, b"a\0"),
+        ]);
+        assert_eq!(call.result, -5);
+        let mut buf = [0; 3];
+        let before = call.before();
+        assert_eq!((before.read(102, &mut buf), &buf), (3, b"llo"));
+        let behind = call.behind();
+        assert_eq!((behind.read(100, &mut buf), &buf), (3, b"HEL"));
+        assert_eq!(before.read(200, &mut [0; 50]), 2);
+        assert_eq!(before.read(100, &mut []), 0);
+        let overlapping = served(&[(100, IN, b"he"), (100, IN, b"hello")]);
+        let list = overlapping.before();
+        assert_eq!(
+            (list.read(100, &mut [0; 5]), list.missing.get()),
+            (5, false)
+        );
+        assert!(!before.missing.get() && !behind.missing.get());
+        assert_eq!(before.read(103, &mut buf), 2);
+        assert!(before.missing.get());
+        assert_eq!(behind.read(99, &mut buf), 0);
+        assert!(behind.missing.get());
+    }
+
+    #[test]
+    fn filling_is_passed_over() {
+        let mut bytes = vec![0; 64];
+        bytes[..4].copy_from_slice(&48u32.to_le_bytes());
+        bytes[4..8].copy_from_slice(&PAD.to_le_bytes());
+        assert_eq!(next(&bytes), Ok(Next::Filling(48)));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_or_refused(bytes: Vec<u8>) {
+            let _ = next(&bytes);
+        }
+
+        #[test]
+        fn a_changed_record_is_read_or_refused(at in 0usize..400, byte: u8) {
+            let mut bytes = record(&[(100, IN, b"hello"), (7, OUT, &[1; 100])]);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if let Ok(Next::Call(call, len)) = next(&bytes) {
+                prop_assert!(usize::try_from(len).expect("small") <= bytes.len());
+                let _ = call.before().read(100, &mut [0; 64]);
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The syscall sites of an address space: rewrites them as they are met, and knows what was
+//! rewritten.
+
+use super::place::{Hand, PlaceError};
+use crate::maps::{self, Area};
+use crate::sites::Functions;
+use crate::sites::patch::{self, Plan, Region, Site, Wanted};
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::Stopped;
+use crate::sys::wait::Pid;
+use agent::layout::ENTRY_SLOT;
+use pmu::Regs;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// A site is rewritten when it is met so often: once may be all.
+pub const MEETINGS_BEFORE: u8 = 2;
+/// Sites that are counted in one address space.
+const SITES_MAX: usize = 4096;
+/// Program files whose functions are known.
+const FILES_MAX: usize = 64;
+/// Bytes of a region for trampolines.
+const REGION_BYTES: u64 = 128 << 10;
+/// Regions in one address space.
+const REGIONS_MAX: usize = 16;
+/// How far a jump reaches, with some room to spare.
+const REACH: u64 = (1 << 31) - (1 << 22);
+/// Distance that is kept to what lies above, so that it can grow down: a stack's guard gap.
+const DISTANCE: u64 = 1 << 20;
+/// Code around a site that is looked at without a known function.
+const BEHIND_BYTES: u64 = 64;
+/// Bytes of the longest function that is looked at.
+const FUNCTION_BYTES_MAX: u64 = 64 << 10;
+const SYSCALL_BYTES: u64 = 2;
+const PAGE: u64 = 4096;
+
+/// Functions of files, by device and inode.
+#[derive(Default)]
+pub struct Known(
+    HashMap<(u64, u64), Option<Rc<Functions>>>,
+    HashSet<(u64, u64)>,
+);
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} files", self.0.len())
+    }
+}
+
+/// What is known of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Met so often.
+    Met(u8),
+    Rewritten,
+    /// It stays as it is.
+    Left,
+}
+
+/// A rewritten site.
+#[derive(Debug, Clone)]
+struct Planned {
+    /// Address of the syscall.
+    site: u64,
+    plan: Rc<Plan>,
+}
+
+/// The sites of one address space.
+#[derive(Debug, Clone, Default)]
+pub struct Sites {
+    /// By the address of the syscall.
+    states: HashMap<u64, State>,
+    /// By the address of the trampoline.
+    plans: BTreeMap<u64, Planned>,
+    /// Where a syscall in a trampoline ends, and the address that the application is to see.
+    seen: HashMap<u64, u64>,
+    /// Where instructions were, and where they are.
+    moved: HashMap<u64, u64>,
+    regions: Vec<Region>,
+}
+
+impl Sites {
+    /// The address to be seen in place of one behind a syscall in a trampoline.
+    pub fn seen_at(&self, ip: u64) -> Option<u64> {
+        self.seen.get(&ip).copied()
+    }
+
+    /// Whether the syscall that ends at `after` has been rewritten.
+    pub fn is_rewritten(&self, after: u64) -> bool {
+        let site = after.wrapping_sub(SYSCALL_BYTES);
+        self.states.get(&site) == Some(&State::Rewritten)
+    }
+
+    /// Where the instruction is that was at `ip`.
+    pub fn moved(&self, ip: u64) -> Option<u64> {
+        self.moved.get(&ip).copied()
+    }
+
+    /// Whether a thread in a trampoline has not executed anything of the application's there.
+    pub fn has_done_nothing(&self, ip: u64) -> bool {
+        let planned = self.plans.range(..=ip).next_back();
+        planned.is_some_and(|(_, planned)| planned.plan.seen(ip) == Some(planned.plan.patch_at))
+    }
+
+    /// The application's address for one in a trampoline.
+    pub fn application_ip(&self, ip: u64) -> Option<u64> {
+        let (_, planned) = self.plans.range(..=ip).next_back()?;
+        planned.plan.seen(ip)
+    }
+
+    fn add(&mut self, site: u64, plan: Plan) {
+        let after = site + SYSCALL_BYTES;
+        self.states.insert(site, State::Rewritten);
+        self.seen.insert(plan.trap + SYSCALL_BYTES, after);
+        for inner in &plan.inner {
+            self.moved.insert(inner.address, inner.copy);
+        }
+        let plan = Rc::new(plan);
+        self.plans
+            .insert(plan.trampoline_at, Planned { site, plan });
+    }
+
+    /// Forgets what lies in a range, and what has its trampoline there: what was rewritten.
+    fn forget(&mut self, range: &Range<u64>) -> Vec<Rc<Plan>> {
+        let touches = |start: u64, end: u64| start < range.end && range.start < end;
+        let (lost, left) = std::mem::take(&mut self.regions)
+            .into_iter()
+            .partition(|region| touches(region.start(), region.end()));
+        self.regions = left;
+        let lost: Vec<Region> = lost;
+        let gone: Vec<u64> = self
+            .plans
+            .iter()
+            .filter(|(at, planned)| {
+                let code = planned.plan.patched();
+                touches(code.start, code.end)
+                    || touches(planned.site, planned.site + SYSCALL_BYTES)
+                    || lost
+                        .iter()
+                        .any(|region| (region.start()..region.end()).contains(at))
+            })
+            .map(|(at, _)| *at)
+            .collect();
+        let mut forgotten = Vec::new();
+        for at in gone {
+            if let Some(Planned { site, plan }) = self.plans.remove(&at) {
+                self.states.remove(&site);
+                self.seen.remove(&(plan.trap + SYSCALL_BYTES));
+                for inner in &plan.inner {
+                    self.moved.remove(&inner.address);
+                }
+                forgotten.push(plan);
+            }
+        }
+        self.states.retain(|site, _| !range.contains(site));
+        forgotten
+    }
+}
+
+impl Sites {
+    /// A thread has met the syscall that ends at `entered.rip` and stands behind its entry: the
+    /// site is rewritten once it has been met `patience` times, if that is safe.
+    pub fn meet(
+        &mut self,
+        known: &mut Known,
+        hand: &mut Hand<'_>,
+        stopped: Stopped,
+        entered: &Regs,
+        patience: u8,
+    ) -> Result<Stopped, PlaceError> {
+        let ip = entered.rip;
+        let site = ip.wrapping_sub(SYSCALL_BYTES);
+        if self.states.len() >= SITES_MAX && !self.states.contains_key(&site) {
+            return Ok(stopped);
+        }
+        let state = self.states.entry(site).or_insert(State::Met(0));
+        match state {
+            State::Met(count) => {
+                *count = count.saturating_add(1);
+                if *count < patience {
+                    return Ok(stopped);
+                }
+                // Whatever comes of it, it is tried once.
+                *state = State::Left;
+            }
+            State::Rewritten | State::Left => return Ok(stopped),
+        }
+        let areas = maps::read(hand.tid).map_err(failed("reading the memory map"))?;
+        let Some(area) = areas
+            .iter()
+            .find(|area| area.start <= site && ip < area.end)
+        else {
+            return Ok(stopped);
+        };
+        // Code that can be written changes without a word.
+        let (writes, runs) = (
+            libc::PROT_WRITE.cast_unsigned(),
+            libc::PROT_EXEC.cast_unsigned(),
+        );
+        if area.shared || area.prot & (writes | runs) != runs {
+            return Ok(stopped);
+        }
+        if known.changes(area) {
+            return Ok(stopped);
+        }
+        let function = known
+            .function_at(hand.tid, area, site)
+            .filter(|function| function.end - function.start <= FUNCTION_BYTES_MAX);
+        let whole = function.as_ref().map_or(site..ip, Range::clone);
+        let from = whole.start;
+        let end = whole.end.max((ip + BEHIND_BYTES).min(area.end));
+        let mut bytes = vec![0; usize::try_from(end - from).unwrap_or(0)];
+        let memory = Remote(hand.tid);
+        let read = memory.read_some(from, &mut bytes);
+        bytes.truncate(read);
+        for planned in self.plans.values() {
+            planned.plan.restore(from, &mut bytes);
+        }
+        let about = Site {
+            address: site,
+            bytes: &bytes,
+            bytes_at: from,
+            function,
+        };
+        let (stopped, plan) = self.plan(hand, stopped, &about, &areas)?;
+        let number = crate::record::number(entered);
+        // The call may have come to the site by another way than the plan rests on.
+        let plan = plan.filter(|plan| {
+            plan.number.is_none_or(|planned| planned == number)
+                && !self.plans.values().any(|other| plan.conflicts(&other.plan))
+        });
+        if let Some(plan) = plan {
+            memory
+                .write(plan.trampoline_at, &plan.trampoline)
+                .and_then(|()| memory.write(plan.patch_at, &plan.patch))
+                .map_err(failed("rewriting a syscall"))?;
+            self.add(site, plan);
+        }
+        Ok(stopped)
+    }
+
+    /// Plans a site, with room for its trampoline; makes room if there is none.
+    fn plan(
+        &mut self,
+        hand: &mut Hand<'_>,
+        mut stopped: Stopped,
+        about: &Site<'_>,
+        areas: &[Area],
+    ) -> Result<(Stopped, Option<Plan>), PlaceError> {
+        let slot = u32::try_from(ENTRY_SLOT).unwrap_or(u32::MAX);
+        let mut tried_to_make_room = false;
+        loop {
+            let regions = &mut self.regions;
+            let mut lacked = false;
+            let mut room = |wanted: Wanted| {
+                let found = regions.iter_mut().find_map(|region| region.take(&wanted));
+                lacked |= found.is_none();
+                found
+            };
+            match patch::plan(about, slot, &mut room) {
+                Ok(plan) => return Ok((stopped, Some(plan))),
+                Err(_) if lacked && !tried_to_make_room && regions.len() < REGIONS_MAX => {}
+                Err(_) => return Ok((stopped, None)),
+            }
+            tried_to_make_room = true;
+            let Some(at) = gap_near(areas, about.address) else {
+                return Ok((stopped, None));
+            };
+            let (left, mapped) = hand.map_code(stopped, (at, REGION_BYTES))?;
+            stopped = left;
+            if !mapped {
+                return Ok((stopped, None));
+            }
+            self.regions.push(Region::new(at, REGION_BYTES));
+        }
+    }
+
+    /// A range of an address space is about to be mapped anew, or to be taken away: what was
+    /// rewritten there is gone, and what leads there from elsewhere must not.
+    pub fn remapped(&mut self, tid: Pid, range: &Range<u64>) -> Result<(), PlaceError> {
+        if self.plans.is_empty() {
+            return Ok(());
+        }
+        for plan in self.forget(range) {
+            Remote(tid)
+                .write(plan.patch_at, &plan.original)
+                .map_err(failed("restoring a syscall"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    /// Files that may be written while they are mapped: their pages are to stay theirs.
+    pub fn may_change(&mut self, files: impl Iterator<Item = (u64, u64)>) {
+        self.1.clear();
+        self.1.extend(files);
+    }
+
+    fn changes(&self, area: &Area) -> bool {
+        let mut files = self.1.iter();
+        files.any(|(dev, inode)| area.inode == *inode && maps::same_device(area.dev, *dev))
+    }
+
+    /// The function that has the code at `site`, if its file says so.
+    fn function_at(&mut self, tid: Pid, area: &Area, site: u64) -> Option<Range<u64>> {
+        if area.inode == 0 {
+            return None;
+        }
+        if self.0.len() >= FILES_MAX {
+            self.0.clear();
+        }
+        let functions = self.0.entry((area.dev, area.inode)).or_insert_with(|| {
+            let path = format!("/proc/{tid}/map_files/{:x}-{:x}", area.start, area.end);
+            let file = File::open(path).ok()?;
+            Some(Rc::new(Functions::of(&file)))
+        });
+        let offset = site - area.start + area.offset;
+        let function = functions.as_ref()?.covering(offset)?;
+        // It may reach beyond what is mapped.
+        let start = area.start + function.start.checked_sub(area.offset)?;
+        let end = start + (function.end - function.start);
+        (end <= area.end).then_some(start..end)
+    }
+}
+
+fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> PlaceError {
+    move |error| PlaceError::Memory { what, error }
+}
+
+/// Free addresses for a region, below the area nearest to `site` with enough room under it.
+fn gap_near(areas: &[Area], site: u64) -> Option<u64> {
+    let at = areas.iter().rposition(|area| area.start <= site)?;
+    for index in (0..=at).rev() {
+        let above = areas.get(index)?.start;
+        let below = match index.checked_sub(1) {
+            Some(below) => areas.get(below)?.end,
+            None => 1 << 16,
+        };
+        let Some(start) = above.checked_sub(REGION_BYTES + DISTANCE) else {
+            continue;
+        };
+        let start = start & !(PAGE - 1);
+        if start >= below.saturating_add(DISTANCE) {
+            return (site - start < REACH).then_some(start);
+        }
+    }
+    None
+}

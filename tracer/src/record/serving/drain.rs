@@ -1,0 +1,183 @@
+//! Served calls become events: the same ones that stops would have made, by the same model.
+
+use super::super::doubt::unsupported;
+use super::super::error::{RecordError, Step};
+use super::super::session::Session;
+use super::super::syscalls::is_error;
+use crate::agent::served::{self, Next, Served};
+use crate::model;
+use crate::model::capture::{Call, Memory};
+use crate::sys::mem::Remote;
+use crate::sys::ring::Ring;
+use crate::sys::wait::Pid;
+use agent::layout::RING_BYTES;
+use agent::rules::{self, Descriptors};
+use journal::{Args, Enter, Event, Leave, Out};
+use std::rc::Rc;
+
+const SIGPROCMASK: u32 = 14;
+
+impl Session {
+    /// Journals what the agent has served for a thread that has just stopped, or ended.
+    pub(in super::super) fn take_served(&mut self, tid: Pid) -> Step {
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+            return Ok(());
+        };
+        let Some(ring) = self
+            .serving
+            .placed(space)
+            .map(|placed| Rc::clone(&placed.ring))
+        else {
+            return Ok(());
+        };
+        if ring.unread() == 0 {
+            return Ok(());
+        }
+        let taken = self.take_records(tid, &ring);
+        // What cannot be journaled is nobody else's.
+        ring.took(ring.unread());
+        taken
+    }
+
+    fn take_records(&mut self, tid: Pid, ring: &Ring) -> Step {
+        let mut records = std::mem::take(&mut self.serving.records);
+        loop {
+            let unread = ring.unread();
+            if unread == 0 {
+                break;
+            }
+            if unread > RING_BYTES {
+                return Err(broken(tid));
+            }
+            ring.read(&mut records);
+            let mut rest = records.as_slice();
+            while !rest.is_empty() {
+                let len = match served::next(rest).map_err(|_| broken(tid))? {
+                    Next::Filling(len) => len,
+                    Next::Call(call, len) => {
+                        self.served(tid, &call)?;
+                        len
+                    }
+                };
+                ring.took(len);
+                rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
+            }
+        }
+        self.serving.records = records;
+        Ok(())
+    }
+
+    /// Journals one served call.
+    fn served(&mut self, tid: Pid, served: &Served) -> Step {
+        self.take_clocks_until(tid, served.clocks)?;
+        let mut regs = served.regs;
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        if regs.fs_base == 0 && regs.gs_base == 0 {
+            // Without the instructions, they change in syscalls only.
+            (regs.fs_base, regs.gs_base) = (task.sync_regs.fs_base, task.sync_regs.gs_base);
+        }
+        let mut after = regs;
+        after.rax = served.result.cast_unsigned();
+        task.sync_regs = after;
+        task.set_back = false;
+        task.interrupted = None;
+        if self.out.is_lost() {
+            return Ok(());
+        }
+        let def = model::lookup(super::super::number(&regs)).ok_or_else(|| broken(tid))?;
+        let call = Call {
+            def,
+            args: regs.args(),
+        };
+        let before = served.before();
+        let (entry, ins) = call
+            .enter(&before)
+            .map_err(|error| unsupported(tid, &error))?;
+        let behind = served.behind();
+        // It has stopped right there, and a part may have been written.
+        let torn = served.result == -i64::from(libc::EFAULT);
+        let now: &dyn Memory = if torn { &Remote(tid) } else { &behind };
+        let mut ranges = Vec::new();
+        call.outs(&entry, served.result, now, &mut ranges)
+            .map_err(|error| unsupported(tid, &error))?;
+        let mut outs = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            let mut data = vec![0; usize::try_from(range.len).unwrap_or(0)];
+            let read = now.read(range.addr, &mut data);
+            data.truncate(read);
+            if !data.is_empty() {
+                outs.push(Out {
+                    addr: range.addr,
+                    data: data.into(),
+                });
+            }
+        }
+        if before.missing.get() || (behind.missing.get() && !is_error(served.result)) {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: format!("{} as the agent serves it: memory is missing", def.name),
+            }
+            .into());
+        }
+        let enter = Enter {
+            nr: def.nr,
+            args: Args::new(regs.args(), def.args.len()),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins,
+        };
+        self.follow_served(tid, &call, served);
+        let mut effects = Vec::new();
+        if let Some(intake) = self.intake(tid, &call, served.result) {
+            // In this order, as where a stop tells of it.
+            self.release_connections()?;
+            effects.extend(self.refer(intake, &mut outs));
+        }
+        let leave = Leave {
+            result: served.result,
+            outs,
+            effects,
+        };
+        self.emit(tid, &Event::Syscall(enter, leave))
+    }
+}
+
+impl Session {
+    /// What a served call changes of what the recorder knows.
+    fn follow_served(&mut self, tid: Pid, call: &Call, served: &Served) {
+        let rule = rules::find(call.def.nr.into());
+        let changes = rule.map_or(Descriptors::Keep, |rule| rule.descriptors);
+        let fd = match changes {
+            Descriptors::Keep => None,
+            Descriptors::Close => Some(call.int(0)),
+            Descriptors::Open => i32::try_from(served.result).ok(),
+        };
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if let (Some(fd), Some(space)) = (fd, space) {
+            self.memories.descriptors.changed(call.def.name);
+            self.connections.changed(call.def.name);
+            if let Some(placed) = self.serving.placed_mut(space) {
+                placed.classes.remove(&fd);
+            }
+        }
+        let mut set = [0; 8];
+        if call.def.nr == SIGPROCMASK
+            && served.result == 0
+            && call.args[1] != 0
+            && served.before().read(call.args[1], &mut set) == set.len()
+            && let Some(task) = self.tasks.get_mut(&tid)
+        {
+            task.change_mask(call.int(0), u64::from_le_bytes(set));
+        }
+    }
+}
+
+fn broken(tid: Pid) -> super::super::error::Stumble {
+    RecordError::Unsupported {
+        tid: tid.0,
+        what: "a program that writes to the agent's memory".to_owned(),
+    }
+    .into()
+}

@@ -1,0 +1,94 @@
+//! The recorder's side of the agent that serves hot syscalls: where it is, what it may serve, and
+//! what it has served.
+//!
+//! An address space gets the agent once enough of its syscalls have stopped that it could have
+//! served (`place.rs`). Then sites are rewritten as they are met, and descriptors
+//! allowed as they are used (`classes.rs`). What was served goes into the journal at the thread's
+//! next stop, before that stop's own event (`drain.rs`): threads are serialised and switched at
+//! stops only, so that everything in the ring belongs to the thread that stopped.
+//! `inside.rs` deals with stops inside the agent or a trampoline.
+//!
+//! A call that is not served stops as if there were no agent. So everything here may be given up
+//! at any time, and nothing here decides what a syscall does.
+
+mod classes;
+mod drain;
+mod inside;
+mod place;
+
+use super::Agent;
+use super::task::SpaceId;
+use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
+use crate::sys::ring::Ring;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What is known of the agent in all address spaces.
+#[derive(Debug, Default)]
+pub struct Serving {
+    /// When it serves.
+    pub when: Agent,
+    spaces: HashMap<SpaceId, Space>,
+    /// Room for what the ring has.
+    records: Vec<u8>,
+    /// Functions of program files.
+    functions: Known,
+}
+
+/// One address space.
+#[derive(Debug, Default, Clone)]
+struct Space {
+    /// How many of its syscalls have stopped that could have been served.
+    stops: u32,
+    /// It has no agent, and gets none.
+    given_up: bool,
+    /// The agent is there.
+    agent: Option<Placed>,
+}
+
+/// The agent in an address space.
+#[derive(Debug, Clone)]
+struct Placed {
+    /// Where its records come; children made by `fork` write into the same.
+    ring: Rc<Ring>,
+    sites: Sites,
+    /// What `OFF` holds.
+    off: bool,
+    /// It stays so.
+    off_for_good: bool,
+    /// The descriptors that have been looked at, and what the agent was told of them.
+    classes: HashMap<i32, u8>,
+    /// What the descriptors' classes rest on.
+    basis: classes::Basis,
+}
+
+impl Serving {
+    /// A child made by `fork` has all that its parent has.
+    pub fn forked(&mut self, parent: SpaceId, child: SpaceId) {
+        if let Some(space) = self.spaces.get(&parent) {
+            self.spaces.insert(child, space.clone());
+        }
+    }
+
+    /// Address spaces that are left.
+    pub fn spaces_left(&mut self, left: impl Fn(SpaceId) -> bool) {
+        self.spaces.retain(|space, _| left(*space));
+    }
+
+    /// After how many stops that it could have spared an address space gets the agent, and after
+    /// how many of them a site is rewritten.
+    const fn patience(&self) -> (u32, u8) {
+        match self.when {
+            Agent::AtOnce => (1, 1),
+            Agent::Never | Agent::WhenItPays => (place::STOPS_BEFORE, MEETINGS_BEFORE),
+        }
+    }
+
+    fn placed(&self, space: SpaceId) -> Option<&Placed> {
+        self.spaces.get(&space)?.agent.as_ref()
+    }
+
+    fn placed_mut(&mut self, space: SpaceId) -> Option<&mut Placed> {
+        self.spaces.get_mut(&space)?.agent.as_mut()
+    }
+}

@@ -1,0 +1,237 @@
+//! Brings the agent into an address space, and keeps it from serving where it must not.
+
+use super::super::Agent;
+use super::super::error::{RecordError, Step, Stumble};
+use super::super::session::Session;
+use super::super::task::SpaceId;
+use super::{Placed, classes};
+use crate::agent::inside;
+use crate::agent::place::{Hand, PlaceError, Stands};
+use crate::agent::sites::Sites;
+use crate::model::capture::Call;
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::Stopped;
+use crate::sys::wait::Pid;
+use agent::layout::OFF;
+use agent::rules;
+use journal::{Effect, Mapping, Source};
+use pmu::Regs;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// An address space gets the agent when so many of its syscalls have stopped that could have been
+/// served: bringing it costs about as much as twenty stops.
+pub(super) const STOPS_BEFORE: u32 = 24;
+const CLONE_FILES: u64 = libc::CLONE_FILES.cast_unsigned() as u64;
+const CLONE_VM: u64 = libc::CLONE_VM.cast_unsigned() as u64;
+const CLONE_THREAD: u64 = libc::CLONE_THREAD.cast_unsigned() as u64;
+
+impl From<PlaceError> for Stumble {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Remote(error) => error.into(),
+            PlaceError::Memory { what, error } => RecordError::os(what)(error).into(),
+        }
+    }
+}
+
+impl Session {
+    /// A syscall that stopped has been performed, and the thread stands at its exit with `regs`:
+    /// next time it may be served. What is mapped for that becomes part of the event, for the
+    /// application can find it.
+    pub(in super::super) fn consider_serving(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        (call, entered, result): (&Call, &Regs, i64),
+        regs: &Regs,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step<Stopped> {
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+            return Ok(stopped);
+        };
+        self.descriptors_changed(tid, call, result)?;
+        // Whatever was called may have mapped a file that is written to.
+        self.check_basis()?;
+        let rule = rules::find(call.def.nr.into());
+        let known = self.serving.spaces.get(&space);
+        let may = self.serving.when != Agent::Never
+            && !self.out.is_lost()
+            && self.identities.is_none()
+            && !known.is_some_and(|known| known.given_up)
+            && self
+                .tasks
+                .get(&tid)
+                .is_some_and(|task| !task.own_filter && !task.strict && task.stash.is_empty());
+        let Some(rule) = rule.filter(|_| may) else {
+            return Ok(stopped);
+        };
+        let (stops_before, _) = self.serving.patience();
+        let known = self.serving.spaces.entry(space).or_default();
+        known.stops = known.stops.saturating_add(1);
+        let mut stopped = stopped;
+        if known.agent.is_none() {
+            if known.stops < stops_before || super::super::syscalls::is_restart(result) {
+                return Ok(stopped);
+            }
+            stopped = self.bring_agent(tid, space, stopped, regs, effects)?;
+        }
+        if rule.class != 0 && result != -i64::from(libc::EBADF) {
+            self.learn_class(tid, space, call.int(0))?;
+        }
+        self.rewrite_site(tid, space, stopped, (entered, regs), effects)
+    }
+
+    /// Brings the agent into the address space of a thread at a syscall's exit.
+    fn bring_agent(
+        &mut self,
+        tid: Pid,
+        space: SpaceId,
+        stopped: Stopped,
+        regs: &Regs,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step<Stopped> {
+        let mut hand = Hand::new(tid, Stands::AtExit, regs);
+        let brought = hand.bring(stopped);
+        self.let_go(hand, effects);
+        let (stopped, ring) = brought?;
+        stopped.set_regs(regs)?;
+        let known = self.serving.spaces.entry(space).or_default();
+        let Some(ring) = ring else {
+            known.given_up = true;
+            return Ok(stopped);
+        };
+        known.agent = Some(Placed {
+            ring: Rc::new(ring),
+            sites: Sites::default(),
+            off: false,
+            off_for_good: false,
+            classes: HashMap::new(),
+            basis: classes::Basis::default(),
+        });
+        self.check_basis()?;
+        self.update_off(space)?;
+        Ok(stopped)
+    }
+
+    /// Rewrites the site of a syscall that has stopped and been performed, if it is time.
+    fn rewrite_site(
+        &mut self,
+        tid: Pid,
+        space: SpaceId,
+        stopped: Stopped,
+        (entered, regs): (&Regs, &Regs),
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step<Stopped> {
+        let (_, patience) = self.serving.patience();
+        let mut known = std::mem::take(&mut self.serving.functions);
+        known.may_change(self.memories.changing_files());
+        let mut hand = Hand::new(tid, Stands::AtExit, regs);
+        let rewritten = match self.serving.placed_mut(space) {
+            Some(placed) => placed
+                .sites
+                .meet(&mut known, &mut hand, stopped, entered, patience),
+            None => Ok(stopped),
+        };
+        self.serving.functions = known;
+        self.let_go(hand, effects);
+        let stopped = rewritten?;
+        stopped.set_regs(regs)?;
+        Ok(stopped)
+    }
+
+    /// What a thread did for the agent's sake: signals that came meanwhile are delivered later,
+    /// and what was mapped is told.
+    fn let_go(&mut self, hand: Hand<'_>, effects: &mut Vec<Effect<'static>>) {
+        if let Some(task) = self.tasks.get_mut(&hand.tid) {
+            task.stash.extend(hand.met);
+        }
+        let maps = hand.mapped.into_iter().map(|(range, prot)| Mapping {
+            start: range.start,
+            end: range.end,
+            prot: prot.cast_unsigned(),
+            flags: libc::MAP_PRIVATE.cast_unsigned(),
+            source: Source::Zero,
+        });
+        effects.extend(maps.map(Effect::Map));
+    }
+
+    /// A syscall is about to map a range anew, to take it away, or to make it writable. Where the
+    /// agent itself is concerned, the address space is left without.
+    pub(in super::super) fn sites_remapped(&mut self, tid: Pid, range: &Range<u64>) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        let Some(known) = space.and_then(|space| self.serving.spaces.get_mut(&space)) else {
+            return Ok(());
+        };
+        let Some(placed) = &mut known.agent else {
+            return Ok(());
+        };
+        if inside::occupies(range) {
+            placed.sites.remapped(tid, &(0..u64::MAX))?;
+            known.agent = None;
+            known.given_up = true;
+            return Ok(());
+        }
+        Ok(placed.sites.remapped(tid, range)?)
+    }
+
+    /// A thread that lives in an address space.
+    pub(super) fn somebody_in(&self, space: SpaceId) -> Option<Pid> {
+        let mut tasks = self.tasks.values();
+        tasks.find(|task| task.space == space).map(|task| task.tid)
+    }
+
+    /// Nothing is to be served any more in an address space.
+    pub(in super::super) fn turn_off_for_good(&mut self, space: SpaceId) {
+        let known = self.serving.spaces.entry(space).or_default();
+        known.given_up = true;
+        if let Some(placed) = &mut known.agent {
+            placed.off_for_good = true;
+        }
+    }
+
+    /// Tells the agent whether it may serve: not where several processes have one address space
+    /// (`vfork`), each with descriptors of its own, and not while a thread computes apart.
+    pub(in super::super) fn update_off(&mut self, space: SpaceId) -> Step {
+        let Some(placed) = self.serving.placed(space) else {
+            return Ok(());
+        };
+        let mut inside = self.tasks.values().filter(|task| task.space == space);
+        let Some(first) = inside.next() else {
+            return Ok(());
+        };
+        let (tid, process) = (first.tid, first.process);
+        let apart = |task: &super::super::task::Task| {
+            matches!(task.state, super::super::task::State::Apart)
+        };
+        let off = placed.off_for_good
+            || apart(first)
+            || inside.any(|task| task.process != process || apart(task));
+        if off == placed.off {
+            return Ok(());
+        }
+        if let Some(placed) = self.serving.placed_mut(space) {
+            placed.off = off;
+        }
+        // Whoever has just been killed is served nothing.
+        let _ = Remote(tid).write(OFF, &u32::from(off).to_le_bytes());
+        Ok(())
+    }
+
+    /// A thread was made with these `CLONE_` flags.
+    pub(in super::super) fn agent_after_clone(
+        &mut self,
+        parent: SpaceId,
+        child: SpaceId,
+        flags: u64,
+    ) -> Step {
+        let (files, memory) = (flags & CLONE_FILES != 0, flags & CLONE_VM != 0);
+        if (files && !memory) || (flags & CLONE_THREAD != 0 && !files) {
+            self.turn_off_for_good(parent);
+            self.turn_off_for_good(child);
+            self.update_off(child)?;
+        }
+        self.update_off(parent)
+    }
+}

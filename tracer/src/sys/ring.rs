@@ -1,0 +1,94 @@
+//! The supervisor's view of a ring that the agent writes records into.
+
+use agent::layout::{FEED_AT, FEED_BYTES, RING_BYTES, RING_BYTES_AT, RING_LEN, Ring as Head};
+use memmap2::{MmapOptions, MmapRaw};
+use std::fs::File;
+use std::io;
+use std::sync::atomic::Ordering;
+
+/// A ring, shared with an address space.
+#[derive(Debug)]
+pub struct Ring {
+    map: MmapRaw,
+}
+
+impl Ring {
+    /// Gives `file` a ring's size and maps it.
+    pub fn map(file: &File) -> io::Result<Self> {
+        file.set_len(RING_LEN)?;
+        let len = usize::try_from(RING_LEN).map_err(io::Error::other)?;
+        let map = MmapOptions::new().len(len).map_raw(file)?;
+        Ok(Self { map })
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: the mapping is large enough, aligned to pages, and lives as long as `self`; all
+        // fields are atomic. The application could shrink the file only if it could open it; it
+        // is gone from its descriptors.
+        unsafe { &*self.map.as_ptr().cast::<Head>() }
+    }
+
+    /// Bytes of records that were not taken yet; more than a ring holds if the application has
+    /// written where it should not.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        let head = self.head();
+        let tail = head.tail.load(Ordering::Relaxed);
+        head.head.load(Ordering::Acquire).wrapping_sub(tail)
+    }
+
+    /// The unread records, as far as they lie in a row, into `bytes`.
+    pub fn read(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        let tail = self.head().tail.load(Ordering::Relaxed);
+        let offset = tail % RING_BYTES;
+        let len = self.unread().min(RING_BYTES - offset);
+        let (Ok(len), Ok(at)) = (
+            usize::try_from(len),
+            usize::try_from(RING_BYTES_AT + offset),
+        ) else {
+            return;
+        };
+        bytes.reserve(len);
+        // SAFETY: offset and length lie in the mapping, as reckoned; the room was reserved. The
+        // agent writes behind what is unread only.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.map.as_ptr().add(at), bytes.as_mut_ptr(), len);
+            bytes.set_len(len);
+        }
+    }
+
+    /// So many bytes have been taken.
+    pub fn took(&self, len: u64) {
+        self.head().tail.fetch_add(len, Ordering::Release);
+    }
+
+    /// Whether the agent is to serve no calls, so that the next one stops.
+    pub fn ask_stop(&self, asked: bool) {
+        self.head().stop.store(asked.into(), Ordering::Relaxed);
+    }
+
+    /// Puts calls into the feed, in place of what it had; false if there are too many.
+    #[must_use]
+    pub fn feed(&self, entries: &[u8]) -> bool {
+        let (Ok(at), Ok(room)) = (usize::try_from(FEED_AT), usize::try_from(FEED_BYTES)) else {
+            return false;
+        };
+        if entries.len() > room {
+            return false;
+        }
+        // SAFETY: the feed has so much room in the mapping; the application, which reads it, is
+        // stopped.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                entries.as_ptr(),
+                self.map.as_mut_ptr().add(at),
+                entries.len(),
+            );
+        }
+        let head = self.head();
+        head.feed_used.store(0, Ordering::Relaxed);
+        head.feed_len.store(entries.len() as u64, Ordering::Release);
+        true
+    }
+}
