@@ -1,7 +1,7 @@
 # Where trampolines enter the agent, and how it leaves. At the entry every register is the
 # application's, except rcx, which has the address of the site's Info, and r11: a syscall destroys
 # both. Nothing is written below the application's stack pointer. Addresses are those of
-# agent/src/layout.rs, which a test of the tracer compares.
+# agent/src/layout.rs; nothing compares them.
 
 .set LOCAL, 0x70008000
 .set PHASE, LOCAL + 0x10

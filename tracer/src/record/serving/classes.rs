@@ -104,7 +104,6 @@ const OTHER: &[&str] = &[
     "listen",
     "mkdir",
     "mkdirat",
-    "openat",
     "pipe",
     "pipe2",
     "prctl",
