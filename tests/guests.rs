@@ -300,6 +300,7 @@ guests! {
     signal_fork_exec           {}
     signal_fp_state            {}
     signal_handlers            {}
+    signal_ignored_in_wait     {}
     signal_in_vfork            {}
     signal_io                  {}
     signal_itimer_storm        {}

@@ -100,8 +100,7 @@ fn primary_killed_under_two_hundred_connections() {
     clients.go_on_for(2000, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("killed under 200 connections", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
 }
 
@@ -236,8 +235,7 @@ fn standby_killed() {
     clients.go_on_for(300, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("standby killed", sum);
-    let standby = nodes.wait(Place::Standby, END_LIMIT);
-    assert_eq!(standby.exit, Exit::Signal(libc::SIGKILL), "{standby}");
+    nodes.expect_killed(Place::Standby, END_LIMIT);
     end_on_primary(&mut nodes);
     scratch.assert_no_process_left();
 }
@@ -284,8 +282,7 @@ fn clients_cut_off_and_back() {
     clients.go_on_for(300, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("clients cut off", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
 }
 
@@ -398,8 +395,7 @@ fn memcached_killed() {
     clients.go_on_for(400, END_LIMIT);
     let gap = clients.finish(|| nodes.said());
     eprintln!("memcached: longest gap {} ms", gap.as_millis());
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after > 0, "{before} and {after} packets");
     let mut client = nodes.connect(11211);
@@ -452,8 +448,7 @@ fn nginx_killed_during_a_download() {
     clients.go_on_for(200, END_LIMIT);
     let gap = clients.finish(|| nodes.said());
     eprintln!("nginx: longest gap {} ms", gap.as_millis());
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after > 0, "{before} and {after} packets");
     drop(nodes);

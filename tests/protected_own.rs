@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use backend::Door;
 use clients::Clients;
 use common::nodes::{GAP_MAX, Nodes, Place, Plan, VIP};
-use common::{Exit, Scratch, build_c, heavy, verify, wait_until};
+use common::{Scratch, build_c, heavy, verify, wait_until};
 use messages::{Exchange, echo_socket};
 use nix::sys::signal::Signal;
 
@@ -74,8 +74,7 @@ fn killed(kind: &str, moments: u64) {
             gap.as_millis()
         );
         assert!(gap < GAP_MAX, "{gap:?}");
-        let primary = nodes.wait(Place::Primary, END_LIMIT);
-        assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+        nodes.expect_killed(Place::Primary, END_LIMIT);
         let (before, after) = nodes.assert_one_active();
         assert!(before > 0 && after > 0, "{before} and {after} packets");
         nodes
@@ -159,8 +158,7 @@ fn connections_in_every_state() {
     control.write_all(b"sync\n").expect("writes");
     assert_eq!(read_line(&mut control), "synced\n", "{}", nodes.said());
     nodes.signal(Place::Primary, Signal::SIGKILL);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let address = ["addr", "add", "10.77.0.77/32", "dev", "eth0"];
     nodes.at_client("ip", &address, END_LIMIT);
     control.write_all(b"go\n").expect("writes");
@@ -261,8 +259,7 @@ fn datagrams_echo_requests_and_the_other_protocol() {
         eprintln!("{what}: longest gap {} ms", gap.as_millis());
         assert!(gap < GAP_MAX, "{what}: {gap:?}");
     }
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after > 0, "{before} and {after} packets");
     streams[1].write_all(b"quit").expect("it is there");

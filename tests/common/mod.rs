@@ -22,6 +22,7 @@ mod programs;
 mod random;
 mod record;
 mod scratch;
+mod stalls;
 mod takeover;
 pub mod touches;
 mod wire;

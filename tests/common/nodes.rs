@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::net::wait_until;
-use super::proc::{Output, Spawned, native};
+use super::proc::{Exit, Output, Spawned, native};
 use super::record::ftrun;
 use super::scratch::Scratch;
 use super::wire::Wire;
@@ -108,6 +108,7 @@ impl Net {
     pub fn new() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        super::stalls::watch();
         let net = Self {
             name: format!("ftp{}-{number}", std::process::id()),
         };
@@ -499,6 +500,20 @@ impl<'a> Nodes<'a> {
             _ => self.standby.take(),
         };
         node.expect("the node has not been waited for").wait(limit)
+    }
+
+    /// A node that was killed with SIGKILL, and had not ended before.
+    #[track_caller]
+    pub fn expect_killed(&mut self, place: Place, limit: Duration) {
+        let node = self.wait(place, limit);
+        let killed = node.exit == Exit::Signal(libc::SIGKILL);
+        // Another node takes over from one that stands still with its machine.
+        let stalls = super::stalls::seen();
+        assert!(
+            killed,
+            "{place:?}: {node}\n{}\nstalls: {stalls}",
+            self.said()
+        );
     }
 
     /// Takes a place off the bridge, or puts it back.

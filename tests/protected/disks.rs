@@ -26,8 +26,7 @@ fn full_disk_on_the_standby() {
     clients.go_on_for(300, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("disk of the standby full", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
 }
 

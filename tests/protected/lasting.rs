@@ -42,8 +42,7 @@ fn primary_killed_under_redis_benchmark() {
         "redis-benchmark: {}",
         load.out().lines().last().unwrap_or("?")
     );
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
 }
 
@@ -74,8 +73,7 @@ fn files_are_the_same_on_both_nodes() {
     clients.go_on_for(200, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("append-only file, killed", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
 
     // What another server makes of the files is what this one has in its memory.
     let digest = ask(&nodes, &["debug", "digest"]);

@@ -101,8 +101,7 @@ fn primary_killed_under_transfers_and_pgbench() {
     eprintln!("postgres: longest gap {} ms", gap.as_millis());
     let balanced = books.query(BALANCED).expect("the server answers");
     assert_eq!(balanced, [["t", "t"]], "{}", nodes.said());
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after > 0, "{before} and {after} packets");
     kill(nodes.inside(Place::Standby, 2), Signal::SIGINT).expect("it runs");

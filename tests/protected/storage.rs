@@ -14,8 +14,8 @@ use super::asking::{Asking, SMALL};
 use super::common::nodes::{Nodes, Place, Plan, Witness};
 use super::common::touches::Touches;
 use super::common::{
-    Exit, Random, Scratch, assert_same_tree, build_c, descendants, heavy, journaled, program,
-    soaking, tree, wait_until,
+    Random, Scratch, assert_same_tree, build_c, descendants, heavy, journaled, program, soaking,
+    tree, wait_until,
 };
 use super::counting::Clients;
 use super::{END_LIMIT, PORT, SITE, assert_says, end_on_standby, redis, report};
@@ -81,8 +81,7 @@ fn unshared_files_are_copied_to_the_standby() {
     clients.go_on_for(200, END_LIMIT);
     let gap = clients.finish(|| nodes.said());
     eprintln!("copied files: longest gap {} ms", gap.as_millis());
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     let (before, after) = nodes.assert_one_active();
     assert!(before > 0 && after > 0, "{before} and {after} packets");
     drop(nodes);
@@ -160,8 +159,7 @@ fn redis_goes_on_with_its_log_on_shared_storage() {
     clients.go_on_for(500, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("log on shared storage", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
     assert_log_has(&log, sum.rounds);
 }
@@ -281,8 +279,7 @@ fn kept_through(death: &Death) -> u64 {
     } else {
         rounds(1..=40, &mut stream, &nodes);
     }
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     ask(&mut stream, "check", "fine", &nodes);
     nodes.assert_one_active();
     stream.get_mut().write_all(b"quit\n").expect("it is there");

@@ -45,8 +45,7 @@ fn witness_away_when_the_primary_dies() {
     clients.go_on_for(300, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("witness away, primary killed", sum);
-    let primary = nodes.wait(Place::Primary, END_LIMIT);
-    assert_eq!(primary.exit, Exit::Signal(libc::SIGKILL), "{primary}");
+    nodes.expect_killed(Place::Primary, END_LIMIT);
     end_on_standby(&mut nodes, &scratch);
 }
 
@@ -75,8 +74,7 @@ fn witness_away_when_the_standby_dies_and_later() {
     clients.go_on_for(300, END_LIMIT);
     let sum = clients.finish(|| nodes.said());
     report("witness away, standby killed", sum);
-    let standby = nodes.wait(Place::Standby, END_LIMIT);
-    assert_eq!(standby.exit, Exit::Signal(libc::SIGKILL), "{standby}");
+    nodes.expect_killed(Place::Standby, END_LIMIT);
     let primary = end_on_primary(&mut nodes);
     assert_says(&primary, "FENCED: ");
     drop(nodes);

@@ -158,6 +158,12 @@ impl Session {
             self.tasks.insert(real, task);
             queued.extend(thread.signals.iter().map(|info| (real, signal_of(info))));
             self.place(real, thread.stand)?;
+            if let Some(begun) = thread.begun
+                && let Some(task) = self.tasks.get_mut(&real)
+                && let Some(in_call) = &mut task.call
+            {
+                in_call.begun = begun;
+            }
         }
         for (process, signal) in queued {
             // If it is gone, its end will be reported.
@@ -277,6 +283,7 @@ impl Session {
                 regs,
                 done,
                 again: true,
+                begun: host::uptime(),
             });
             task.state = State::Waiting;
         }

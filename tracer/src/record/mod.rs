@@ -29,6 +29,7 @@ mod task;
 mod threads;
 mod traps;
 mod tree;
+mod unnoticed;
 mod vsyscall;
 mod watch;
 

@@ -161,6 +161,7 @@ impl Session {
             regs,
             done: done.cast_signed(),
             again: done > 0,
+            begun: host::uptime(),
         });
         if let Some(begun) = task.restarts.take()
             && known.handler == Handler::Restart
@@ -169,6 +170,7 @@ impl Session {
             anew.orig_rax = def.nr.into();
             if let Some(in_call) = &mut task.call {
                 in_call.again = true;
+                in_call.begun = begun.unwrap_or(in_call.begun);
             }
             let over = begun.map(|begun| host::uptime().saturating_sub(begun));
             let changed = over.and_then(|over| timeouts::shorten(tid, &call, &mut anew, over, 0));
@@ -242,6 +244,7 @@ impl Session {
             regs: *regs,
             done: done.cast_signed(),
             again: done > 0,
+            begun: host::uptime(),
         });
         self.make_rest(tid, &stopped, regs, done)?;
         stopped.resume(Resume::Syscall, 0)?;
@@ -361,7 +364,9 @@ impl Session {
             }
             stopped.set_regs(&regs)?;
         }
-        let result = regs.rax.cast_signed();
+        let result = self.result_without_wake_up(tid, &in_call, regs.rax.cast_signed());
+        let made_again = result != regs.rax.cast_signed();
+        regs.rax = result.cast_unsigned();
         if let Some(task) = self.tasks.get_mut(&tid) {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
             task.interrupted = interrupted.then_some((in_call.call.def.nr, in_call.call.args));
@@ -373,6 +378,9 @@ impl Session {
         }
         if self.out.is_lost() {
             self.at_sync_point(tid, regs);
+            if made_again {
+                Self::made_again(&stopped)?;
+            }
             self.runnable(tid, stopped);
             return Ok(());
         }
@@ -400,6 +408,9 @@ impl Session {
         }
         let space = self.tasks.get(&tid).map(|task| task.space);
         self.step_over(space, &stopped, &regs)?;
+        if made_again {
+            Self::made_again(&stopped)?;
+        }
         self.runnable(tid, stopped);
         Ok(())
     }

@@ -56,6 +56,8 @@ pub struct InCall {
     /// It was made again with a shorter time-out, or for a part only: the registers at its entry
     /// are to be put back.
     pub again: bool,
+    /// When it began first, since the machine started.
+    pub begun: Duration,
 }
 
 /// A thread by both its names.
@@ -111,8 +113,8 @@ pub struct Task {
     pub set_back: bool,
     /// The syscall that `restart_syscall` would continue.
     pub interrupted: Option<(u32, [u64; 6])>,
-    /// The kernel does not know of it: it begins anew. When it began first, since the machine
-    /// started, if that matters.
+    /// The kernel does not know of it: the supervisor makes it anew. When it began first, since the
+    /// machine started, if that matters.
     pub restarts: Option<Option<Duration>>,
     /// Head of its robust futex list.
     pub robust_list: u64,

@@ -72,6 +72,8 @@ pub struct Thread {
     pub actions: Vec<(i32, [u8; 32])>,
     /// When that was entered, since the machine started, if it has a time-out that counts.
     pub interrupted_begun: Option<Duration>,
+    /// The same of the syscall that the thread is in.
+    pub begun: Option<Duration>,
     /// Signals to be delivered.
     pub signals: Vec<[u8; 128]>,
 }
@@ -261,6 +263,8 @@ impl Session {
         status: Option<Status>,
         known: Known,
     ) -> Result<Thread, ReplayError> {
+        let task = self.task(tid)?;
+        let begun = task.call.as_ref().and_then(|in_call| in_call.begun);
         let stand = self.stand(tid, status)?;
         let task = self.task(tid)?;
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
@@ -277,6 +281,7 @@ impl Session {
             stand,
             interrupted,
             interrupted_begun,
+            begun,
             clear_tid: known.clear_tid,
             actions: known.actions,
             signals: Vec::new(),
