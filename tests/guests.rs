@@ -110,6 +110,7 @@ guests! {
     agent_steps                {}
     agent_stress               {}
     agent_threads              { end: Exit::Code(31) }
+    agent_waits                {}
     event_epoll_basic          {}
     event_epoll_oneshot        {}
     event_epoll_pwait          {}

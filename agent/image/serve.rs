@@ -3,7 +3,7 @@
 
 use crate::layout::{
     CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, PHASE, Phase,
-    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, class,
+    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN, class,
 };
 use crate::memory::copy;
 use crate::record::{Expected, IN, OUT, PAD, Piece, Record, TEXT, aligned};
@@ -13,6 +13,7 @@ use crate::rules::{
 use core::arch::asm;
 use core::sync::atomic::Ordering;
 
+const EINTR: i64 = -4;
 const EAGAIN: i64 = -11;
 const EFAULT: i64 = -14;
 const READ: u64 = 0;
@@ -25,6 +26,8 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
 const WRITEV: u64 = 20;
+const CLOCK_GETTIME: u64 = 228;
+const CLOCK_MONOTONIC: u64 = 1;
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
 const SENDMSG: u64 = 46;
@@ -280,12 +283,21 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     }
     set_phase(Phase::Performs);
     // SAFETY: a call of the application's, or one that asks for less.
-    let result = unsafe { perform(attempt.nr, &attempt.frame) };
+    let mut result = unsafe { perform(attempt.nr, &attempt.frame) };
     if attempt.tries && would_wait(rule, result) {
-        // SAFETY: the kernel has written there.
-        unsafe { undo(&writer, rule, frame) };
-        set_phase(Phase::Before);
-        return 0;
+        // What it only read may have been changed by the attempt, and somebody may look at it meanwhile.
+        let alone = rule.reads == Span::No && ring.alone.load(Ordering::Relaxed) != 0;
+        if alone {
+            // SAFETY: the application's call.
+            result = unsafe { wait(rule, frame) };
+        }
+        // If the supervisor has seen what ended the wait, it has led the thread elsewhere.
+        if !alone || result == EINTR {
+            // SAFETY: the kernel has written there.
+            unsafe { undo(&writer, rule, frame) };
+            set_phase(Phase::Before);
+            return 0;
+        }
     }
     if rule.descriptors == Descriptors::Open && result >= 0 {
         // SAFETY: a descriptor that nobody else knows yet.
@@ -306,6 +318,29 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     }
     served(ring, &writer, frame, result);
     1
+}
+
+/// Makes a call that waits, and nobody else wants the CPU meanwhile.
+#[inline(always)]
+unsafe fn wait(rule: &Rule, frame: &Frame) -> i64 {
+    let ends = match rule.wait {
+        Wait::Timeout(index) => arg(frame, index) as i32 > 0,
+        Wait::Never | Wait::Descriptor => false,
+    };
+    // SAFETY: an address of the agent's own, and the application's call.
+    unsafe {
+        if ends {
+            let now = Frame {
+                rdi: CLOCK_MONOTONIC,
+                rsi: WAIT_BEGUN,
+                ..Frame::default()
+            };
+            perform(CLOCK_GETTIME, &now);
+        } else {
+            (WAIT_BEGUN as *mut [u64; 2]).write([0; 2]);
+        }
+        perform(frame.rax, frame)
+    }
 }
 
 /// # Safety

@@ -37,6 +37,8 @@ pub const EXIT_STOP: u64 = LOCAL + 0x14;
 pub const REPLAYS: u64 = LOCAL + 0x20;
 /// Where the agent goes when it leaves.
 pub const TARGET: u64 = LOCAL + 0x18;
+/// When the wait began that the agent is in, a `timespec` of CLOCK_MONOTONIC; zero if it has no end.
+pub const WAIT_BEGUN: u64 = LOCAL + 0x28;
 /// What is known of each descriptor, one byte each: [`class`].
 pub const CLASSES: u64 = LOCAL + 0x1000;
 /// Descriptors above are not served.
@@ -144,6 +146,8 @@ pub struct Ring {
     pub tail: core::sync::atomic::AtomicU64,
     /// Not 0: nothing is to be served, the supervisor wants to see the next call.
     pub stop: core::sync::atomic::AtomicU32,
+    /// Not 0: nobody else wants the CPU, and the agent may wait by itself.
+    pub alone: core::sync::atomic::AtomicU32,
     /// Bytes that the feed has; the supervisor's.
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.

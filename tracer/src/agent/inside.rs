@@ -90,7 +90,12 @@ pub const fn done_in_part(regs: &Regs) -> u64 {
     regs.rdi
 }
 
-/// The registers at the entry of the call that the agent has done a part of, which the thread then
+/// The number of the call that the agent is in.
+pub fn number(memory: Remote) -> io::Result<u64> {
+    memory.read_u64(FRAME + core::mem::offset_of!(Frame, rax) as u64)
+}
+
+/// The registers at the entry of the call that the agent is in, or has done a part of, which the thread then
 /// leaves.
 pub fn enter_rest(memory: Remote, at: &Regs) -> io::Result<Regs> {
     let (frame, info) = saved(memory)?;

@@ -284,6 +284,7 @@ impl Session {
                 done,
                 again: true,
                 begun: host::uptime(),
+                noticed: false,
             });
             task.state = State::Waiting;
         }

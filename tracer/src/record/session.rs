@@ -70,6 +70,8 @@ pub struct Session {
     pub(super) identities: Option<Identities>,
     /// It runs in namespaces of its own.
     pub(super) isolated: bool,
+    /// Whether the thread that has the CPU may wait inside the agent.
+    pub(super) left_alone: bool,
     /// Who sees the application's packets.
     pub(super) network: Option<Arc<dyn Network>>,
     /// Its connections.
@@ -115,6 +117,7 @@ impl Session {
             clocks: ClockOffsets::default(),
             identities: None,
             isolated: false,
+            left_alone: false,
             network: None,
             connections: Connections::default(),
             told_sockets: HashSet::new(),
@@ -285,10 +288,14 @@ impl Session {
             }
         }
         if self.ready.is_empty() {
+            if self.left_alone {
+                return self.lone_report(tid);
+            }
             self.tick.disarm();
             return Ok(wait_any(true)?);
         }
         if !can_wait {
+            self.no_more_alone(tid)?;
             return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.

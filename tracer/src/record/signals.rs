@@ -31,8 +31,10 @@ enum Disposition {
 impl Session {
     /// A thread stands before the delivery of a signal.
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
-        let mut regs = stopped.regs()?;
         let mut info = stopped.siginfo()?;
+        let noticed = disposition(tid, signal) != Disposition::Ignored;
+        let stopped = self.surface(tid, stopped, noticed)?;
+        let mut regs = stopped.regs()?;
         let stopped = if is_fault(signal, &info) {
             match self.fault_inside(tid, stopped, signal, &regs)? {
                 Some(stopped) => stopped,
@@ -270,6 +272,7 @@ impl Session {
             signal,
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
         );
+        let stopped = self.surface(tid, stopped, stops)?;
         let Some(stopped) = self.leave_inside(tid, stopped, stops)? else {
             return Ok(());
         };

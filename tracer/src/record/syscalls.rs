@@ -61,6 +61,9 @@ impl Session {
             done = inside::done_in_part(&regs);
             regs = self.done_in_part(tid, &stopped, &regs)?;
         }
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.is_seen = false;
+        }
         self.stop_outside(tid)?;
         self.entry_seen(tid, &stopped, &mut regs)?;
         let mut args = regs.args();
@@ -162,6 +165,7 @@ impl Session {
             done: done.cast_signed(),
             again: done > 0,
             begun: host::uptime(),
+            noticed: false,
         });
         if let Some(begun) = task.restarts.take()
             && known.handler == Handler::Restart
@@ -245,6 +249,7 @@ impl Session {
             done: done.cast_signed(),
             again: done > 0,
             begun: host::uptime(),
+            noticed: false,
         });
         self.make_rest(tid, &stopped, regs, done)?;
         stopped.resume(Resume::Syscall, 0)?;

@@ -58,6 +58,8 @@ pub struct InCall {
     pub again: bool,
     /// When it began first, since the machine started.
     pub begun: Duration,
+    /// The application takes notice of what has ended it.
+    pub noticed: bool,
 }
 
 /// A thread by both its names.
@@ -140,6 +142,8 @@ pub struct Task {
     pub exec_words: Vec<Write<'static>>,
     /// It was interrupted, and is to go on without the logical CPU.
     pub to_go_apart: bool,
+    /// Its next call is to stop, and to wait where everybody sees it.
+    pub is_seen: bool,
     /// Its process has been stopped while it was in the agent: it is to stop behind that.
     pub stops_outside: bool,
     /// Its end is in the journal.
@@ -180,6 +184,7 @@ impl Task {
             exec_former: None,
             exec_words: Vec::new(),
             to_go_apart: false,
+            is_seen: false,
             stops_outside: false,
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),

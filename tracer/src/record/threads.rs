@@ -158,6 +158,7 @@ impl Session {
             stopped.resume(Resume::Cont, 0)?;
             return Err(error);
         }
+        self.ends_inside(tid, &stopped)?;
         let cut_short = !self.at_its_sync_point(tid, &stopped);
         self.emit_end(tid, status)?;
         if cut_short {

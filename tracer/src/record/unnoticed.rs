@@ -49,7 +49,8 @@ impl Session {
         result: i64,
     ) -> i64 {
         let shows = SHOW_A_WAKE_UP.contains(&in_call.call.def.name);
-        if result != -i64::from(libc::EINTR) || !shows || self.is_noticed(tid) {
+        let noticed = || in_call.noticed || self.is_noticed(tid);
+        if result != -i64::from(libc::EINTR) || !shows || noticed() {
             return result;
         }
         if let Some(task) = self.tasks.get_mut(&tid) {

@@ -68,6 +68,11 @@ impl Ring {
         self.head().stop.store(asked.into(), Ordering::Relaxed);
     }
 
+    /// Whether the agent may wait by itself: nobody else wants the CPU.
+    pub fn leave_alone(&self, alone: bool) {
+        self.head().alone.store(alone.into(), Ordering::Relaxed);
+    }
+
     /// Puts calls into the feed, in place of what it had; false if there are too many.
     #[must_use]
     pub fn feed(&self, entries: &[u8]) -> bool {

@@ -157,12 +157,13 @@ impl Session {
     }
 
     /// The thread goes on in user mode: its calls may be served, unless a signal waits for it.
-    pub(in super::super) fn serve_next(&self, tid: Pid) {
+    pub(in super::super) fn serve_next(&mut self, tid: Pid) {
         if let Some(task) = self.tasks.get(&tid)
             && let Some(placed) = self.serving.placed(task.space)
         {
-            placed.ring.ask_stop(!task.stash.is_empty());
+            placed.ring.ask_stop(!task.stash.is_empty() || task.is_seen);
         }
+        self.leave_alone(tid);
     }
 
     /// A thread sleeps, and others could run. Whether it does so inside the agent, where it must
@@ -193,7 +194,7 @@ impl Session {
     }
 
     /// Whether a thread is in a syscall that the agent performs for it.
-    fn performs_inside(&self, tid: Pid) -> bool {
+    pub(super) fn performs_inside(&self, tid: Pid) -> bool {
         let Some(task) = self.tasks.get(&tid) else {
             return false;
         };

@@ -6,7 +6,7 @@
 //! allowed as they are used (`classes.rs`). What was served goes into the journal at the thread's
 //! next stop, before that stop's own event (`drain.rs`): threads are serialised and switched at
 //! stops only, so that everything in the ring belongs to the thread that stopped.
-//! `inside.rs` deals with stops inside the agent or a trampoline.
+//! `inside.rs` deals with stops inside the agent or a trampoline, `waits.rs` with waits there.
 //!
 //! A call that is not served stops as if there were no agent. So everything here may be given up
 //! at any time, and nothing here decides what a syscall does.
@@ -15,6 +15,7 @@ mod classes;
 mod drain;
 mod inside;
 mod place;
+mod waits;
 
 use super::Agent;
 use super::task::SpaceId;
@@ -56,6 +57,8 @@ struct Placed {
     off: bool,
     /// It stays so.
     off_for_good: bool,
+    /// So many times more the agent may not wait by itself.
+    not_alone: u32,
     /// The descriptors that have been looked at, and what the agent was told of them.
     classes: HashMap<i32, u8>,
     /// What the descriptors' classes rest on.

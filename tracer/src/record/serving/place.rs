@@ -107,6 +107,7 @@ impl Session {
             sites: Sites::default(),
             off: false,
             off_for_good: false,
+            not_alone: 0,
             classes: HashMap::new(),
             basis: classes::Basis::default(),
         });
