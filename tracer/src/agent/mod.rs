@@ -70,6 +70,12 @@ fn set(memory: Remote, mode: Mode, limit: u32, answers: &[Words]) -> io::Result<
     memory.write(AGENT_DATA, &page)
 }
 
+/// Whether a data page has so many answers.
+#[must_use]
+pub fn shows(page: &[u8; PAGE_BYTES], used: u32) -> bool {
+    used_in(page) >= used.min(READS_MAX)
+}
+
 fn used_in(page: &[u8]) -> u32 {
     u32::from_le_bytes([page[4], page[5], page[6], page[7]])
 }

@@ -2,11 +2,11 @@
 //! they stand.
 
 use crate::model::capture::Memory;
-use agent::layout::Frame;
+use crate::sys::ring::Ring;
+use agent::layout::{Frame, RING_BYTES};
 use agent::record::{ALIGN, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use pmu::Regs;
 use std::cell::Cell;
-use std::ops::Range;
 
 /// Bytes of the fixed part of a record.
 const FIXED: usize = size_of::<Record>();
@@ -20,17 +20,17 @@ const USER_SS: u64 = 0x2b;
 #[error("the agent's records are broken: somebody else has written there")]
 pub struct Broken;
 
-/// Memory that belongs to a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept {
+/// Memory that belongs to a call, with what it held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept<'r> {
     addr: u64,
     kind: u32,
-    bytes: Range<usize>,
+    bytes: &'r [u8],
 }
 
-/// One served call.
+/// One served call, as it stands in its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Served {
+pub struct Served<'r> {
     /// How many clock reads had been answered before it.
     pub clocks: u32,
     /// The result.
@@ -38,22 +38,54 @@ pub struct Served {
     /// The registers at the syscall's entry, as a stop there would show them. The bases are
     /// missing, unless the agent could read them.
     pub regs: Regs,
-    kept: Vec<Kept>,
-    bytes: Vec<u8>,
+    /// Pieces, known to be well formed.
+    pieces: &'r [u8],
 }
 
 /// What stands at the beginning of unread records.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+enum Next<'r> {
     /// So many bytes that say nothing.
     Filling(u64),
     /// A call, and how many bytes it takes.
-    Call(Box<Served>, u64),
+    Call(Served<'r>, u64),
+}
+
+/// Takes all that is unread out of a ring, by way of `buffer`: what the application could
+/// change must be looked at once only. Ends at the first call that `each` fails for.
+pub fn take<E>(
+    ring: &Ring,
+    buffer: &mut Vec<u8>,
+    broken: impl Fn(Broken) -> E,
+    mut each: impl FnMut(&Served<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        let unread = ring.unread();
+        if unread == 0 {
+            return Ok(());
+        }
+        if unread > RING_BYTES {
+            return Err(broken(Broken));
+        }
+        ring.read(buffer);
+        let mut rest = buffer.as_slice();
+        while !rest.is_empty() {
+            let len = match next(rest).map_err(&broken)? {
+                Next::Filling(len) => len,
+                Next::Call(call, len) => {
+                    each(&call)?;
+                    len
+                }
+            };
+            ring.took(len);
+            rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
+        }
+    }
 }
 
 /// Reads the first of the records in `bytes`, which reach up to the end of the ring or to what
 /// is written.
-pub fn next(bytes: &[u8]) -> Result<Next, Broken> {
+fn next(bytes: &[u8]) -> Result<Next<'_>, Broken> {
     let len = int(bytes, 0)?;
     let nr = int(bytes, 4)?;
     let whole = usize::try_from(len).map_err(|_| Broken)?;
@@ -97,32 +129,33 @@ pub fn next(bytes: &[u8]) -> Result<Next, Broken> {
         gs_base: word(record, frame_at + size_of::<Frame>() + 16)?,
         ..Regs::default()
     };
-    let mut kept = Vec::new();
-    let mut at = FIXED;
-    while at < whole {
-        let addr = word(record, at)?;
-        let len = int(record, at + 8)?;
-        let kind = int(record, at + 12)?;
-        let start = at + PIECE;
-        let end = start + usize::try_from(len).map_err(|_| Broken)?;
-        if end > whole || !matches!(kind, IN | OUT | TEXT) {
+    let mut pieces = &record[FIXED..];
+    while let Some((kept, rest)) = piece(pieces)? {
+        if !matches!(kept.kind, IN | OUT | TEXT) {
             return Err(Broken);
         }
-        kept.push(Kept {
-            addr,
-            kind,
-            bytes: start..end,
-        });
-        at = start + usize::try_from(aligned(len.into())).map_err(|_| Broken)?;
+        pieces = rest;
     }
     let served = Served {
         clocks: int(record, 8)?,
         result: word(record, 16)?.cast_signed(),
         regs,
-        kept,
-        bytes: record.to_vec(),
+        pieces: &record[FIXED..],
     };
-    Ok(Next::Call(Box::new(served), len.into()))
+    Ok(Next::Call(served, len.into()))
+}
+
+/// The first of some pieces, and those that follow it; `None` behind the last.
+fn piece(pieces: &[u8]) -> Result<Option<(Kept<'_>, &[u8])>, Broken> {
+    if pieces.is_empty() {
+        return Ok(None);
+    }
+    let (addr, len, kind) = (word(pieces, 0)?, int(pieces, 8)?, int(pieces, 12)?);
+    let end = PIECE + usize::try_from(len).map_err(|_| Broken)?;
+    let bytes = pieces.get(PIECE..end).ok_or(Broken)?;
+    let after = PIECE + usize::try_from(aligned(len.into())).map_err(|_| Broken)?;
+    let rest = pieces.get(after..).unwrap_or_default();
+    Ok(Some((Kept { addr, kind, bytes }, rest)))
 }
 
 fn int(bytes: &[u8], at: usize) -> Result<u32, Broken> {
@@ -138,19 +171,19 @@ fn word(bytes: &[u8], at: usize) -> Result<u64, Broken> {
 /// The memory of a call as it was then: what the kernel was about to read, or what it had
 /// written. Remembers whether somebody asked for more than that.
 #[derive(Debug)]
-pub struct Then<'s> {
-    served: &'s Served,
+pub struct Then<'r> {
+    pieces: &'r [u8],
     written: bool,
     /// More was asked for.
     pub missing: Cell<bool>,
 }
 
-impl Served {
+impl<'r> Served<'r> {
     /// What the kernel was about to read.
     #[must_use]
-    pub const fn before(&self) -> Then<'_> {
+    pub const fn before(&self) -> Then<'r> {
         Then {
-            served: self,
+            pieces: self.pieces,
             written: false,
             missing: Cell::new(false),
         }
@@ -158,41 +191,62 @@ impl Served {
 
     /// What it had written.
     #[must_use]
-    pub const fn behind(&self) -> Then<'_> {
+    pub const fn behind(&self) -> Then<'r> {
         Then {
-            served: self,
+            pieces: self.pieces,
             written: true,
             missing: Cell::new(false),
         }
     }
 }
 
+impl<'r> Then<'r> {
+    /// What there is from `addr` on, and of what kind it is.
+    fn find(&self, addr: u64) -> Option<(&'r [u8], u32)> {
+        let mut found: Option<(&[u8], u32)> = None;
+        let mut pieces = self.pieces;
+        while let Ok(Some((kept, rest))) = piece(pieces) {
+            pieces = rest;
+            if (kept.kind == OUT) != self.written {
+                continue;
+            }
+            let into = addr
+                .checked_sub(kept.addr)
+                .and_then(|into| usize::try_from(into).ok());
+            let Some(bytes) = into.and_then(|into| kept.bytes.get(into..)) else {
+                continue;
+            };
+            // The buffers of a list may overlap.
+            if bytes.len() > found.map_or(0, |(bytes, _)| bytes.len()) {
+                found = Some((bytes, kept.kind));
+            }
+        }
+        found
+    }
+
+    /// The bytes of a range; fewer, if there are not as many.
+    #[must_use]
+    pub fn bytes(&self, addr: u64, len: usize) -> &'r [u8] {
+        if len == 0 {
+            return &[];
+        }
+        let Some((bytes, kind)) = self.find(addr) else {
+            self.missing.set(true);
+            return &[];
+        };
+        // Of strings the readers ask for whole pages.
+        if bytes.len() < len && kind != TEXT {
+            self.missing.set(true);
+        }
+        &bytes[..bytes.len().min(len)]
+    }
+}
+
 impl Memory for Then<'_> {
     fn read(&self, addr: u64, buf: &mut [u8]) -> usize {
-        if buf.is_empty() {
-            return 0;
-        }
-        let pieces = self.served.kept.iter();
-        let found = pieces
-            .filter(|kept| (kept.kind == OUT) == self.written)
-            .filter_map(|kept| {
-                let into = usize::try_from(addr.checked_sub(kept.addr)?).ok()?;
-                let rest = self.served.bytes[kept.bytes.clone()].get(into..)?;
-                (!rest.is_empty()).then_some((rest, kept.kind))
-            })
-            // The buffers of a list may overlap.
-            .max_by_key(|(rest, _)| rest.len());
-        let Some((rest, kind)) = found else {
-            self.missing.set(true);
-            return 0;
-        };
-        let len = rest.len().min(buf.len());
-        buf[..len].copy_from_slice(&rest[..len]);
-        // Of strings the readers ask for whole pages.
-        if len < buf.len() && kind != TEXT {
-            self.missing.set(true);
-        }
-        len
+        let bytes = self.bytes(addr, buf.len());
+        buf[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
     }
 }
 
@@ -217,20 +271,21 @@ mod tests {
         bytes
     }
 
-    fn served(pieces: &[(u64, u32, &[u8])]) -> Served {
-        match next(&record(pieces)) {
-            Ok(Next::Call(served, _)) => *served,
+    fn served(record: &[u8]) -> Served<'_> {
+        match next(record) {
+            Ok(Next::Call(served, _)) => served,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn memory_is_what_was_kept_and_asking_for_more_shows() {
-        let call = served(&[
+        let bytes = record(&[
             (100, IN, b"hello"),
             (100, OUT, b"HELLO"),
             (200, TEXT, b"a\0"),
         ]);
+        let call = served(&bytes);
         assert_eq!(call.result, -5);
         let mut buf = [0; 3];
         let before = call.before();
@@ -239,7 +294,8 @@ mod tests {
         assert_eq!((behind.read(100, &mut buf), &buf), (3, b"HEL"));
         assert_eq!(before.read(200, &mut [0; 50]), 2);
         assert_eq!(before.read(100, &mut []), 0);
-        let overlapping = served(&[(100, IN, b"he"), (100, IN, b"hello")]);
+        let bytes = record(&[(100, IN, b"he"), (100, IN, b"hello")]);
+        let overlapping = served(&bytes);
         let list = overlapping.before();
         assert_eq!(
             (list.read(100, &mut [0; 5]), list.missing.get()),

@@ -4,7 +4,7 @@
 use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::task::Task;
-use crate::agent::{PAGE_BYTES, Recording};
+use crate::agent::{self, PAGE_BYTES, Recording};
 use crate::layout::AGENT_DATA;
 use crate::namespaces::ClockOffsets;
 use crate::sys::host;
@@ -71,21 +71,25 @@ impl Session {
         Ok(())
     }
 
-    /// Journals the clock reads that the thread made before it had made so many.
-    pub(super) fn take_clocks_until(&mut self, tid: Pid, used: u32) -> Step {
+    /// Journals the clock reads that the thread made before it had made so many. `read`: whether the
+    /// page was read already; it is read again if the thread has made more of them since.
+    pub(super) fn take_clocks_until(&mut self, tid: Pid, used: u32, read: &mut bool) -> Step {
         let space = self.tasks.get(&tid).map(|task| task.space);
-        let Some(agent) = space.and_then(|space| self.agents.get_mut(&space)) else {
+        let Some(clocks) = space.and_then(|space| self.agents.get_mut(&space)) else {
             return Ok(());
         };
-        if !agent.is_behind(used) {
+        if !clocks.is_behind(used) {
             return Ok(());
         }
-        let page = self.agent_page.as_mut_slice();
-        if Remote(tid).read_some(AGENT_DATA, page) != PAGE_BYTES {
-            // Killed: what it did after that read is nobody's concern any more.
-            return Err(Stumble::Gone);
+        if !*read || !agent::shows(&self.agent_page, used) {
+            let page = self.agent_page.as_mut_slice();
+            if Remote(tid).read_some(AGENT_DATA, page) != PAGE_BYTES {
+                // Killed: what it did after that read is nobody's concern any more.
+                return Err(Stumble::Gone);
+            }
+            *read = true;
         }
-        let words = agent.take_until(&self.agent_page, used);
+        let words = clocks.take_until(&self.agent_page, used);
         if !words.is_empty() {
             let event = Event::Clocks(ClockRead::encode(&words));
             self.emit(tid, &event)?;

@@ -11,6 +11,7 @@ use crate::replay::shadow::is_taking;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::{ConnId, Effect, Event, GateEvent, Out, Span};
+use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -27,7 +28,7 @@ pub(super) struct Connections {
     /// Connections that the application asked for and has not used: both ends, by inode.
     pending: HashMap<u64, Ends>,
     /// What descriptors of processes lead to, looked up since they may have changed.
-    known: HashMap<(Pid, i32), Option<ConnId>>,
+    known: FxHashMap<(Pid, i32), Option<ConnId>>,
 }
 
 /// The application's end of a connection, and the other one.
@@ -39,7 +40,7 @@ impl Connections {
         Self {
             sockets,
             pending,
-            known: HashMap::new(),
+            known: FxHashMap::default(),
         }
     }
 
@@ -143,11 +144,7 @@ impl Session {
     }
 
     /// Takes out of `outs` what is in the journal already. The effect that stands for it.
-    pub(super) fn refer(
-        &self,
-        intake: Intake,
-        outs: &mut Vec<Out<'static>>,
-    ) -> Option<Effect<'static>> {
+    pub(super) fn refer(&self, intake: Intake, outs: &mut Vec<Out<'_>>) -> Option<Effect<'static>> {
         let network = self.network.as_ref()?;
         let found = buffers(outs, intake.seen);
         let bytes: Vec<u8> = found

@@ -19,6 +19,7 @@ use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::tick::Tick;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Event, Tid};
+use rustc_hash::FxHashMap;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ const SLICE: Duration = Duration::from_millis(10);
 /// A recording in progress.
 pub struct Session {
     pub(super) options: Options,
-    pub(super) tasks: HashMap<Pid, Task>,
+    pub(super) tasks: FxHashMap<Pid, Task>,
     /// Threads that could go on, in order.
     pub(super) ready: VecDeque<Pid>,
     /// First stops of threads whose creation was not reported yet.
@@ -48,7 +49,7 @@ pub struct Session {
     pub(super) watch: Arc<Watch>,
     pub(super) tick: Tick,
     /// What the agent answered, by address space.
-    pub(super) agents: HashMap<SpaceId, agent::Recording>,
+    pub(super) agents: FxHashMap<SpaceId, agent::Recording>,
     /// What the agent serves.
     pub(super) serving: Serving,
     /// Room for what is read of the agent's page.
@@ -96,7 +97,7 @@ impl Session {
     ) -> Self {
         let mut session = Self {
             options,
-            tasks: HashMap::new(),
+            tasks: FxHashMap::default(),
             ready: VecDeque::new(),
             early: HashMap::new(),
             out,
@@ -106,7 +107,7 @@ impl Session {
             next_space: 1,
             watch,
             tick,
-            agents: HashMap::new(),
+            agents: FxHashMap::default(),
             serving: Serving::default(),
             agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),

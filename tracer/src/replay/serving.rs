@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::agent;
 use crate::agent::inside;
 use crate::agent::place::{Hand, Stands};
-use crate::agent::served::{self, Next, Served};
+use crate::agent::served::{self, Served};
 use crate::agent::sites::{Known, Sites};
 use crate::model::capture::Call;
 use crate::model::{self, Policy};
@@ -22,7 +22,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::Resume;
 use crate::sys::ring::Ring;
 use crate::sys::wait::Status;
-use ::agent::layout::{FEED_BYTES, REPLAYS, RING_BYTES};
+use ::agent::layout::{FEED_BYTES, REPLAYS};
 use ::agent::record::{Expected, OUT, Piece, aligned};
 use ::agent::rules::{self, BYTES_MAX};
 use journal::{Bytes, ClockRead, Enter, Event, EventIndex, In, Leave, Mapping, Out, Tid};
@@ -80,6 +80,8 @@ pub struct Waiting {
     /// All clock reads.
     reads: usize,
     functions: Known,
+    /// Room for what the ring has.
+    records: Vec<u8>,
     /// When it serves.
     when: When,
 }
@@ -206,15 +208,28 @@ impl Session {
         }
         let (status, taken) = self.run_with(tid, Some(&clocks))?;
         let mut due = 0;
-        for served in self.records(&ring)? {
-            let Some(call) = held.pop_front() else {
-                return Err(self.inconsistent("the agent has served more calls than there were"));
-            };
-            self.index = call.index;
-            due += call.clocks.len();
-            self.compare_clocks(due, usize::try_from(served.clocks).unwrap_or(usize::MAX))?;
-            self.compare_served(tid, &call, &served, sink)?;
-        }
+        let mut records = std::mem::take(&mut self.waiting.records);
+        let at = self.index;
+        served::take(
+            &ring,
+            &mut records,
+            |broken| ReplayError::Inconsistent {
+                event: at,
+                what: broken.to_string(),
+            },
+            |served| {
+                let Some(call) = held.pop_front() else {
+                    return Err(
+                        self.inconsistent("the agent has served more calls than there were")
+                    );
+                };
+                self.index = call.index;
+                due += call.clocks.len();
+                self.compare_clocks(due, usize::try_from(served.clocks).unwrap_or(usize::MAX))?;
+                self.compare_served(tid, &call, served, sink)
+            },
+        )?;
+        self.waiting.records = records;
         let regs = self.stopped_regs(tid)?;
         if inside::reports(&regs) && status == Status::Event(libc::PTRACE_EVENT_SECCOMP) {
             self.compare_clocks(due, taken)?;
@@ -250,38 +265,12 @@ impl Session {
         ))
     }
 
-    /// All that the agent has served.
-    fn records(&mut self, ring: &Ring) -> Result<Vec<Served>, ReplayError> {
-        let mut all = Vec::new();
-        let mut bytes = Vec::new();
-        while ring.unread() != 0 {
-            if ring.unread() > RING_BYTES {
-                return Err(self.inconsistent("broken records of the agent"));
-            }
-            ring.read(&mut bytes);
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let len = match served::next(rest) {
-                    Ok(Next::Filling(len)) => len,
-                    Ok(Next::Call(call, len)) => {
-                        all.push(*call);
-                        len
-                    }
-                    Err(error) => return Err(self.inconsistent(&error.to_string())),
-                };
-                ring.took(len);
-                rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
-            }
-        }
-        Ok(all)
-    }
-
     /// Compares a served call with the journal, as at a stop.
     fn compare_served(
         &mut self,
         tid: Tid,
         held: &Held,
-        served: &Served,
+        served: &Served<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
         let enter = &held.enter;

@@ -16,6 +16,7 @@ use crate::sys::wait::{self, Pid, Status, Whom};
 use crate::sys::{fork, host};
 use journal::{ClockRead, Event, EventIndex, FileId, FileStore, ObjectId, Start, Tid};
 use pmu::Regs;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,7 +36,7 @@ pub(super) struct Kept {
 
 /// A replay in progress.
 pub struct Session {
-    pub(super) tasks: HashMap<Tid, Task>,
+    pub(super) tasks: FxHashMap<Tid, Task>,
     /// First threads that ended before others of their process: recorded and real id.
     pub(super) zombies: HashMap<Tid, Pid>,
     pub(super) store: FileStore,
@@ -71,7 +72,7 @@ impl Session {
             .write_all(&stub::image())
             .map_err(ReplayError::os("writing a file in memory"))?;
         Ok(Self {
-            tasks: HashMap::new(),
+            tasks: FxHashMap::default(),
             zombies: HashMap::new(),
             store: FileStore::open(dir)?,
             files: HashMap::new(),

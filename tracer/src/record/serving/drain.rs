@@ -4,15 +4,13 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
-use crate::agent::served::{self, Next, Served};
+use crate::agent::served::{self, Served};
 use crate::model;
 use crate::model::capture::{Call, Memory};
 use crate::sys::mem::Remote;
-use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
-use agent::layout::RING_BYTES;
 use agent::rules::{self, Descriptors};
-use journal::{Args, Enter, Event, Leave, Out};
+use journal::{Args, Bytes, Enter, Event, Leave, Out};
 use std::rc::Rc;
 
 const SIGPROCMASK: u32 = 14;
@@ -33,43 +31,27 @@ impl Session {
         if ring.unread() == 0 {
             return Ok(());
         }
-        let taken = self.take_records(tid, &ring);
-        // What cannot be journaled is nobody else's.
-        ring.took(ring.unread());
+        let mut records = std::mem::take(&mut self.serving.records);
+        let mut page_read = false;
+        let taken = served::take(
+            &ring,
+            &mut records,
+            |_| broken(tid),
+            |call| {
+                self.take_clocks_until(tid, call.clocks, &mut page_read)?;
+                self.served(tid, call)
+            },
+        );
+        self.serving.records = records;
+        if taken.is_err() {
+            // What cannot be journaled is nobody else's.
+            ring.took(ring.unread());
+        }
         taken
     }
 
-    fn take_records(&mut self, tid: Pid, ring: &Ring) -> Step {
-        let mut records = std::mem::take(&mut self.serving.records);
-        loop {
-            let unread = ring.unread();
-            if unread == 0 {
-                break;
-            }
-            if unread > RING_BYTES {
-                return Err(broken(tid));
-            }
-            ring.read(&mut records);
-            let mut rest = records.as_slice();
-            while !rest.is_empty() {
-                let len = match served::next(rest).map_err(|_| broken(tid))? {
-                    Next::Filling(len) => len,
-                    Next::Call(call, len) => {
-                        self.served(tid, &call)?;
-                        len
-                    }
-                };
-                ring.took(len);
-                rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
-            }
-        }
-        self.serving.records = records;
-        Ok(())
-    }
-
     /// Journals one served call.
-    fn served(&mut self, tid: Pid, served: &Served) -> Step {
-        self.take_clocks_until(tid, served.clocks)?;
+    fn served(&mut self, tid: Pid, served: &Served<'_>) -> Step {
         let mut regs = served.regs;
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
@@ -104,13 +86,19 @@ impl Session {
             .map_err(|error| unsupported(tid, &error))?;
         let mut outs = Vec::with_capacity(ranges.len());
         for range in ranges {
-            let mut data = vec![0; usize::try_from(range.len).unwrap_or(0)];
-            let read = now.read(range.addr, &mut data);
-            data.truncate(read);
+            let len = usize::try_from(range.len).unwrap_or(0);
+            let data: Bytes<'_> = if torn {
+                let mut data = vec![0; len];
+                let read = now.read(range.addr, &mut data);
+                data.truncate(read);
+                data.into()
+            } else {
+                behind.bytes(range.addr, len).into()
+            };
             if !data.is_empty() {
                 outs.push(Out {
                     addr: range.addr,
-                    data: data.into(),
+                    data,
                 });
             }
         }
@@ -146,7 +134,7 @@ impl Session {
 
 impl Session {
     /// What a served call changes of what the recorder knows.
-    fn follow_served(&mut self, tid: Pid, call: &Call, served: &Served) {
+    fn follow_served(&mut self, tid: Pid, call: &Call, served: &Served<'_>) {
         let rule = rules::find(call.def.nr.into());
         let changes = rule.map_or(Descriptors::Keep, |rule| rule.descriptors);
         let fd = match changes {

@@ -21,7 +21,7 @@ use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
 /// What is known of the agent in all address spaces.
@@ -29,7 +29,7 @@ use std::rc::Rc;
 pub struct Serving {
     /// When it serves.
     pub when: Agent,
-    spaces: HashMap<SpaceId, Space>,
+    spaces: FxHashMap<SpaceId, Space>,
     /// Room for what the ring has.
     records: Vec<u8>,
     /// Functions of program files.
@@ -60,7 +60,7 @@ struct Placed {
     /// So many times more the agent may not wait by itself.
     not_alone: u32,
     /// The descriptors that have been looked at, and what the agent was told of them.
-    classes: HashMap<i32, u8>,
+    classes: FxHashMap<i32, u8>,
     /// What the descriptors' classes rest on.
     basis: classes::Basis,
 }

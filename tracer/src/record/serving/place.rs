@@ -16,7 +16,7 @@ use agent::layout::OFF;
 use agent::rules;
 use journal::{Effect, Mapping, Source};
 use pmu::Regs;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -108,7 +108,7 @@ impl Session {
             off: false,
             off_for_good: false,
             not_alone: 0,
-            classes: HashMap::new(),
+            classes: FxHashMap::default(),
             basis: classes::Basis::default(),
         });
         self.check_basis()?;
