@@ -1,17 +1,16 @@
 # Where trampolines enter the agent, and how it leaves. At the entry every register is the
 # application's, except rcx, which has the address of the site's Info, and r11: a syscall destroys
-# both. Nothing is written below the application's stack pointer. Addresses are those of
-# agent/src/layout.rs; nothing compares them.
+# both. Nothing is written below the application's stack pointer. Addresses in braces are those of
+# agent/src/layout.rs.
 
-.set LOCAL, 0x70008000
-.set PHASE, LOCAL + 0x10
-.set EXIT_STOP, LOCAL + 0x14
-.set TARGET, LOCAL + 0x18
-.set VECTORS, LOCAL + 0x200
-.set STACK_TOP, LOCAL + 0x8000
-.set FRAME, STACK_TOP - 128
-.set EXIT_SYSCALL, 0x700009f0
-.set EXIT_NR, 0x7ffff74e
+.set PHASE, {PHASE}
+.set EXIT_STOP, {EXIT_STOP}
+.set TARGET, {TARGET}
+.set VECTORS, {VECTORS}
+.set STACK_TOP, {STACK_TOP}
+.set FRAME, {FRAME}
+.set EXIT_SYSCALL, {EXIT_SYSCALL}
+.set EXIT_NR, {EXIT_NR}
 
 .section .entry, "ax"
 .globl ftrun_agent_header

@@ -22,7 +22,17 @@ mod rules;
 mod memory;
 mod serve;
 
-core::arch::global_asm!(include_str!("entry.s"), options(raw));
+core::arch::global_asm!(
+    include_str!("entry.s"),
+    PHASE = const layout::PHASE,
+    EXIT_STOP = const layout::EXIT_STOP,
+    TARGET = const layout::TARGET,
+    VECTORS = const layout::VECTORS,
+    STACK_TOP = const layout::STACK_TOP,
+    FRAME = const layout::FRAME,
+    EXIT_SYSCALL = const layout::EXIT_SYSCALL,
+    EXIT_NR = const layout::EXIT_NR,
+);
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

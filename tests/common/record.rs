@@ -140,6 +140,11 @@ impl<'a> Record<'a> {
                 .arg("--dir")
                 .arg(dir)
                 .args(&self.options);
+            let about_agent =
+                |option: &OsString| AGENT_SWITCHES.iter().any(|(_, own)| option == own);
+            if !self.options.iter().any(about_agent) {
+                command.args(agent_switch());
+            }
             command.arg("--").arg(&self.command);
             command
         };
@@ -356,7 +361,7 @@ fn assert_same(what: &str, recorded: &[u8], replayed: &[u8], again: &Output) {
 #[track_caller]
 pub fn replay(scratch: &Scratch, dir: &Path, limit: Duration) -> Output {
     let mut command = plain(scratch);
-    command.arg("replay").arg(dir);
+    command.arg("replay").args(agent_switch()).arg(dir);
     run_command(command, None, limit)
 }
 
@@ -364,7 +369,7 @@ pub fn replay(scratch: &Scratch, dir: &Path, limit: Duration) -> Output {
 #[track_caller]
 pub fn verify(scratch: &Scratch, dir: &Path, with_replay: bool, limit: Duration) -> Output {
     let mut command = plain(scratch);
-    command.arg("verify");
+    command.arg("verify").args(agent_switch());
     if with_replay {
         command.arg("--replay");
     }
@@ -384,7 +389,8 @@ pub struct Replayed {
 #[track_caller]
 pub fn replay_digest(scratch: &Scratch, dir: &Path, limit: Duration) -> Replayed {
     let mut command = plain(scratch);
-    command.args(["verify", "--replay", "--json"]).arg(dir);
+    command.args(["verify", "--replay", "--json"]);
+    command.args(agent_switch()).arg(dir);
     let output = run_command(command, None, limit);
     output.expect_code(0);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -393,6 +399,21 @@ pub fn replay_digest(scratch: &Scratch, dir: &Path, limit: Duration) -> Replayed
         digest: digest.as_str().expect("a whole replay has one").to_owned(),
         events: events.as_u64().expect("a whole replay has some"),
     }
+}
+
+/// Variables by which a whole run of the tests is made with another agent, and what they stand for: the
+/// commands of the tests have an environment of their own.
+const AGENT_SWITCHES: [(&str, &str); 2] = [
+    ("FTRUN_AGENT_AT_ONCE", "--agent-at-once"),
+    ("FTRUN_NO_AGENT", "--no-agent"),
+];
+
+fn agent_switch() -> Option<&'static str> {
+    let given = |name: &str| std::env::var_os(name).is_some_and(|value| value == "1");
+    let mut switches = AGENT_SWITCHES.iter();
+    switches
+        .find(|(name, _)| given(name))
+        .map(|(_, option)| *option)
 }
 
 fn plain(scratch: &Scratch) -> Command {

@@ -4,7 +4,7 @@ use crate::sys::wait::Pid;
 use std::io;
 
 /// One line of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Area {
     /// First address.
     pub start: u64,

@@ -27,8 +27,12 @@ const REGION_BYTES: u64 = 128 << 10;
 const REGIONS_MAX: usize = 16;
 /// How far a jump reaches, with some room to spare.
 const REACH: u64 = (1 << 31) - (1 << 22);
-/// Distance that is kept to what lies above, so that it can grow down: a stack's guard gap.
-const DISTANCE: u64 = 1 << 20;
+/// Distance that is kept to what lies above, so that it can grow down, and so that what the application
+/// maps next, which is there in replay when the recording has it, finds room: the greatest there is
+/// room for.
+const DISTANCES: [u64; 2] = [256 << 20, GUARD];
+/// A stack's guard gap.
+const GUARD: u64 = 1 << 20;
 /// Code around a site that is looked at without a known function.
 const BEHIND_BYTES: u64 = 64;
 /// Bytes of the longest function that is looked at.
@@ -332,6 +336,11 @@ fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> PlaceError {
 
 /// Free addresses for a region, below the area nearest to `site` with enough room under it.
 fn gap_near(areas: &[Area], site: u64) -> Option<u64> {
+    let found = |distance| gap_below(areas, site, distance);
+    DISTANCES.into_iter().find_map(found)
+}
+
+fn gap_below(areas: &[Area], site: u64, distance: u64) -> Option<u64> {
     let at = areas.iter().rposition(|area| area.start <= site)?;
     for index in (0..=at).rev() {
         let above = areas.get(index)?.start;
@@ -339,13 +348,45 @@ fn gap_near(areas: &[Area], site: u64) -> Option<u64> {
             Some(below) => areas.get(below)?.end,
             None => 1 << 16,
         };
-        let Some(start) = above.checked_sub(REGION_BYTES + DISTANCE) else {
+        let Some(start) = above.checked_sub(REGION_BYTES + distance) else {
             continue;
         };
         let start = start & !(PAGE - 1);
-        if start >= below.saturating_add(DISTANCE) {
+        if start >= below.saturating_add(GUARD) {
             return (site - start < REACH).then_some(start);
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn areas(ranges: &[(u64, u64)]) -> Vec<Area> {
+        let area = |&(start, end): &(u64, u64)| Area {
+            start,
+            end,
+            ..Area::default()
+        };
+        ranges.iter().map(area).collect()
+    }
+
+    #[test]
+    fn regions_keep_away_from_what_may_grow() {
+        const MB: u64 = 1 << 20;
+        let site = 0x7f00_0000_1000;
+        let wide = areas(&[(0x5500_0000_0000, 0x5500_0001_0000), (site, site + PAGE)]);
+        let at = gap_near(&wide, site).expect("there is room");
+        assert_eq!(site - (at + REGION_BYTES), 256 * MB);
+        // There is one already: the next is as far below that.
+        let more = areas(&[(at, at + REGION_BYTES), (site, site + PAGE)]);
+        assert_eq!(gap_near(&more, site), Some(at - REGION_BYTES - 256 * MB));
+        // Little room.
+        let low = areas(&[(0x40_0000, 0x50_0000)]);
+        let near = gap_near(&low, 0x40_1000).expect("there is room");
+        assert_eq!(0x40_0000 - (near + REGION_BYTES), MB);
+        let far = areas(&[(0, site), (site, site + PAGE)]);
+        assert_eq!(gap_near(&far, site), None);
+    }
 }
