@@ -74,10 +74,14 @@ pub struct Memories {
     pub(super) objects: HashMap<FileKey, Object>,
     segments: HashMap<u64, ObjectId>,
     next_object: u32,
-    sites: HashMap<FileId, Vec<(u64, Vec<u8>)>>,
+    sites: HashMap<FileId, sites::Found>,
     patched: HashMap<SpaceId, HashSet<u64>>,
     pub(super) descriptors: Descriptors,
 }
+
+/// Replacements whose addresses are no farther apart are written together, in bytes: each write is
+/// three syscalls, here and in replay.
+const PATCHED_TOGETHER: u64 = 2048;
 
 impl Memories {
     /// Nothing mapped yet.
@@ -138,6 +142,7 @@ impl Memories {
     fn find_patched(&mut self, space: SpaceId, tid: Pid, area: &Area, file: &File) {
         let sites = sites::find(file);
         let inside = sites
+            .sites
             .iter()
             .filter(|(at, _)| *at >= area.offset && *at - area.offset < area.len());
         for (at, code) in inside {
@@ -232,7 +237,8 @@ impl Memories {
     }
 
     /// Patches instructions that cannot be made to trap otherwise, in an executable
-    /// mapping of a kept file; what was written is added to `out`.
+    /// mapping of a kept file; what was written is added to `out`. Whether it is certain that
+    /// no read of the time stamp counter is left in it.
     #[allow(
         clippy::too_many_arguments,
         reason = "a range of a file at an address of a thread"
@@ -247,21 +253,33 @@ impl Memories {
         offset: u64,
         len: u64,
         out: &mut Vec<Out<'static>>,
-    ) {
+    ) -> bool {
         let sites = self.sites.entry(id).or_insert_with(|| sites::find(file));
-        for (at, code) in sites
+        // One that is cut in two counts with either part, whatever the other one is then.
+        let end = offset.saturating_add(len);
+        let mut certain = !sites
+            .open
             .iter()
-            .filter(|(at, _)| *at >= offset && *at - offset < len)
-        {
-            let addr = start + (at - offset);
-            if Remote(tid).write(addr, code).is_ok() {
-                self.patched.entry(space).or_default().insert(addr);
-                out.push(Out {
-                    addr,
-                    data: code.clone().into(),
-                });
+            .any(|at| at.saturating_add(sites::OPCODE_BYTES) > offset && *at < end)
+            && sites::is_whole(file, offset, len);
+        let inside: Vec<_> = sites
+            .sites
+            .iter()
+            .filter(|(at, code)| *at >= offset && at.saturating_add(code.len() as u64) <= end)
+            .map(|(at, code)| (start + (at - offset), code))
+            .collect();
+        let near = |a: &(u64, &Vec<u8>), b: &(u64, &Vec<u8>)| b.0 - a.0 <= PATCHED_TOGETHER;
+        for group in inside.chunk_by(near) {
+            match write_group(Remote(tid), group) {
+                Some(written) => {
+                    let patched = self.patched.entry(space).or_default();
+                    patched.extend(group.iter().map(|(addr, _)| *addr));
+                    out.push(written);
+                }
+                None => certain = false,
             }
         }
+        certain
     }
 
     /// The object for a file that is mapped shared, made if there is none yet.
@@ -353,6 +371,24 @@ impl Memories {
     }
 }
 
+/// Writes several replacements, by address in ascending order, at once, with what is between them.
+fn write_group(memory: Remote, group: &[(u64, &Vec<u8>)]) -> Option<Out<'static>> {
+    let (addr, _) = *group.first()?;
+    let end = group
+        .iter()
+        .map(|(at, code)| at + code.len() as u64)
+        .max()?;
+    let mut data = vec![0; usize::try_from(end - addr).ok()?];
+    memory.read_exact(addr, &mut data).ok()?;
+    for (at, code) in group {
+        let from = usize::try_from(at - addr).ok()?;
+        data.get_mut(from..from + code.len())?.copy_from_slice(code);
+    }
+    memory.write(addr, &data).ok()?;
+    let data = data.into();
+    Some(Out { addr, data })
+}
+
 /// Opens the file that an area maps, making sure that it is that file.
 fn open_area(tid: Pid, area: &Area) -> Option<File> {
     let path = std::ffi::OsString::from_vec(area.name.clone());
@@ -435,6 +471,11 @@ impl Session {
             flags,
             source: Source::Zero,
         };
+        let executable = prot & libc::PROT_EXEC.cast_unsigned() != 0;
+        let writable = prot & libc::PROT_WRITE.cast_unsigned() != 0;
+        if executable && (anonymous || shared || writable) {
+            self.close_counter(tid);
+        }
         if anonymous {
             effects.push(Effect::Map(mapping));
             return Ok(());
@@ -448,6 +489,9 @@ impl Session {
         if meta.file_type().is_char_device()
             && (libc::major(meta.rdev()), libc::minor(meta.rdev())) == DEV_ZERO
         {
+            if executable {
+                self.close_counter(tid);
+            }
             effects.push(Effect::Map(mapping));
             return Ok(());
         }
@@ -476,14 +520,17 @@ impl Session {
             let id = object.id;
             mapping.source = Source::Object { id, offset };
             effects.push(Effect::Map(mapping));
+            if executable {
+                self.close_counter(tid);
+            }
             return Ok(());
         }
         self.memories.descriptors.mapped_private(&meta);
         let id = self.memories.keep(&mut self.out, &file, &path)?;
         mapping.source = Source::File { id, offset };
         effects.push(Effect::Map(mapping));
-        if prot & libc::PROT_EXEC.cast_unsigned() != 0 {
-            self.patch_range(tid, id, &file, (start, offset, end - start), effects);
+        if executable && !self.patch_range(tid, id, &file, (start, offset, end - start), effects) {
+            self.close_counter(tid);
         }
         Ok(())
     }
@@ -495,12 +542,13 @@ impl Session {
         file: &File,
         (start, offset, len): (u64, u64, u64),
         effects: &mut Vec<Effect<'static>>,
-    ) {
+    ) -> bool {
         let Some((space, thread)) = self.tasks.get(&tid).map(|task| (task.space, task.id)) else {
-            return;
+            return false;
         };
         let mut outs = Vec::new();
-        self.memories
+        let certain = self
+            .memories
             .patch(space, tid, id, file, start, offset, len, &mut outs);
         effects.extend(outs.into_iter().map(|out| {
             Effect::Write(Write {
@@ -509,6 +557,7 @@ impl Session {
                 data: out.data,
             })
         }));
+        certain
     }
 
     /// A file mapping may have become executable.
@@ -519,6 +568,8 @@ impl Session {
         len: u64,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
+        // Whatever was written there before.
+        self.close_counter(tid);
         let end = addr.saturating_add(len);
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
         let writable = libc::PROT_WRITE.cast_unsigned();
@@ -554,6 +605,9 @@ impl Session {
         let Some(area) = areas.iter().find(|area| area.start == start) else {
             return Ok(());
         };
+        if area.prot & libc::PROT_EXEC.cast_unsigned() != 0 {
+            self.close_counter(tid);
+        }
         let id = match self.memories.segments.get(&call.args[0]) {
             Some(id) => *id,
             None => {

@@ -7,6 +7,7 @@ mod agents;
 mod apart;
 mod changes;
 mod clocks;
+mod counter;
 mod cut_short;
 mod descriptors;
 mod doubt;

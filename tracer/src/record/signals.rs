@@ -81,8 +81,12 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
-                task.state = State::Running;
-                stopped.resume(how, signal)?;
+                if self.counter.fits(task) {
+                    task.state = State::Running;
+                    stopped.resume(how, signal)?;
+                } else {
+                    task.state = State::Runnable(stopped);
+                }
                 Ok(())
             }
             Disposition::Caught if !here => {
@@ -93,6 +97,11 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
+                if !self.counter.fits(task) {
+                    self.hurry(tid, regs.rip)?;
+                    self.runnable(tid, stopped);
+                    return Ok(());
+                }
                 task.state = State::Running;
                 self.hurry(tid, regs.rip)?;
                 stopped.resume(how, 0)?;

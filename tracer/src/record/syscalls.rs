@@ -655,6 +655,7 @@ impl Session {
             }
             Handler::Seccomp => self.seccomp_done(tid, call),
             Handler::Prctl => self.prctl_done(tid, &stopped, call, regs)?,
+            _ if call.def.name == "personality" => self.close_counter(tid),
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
@@ -662,6 +663,7 @@ impl Session {
             return Ok((stopped, effects));
         };
         let (tgid, thread) = (task.tgid, task.into());
+        let known = effects.len();
         let tasks = &self.tasks;
         let processes = || {
             tasks
@@ -677,6 +679,11 @@ impl Session {
             &processes,
             &mut effects,
         )?;
+        let is_memory = |effect: &Effect<'_>| matches!(effect, Effect::Write(_));
+        if effects.iter().skip(known).any(is_memory) {
+            // It may have been code.
+            self.close_counters();
+        }
         Ok((stopped, effects))
     }
 

@@ -48,6 +48,7 @@ impl Session {
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
+            self.counter.forked(space, fresh);
             if let Some(&dumpable) = self.dumpable.get(&parent_tgid) {
                 self.dumpable.insert(child, dumpable);
             }
