@@ -414,6 +414,8 @@ guests! {
     time_timer_thread          {}
     time_tsc                   {}
     time_tsc_denied            {}
+    time_tsc_guarded           { flags: &["-pthread"] }
+    time_tsc_guarded_static    { file: "time_tsc_guarded.c", flags: &["-pthread", "-static"] }
     time_tsc_places            {}
     time_tsc_places_static     { file: "time_tsc_places.c", flags: &["-static"] }
     time_tsc_places_table      { file: "time_tsc_places.c", flags: &["-DTABLE"] }

@@ -3,7 +3,8 @@
 //! instruction that reads it traps by itself. Any other code brings the kernel's trap back for
 //! every thread before it executes anything more.
 
-use super::error::{RecordError, Step};
+use super::error::{RecordError, Step, Stumble};
+use super::guards::{Change, Guards};
 use super::session::Session;
 use super::syscalls::is_restart;
 use super::task::{SpaceId, State, Task};
@@ -14,6 +15,7 @@ use crate::sys::mem::Remote;
 use crate::sys::tsc;
 use crate::sys::wait::Pid;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// The tracer has the restriction of the threads that it resumes once so many in a row differ from
 /// it: changing it costs as much as one of these stops.
@@ -25,6 +27,8 @@ const READ_IMPLIES_EXEC: u64 = 0x040_0000;
 #[derive(Debug, Default)]
 pub struct Counter {
     open: HashSet<SpaceId>,
+    /// What must not be executed there as long as it can.
+    pub(super) guards: Guards,
     /// The tracer itself may read it.
     ours_open: bool,
     strangers: u32,
@@ -36,11 +40,23 @@ impl Counter {
         if self.open.contains(&from) {
             self.open.insert(to);
         }
+        self.guards.forked(from, to);
     }
 
-    /// Whether a thread has what its address space asks for.
+    /// Forgets address spaces that no thread has any more.
+    pub fn spaces_left(&mut self, left: &HashSet<SpaceId>) {
+        self.open.retain(|space| left.contains(space));
+        self.guards.spaces_left(left);
+    }
+
+    /// Whether it can be read in an address space.
+    pub fn is_open(&self, space: SpaceId) -> bool {
+        self.open.contains(&space)
+    }
+
+    /// Whether a thread, and the code of its address space, are as that asks for.
     pub fn fits(&self, task: &Task) -> bool {
-        task.counter_traps != self.open.contains(&task.space)
+        task.counter_traps != self.open.contains(&task.space) && self.guards.is_settled(task.space)
     }
 
     /// Follows what most of the threads have that are resumed.
@@ -59,9 +75,14 @@ impl Counter {
 }
 
 impl Session {
-    /// All code of the thread's address space, which is new, has been looked through; the vDSO's
-    /// own `clock_gettime` is at `original`.
-    pub(super) fn open_counter(&mut self, tid: Pid, original: u64) -> Step {
+    /// All code of the thread's address space, which is new, has been looked through, and what is
+    /// to be guarded is not known to be code; the vDSO's own `clock_gettime` is at `original`.
+    pub(super) fn open_counter(
+        &mut self,
+        tid: Pid,
+        original: u64,
+        guards: Vec<Range<u64>>,
+    ) -> Step {
         let Some(task) = self.tasks.get(&tid) else {
             return Ok(());
         };
@@ -69,12 +90,27 @@ impl Session {
         if task.own_filter || task.strict || implies_exec(tid) {
             return Ok(());
         }
-        let left: HashSet<SpaceId> = self.tasks.values().map(|task| task.space).collect();
-        self.counter.open.retain(|space| left.contains(space));
+        if !self.counter.guards.add(task.space, guards) {
+            return Ok(());
+        }
         self.counter.open.insert(task.space);
         agent::set_original(Remote(tid), original)
             .map_err(RecordError::os("preparing the agent's page"))?;
         Ok(())
+    }
+
+    /// More code has been looked through, except what is to be guarded (`None`: what there is
+    /// cannot be told, or guarded).
+    pub(super) fn more_code(&mut self, tid: Pid, guards: Option<Vec<Range<u64>>>) {
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+            return;
+        };
+        if !self.counter.is_open(space) {
+            return;
+        }
+        if !guards.is_some_and(|guards| self.counter.guards.add(space, guards)) {
+            self.close_counter(tid);
+        }
     }
 
     /// There is code that was not looked through.
@@ -119,49 +155,85 @@ impl Session {
             task.state = State::Runnable(stopped);
             return Ok(());
         }
-        let traps = !self.counter.open.contains(&task.space);
-        let mode = if traps {
-            libc::PR_TSC_SIGSEGV
-        } else {
-            libc::PR_TSC_ENABLE
-        };
-        let own_filter = task.own_filter;
+        let (space, own_filter) = (task.space, task.own_filter);
         let suspended = own_filter && stopped.suspend_seccomp(true).is_ok();
-        let args = [
-            libc::PR_SET_TSC.unsigned_abs().into(),
-            mode.unsigned_abs().into(),
-            0,
-            0,
-            0,
-            0,
-        ];
         let mut met = remote::Met::new();
-        let nr = libc::SYS_prctl;
-        let (stopped, result) = remote::call_at(stopped, &regs, PAGE_SYSCALL, nr, args, &mut met)?;
+        let mut stopped = stopped;
+        for change in self.counter.guards.take_due(space) {
+            let nr = libc::SYS_mprotect;
+            let args = protection(&change);
+            let (left, result) = remote::call_at(stopped, &regs, PAGE_SYSCALL, nr, args, &mut met)?;
+            stopped = left;
+            if result != 0 && change.executable {
+                return Err(unsupported(tid, "mprotect"));
+            } else if result != 0 {
+                self.close_counter(tid);
+            }
+        }
+        let traps = !self.counter.open.contains(&space);
+        if self
+            .tasks
+            .get(&tid)
+            .is_some_and(|task| task.counter_traps != traps)
+        {
+            let nr = libc::SYS_prctl;
+            let (left, result) = remote::call_at(
+                stopped,
+                &regs,
+                PAGE_SYSCALL,
+                nr,
+                restriction(traps),
+                &mut met,
+            )?;
+            stopped = left;
+            match self.tasks.get_mut(&tid) {
+                Some(task) if result == 0 => task.counter_traps = traps,
+                _ if traps => return Err(unsupported(tid, "prctl")),
+                _ => self.close_counter(tid),
+            }
+        }
         if suspended {
             stopped
                 .suspend_seccomp(false)
                 .map_err(RecordError::os("resuming the seccomp filters"))?;
         }
         stopped.set_regs(&regs)?;
-        let Some(task) = self.tasks.get_mut(&tid) else {
-            return Ok(());
-        };
-        task.stash.extend(met);
-        task.state = State::Runnable(stopped);
-        if result == 0 {
-            task.counter_traps = traps;
-        } else if traps {
-            return Err(RecordError::Unsupported {
-                tid: tid.0,
-                what: "code made at run time while a seccomp filter forbids prctl".to_owned(),
-            }
-            .into());
-        } else {
-            self.close_counter(tid);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.stash.extend(met);
+            task.state = State::Runnable(stopped);
         }
         Ok(())
     }
+}
+
+/// Arguments of `prctl`.
+fn restriction(traps: bool) -> [u64; 6] {
+    let mode = if traps {
+        libc::PR_TSC_SIGSEGV
+    } else {
+        libc::PR_TSC_ENABLE
+    };
+    let what = libc::PR_SET_TSC.unsigned_abs().into();
+    [what, mode.unsigned_abs().into(), 0, 0, 0, 0]
+}
+
+/// Arguments of `mprotect`.
+fn protection(change: &Change) -> [u64; 6] {
+    let prot = if change.executable {
+        libc::PROT_READ | libc::PROT_EXEC
+    } else {
+        libc::PROT_READ
+    };
+    let len = change.range.end - change.range.start;
+    [change.range.start, len, prot.unsigned_abs().into(), 0, 0, 0]
+}
+
+fn unsupported(tid: Pid, call: &str) -> Stumble {
+    RecordError::Unsupported {
+        tid: tid.0,
+        what: format!("code that was not known while a seccomp filter forbids {call}"),
+    }
+    .into()
 }
 
 /// Whether memory of a thread is executable without saying so; if that cannot be told, it is.

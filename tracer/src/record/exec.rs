@@ -11,6 +11,7 @@ use crate::sys::wait::Pid;
 use crate::{remote, vdso};
 use journal::{Effect, Exec, Mapping, Out, Source};
 use pmu::Regs;
+use std::ops::Range;
 
 /// Code segment selector of 64-bit programs.
 const USER_CS_64: u64 = 0x33;
@@ -88,9 +89,9 @@ impl Session {
         let (stopped, original) = self.claim_page(tid, stopped, regs, &areas)?;
         self.signals_after_exec(tid, &stopped)?;
         stopped.set_regs(regs)?;
-        let (exec, certain) = self.describe(tid, regs, &areas)?;
-        if let Some(original) = original.filter(|_| certain) {
-            self.open_counter(tid, original)?;
+        let (exec, guards) = self.describe(tid, regs, &areas)?;
+        if let (Some(original), Some(guards)) = (original, guards) {
+            self.open_counter(tid, original, guards)?;
         }
         let words = self
             .tasks
@@ -150,10 +151,16 @@ impl Session {
         Ok((stopped, original))
     }
 
-    /// What is mapped now; and whether it is certain that no read of the time stamp counter is in
-    /// it that does not trap.
-    fn describe(&mut self, tid: Pid, regs: &Regs, areas: &[Area]) -> Step<(Exec<'static>, bool)> {
+    /// What is mapped now; and where reads of the time stamp counter that do not trap may be in it
+    /// (`None`: there is no telling).
+    fn describe(
+        &mut self,
+        tid: Pid,
+        regs: &Regs,
+        areas: &[Area],
+    ) -> Step<(Exec<'static>, Option<Vec<Range<u64>>>)> {
         let mut certain = true;
+        let mut guards = Vec::new();
         let mut maps = Vec::new();
         let mut content = Vec::new();
         let space = self.tasks.get(&tid).map(|task| task.space);
@@ -186,7 +193,7 @@ impl Session {
                     differences(tid, area, Some(&file), &mut content);
                 }
                 if executable && let Some(space) = space {
-                    certain &= self.memories.patch(
+                    let found = self.memories.patch(
                         space,
                         tid,
                         id,
@@ -196,6 +203,10 @@ impl Session {
                         area.len(),
                         &mut content,
                     );
+                    let readable = area.prot & libc::PROT_READ.cast_unsigned() != 0;
+                    let found = found.filter(|found| readable || found.is_empty());
+                    certain &= found.is_some();
+                    guards.extend(found.unwrap_or_default());
                 }
             } else {
                 differences(tid, area, None, &mut content);
@@ -224,7 +235,7 @@ impl Session {
             maps,
             content,
         };
-        Ok((exec, certain))
+        Ok((exec, certain.then_some(guards)))
     }
 }
 

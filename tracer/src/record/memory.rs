@@ -75,6 +75,8 @@ pub struct Memories {
     segments: HashMap<u64, ObjectId>,
     next_object: u32,
     sites: HashMap<FileId, sites::Found>,
+    /// Of parts of files, whether no instruction that matters can be cut there.
+    whole: HashMap<(FileId, u64, u64), bool>,
     patched: HashMap<SpaceId, HashSet<u64>>,
     pub(super) descriptors: Descriptors,
 }
@@ -95,6 +97,7 @@ impl Memories {
             segments: HashMap::new(),
             next_object: 0,
             sites: HashMap::new(),
+            whole: HashMap::new(),
             patched: HashMap::new(),
             descriptors: Descriptors::default(),
         }
@@ -194,6 +197,7 @@ impl Memories {
             self.kept.clear();
             self.by_hash.clear();
             self.sites.clear();
+            self.whole.clear();
         }
         let kept = self
             .store
@@ -237,8 +241,8 @@ impl Memories {
     }
 
     /// Patches instructions that cannot be made to trap otherwise, in an executable
-    /// mapping of a kept file; what was written is added to `out`. Whether it is certain that
-    /// no read of the time stamp counter is left in it.
+    /// mapping of a kept file; what was written is added to `out`. Gives the pages that may have
+    /// a read of the time stamp counter left; `None`: there is no telling.
     #[allow(
         clippy::too_many_arguments,
         reason = "a range of a file at an address of a thread"
@@ -253,15 +257,23 @@ impl Memories {
         offset: u64,
         len: u64,
         out: &mut Vec<Out<'static>>,
-    ) -> bool {
+    ) -> Option<Vec<std::ops::Range<u64>>> {
         let sites = self.sites.entry(id).or_insert_with(|| sites::find(file));
-        // One that is cut in two counts with either part, whatever the other one is then.
         let end = offset.saturating_add(len);
-        let mut certain = !sites
-            .open
+        if self.whole.len() >= CACHED_FILES_MAX {
+            self.whole.clear();
+        }
+        let mut certain = *self
+            .whole
+            .entry((id, offset, len))
+            .or_insert_with(|| sites::is_whole(file, offset, len));
+        let guards = sites
+            .guards
             .iter()
-            .any(|at| at.saturating_add(sites::OPCODE_BYTES) > offset && *at < end)
-            && sites::is_whole(file, offset, len);
+            .map(|range| range.start.max(offset)..range.end.min(end))
+            .filter(|range| range.start < range.end)
+            .map(|range| start + (range.start - offset)..start + (range.end - offset))
+            .collect();
         let inside: Vec<_> = sites
             .sites
             .iter()
@@ -269,17 +281,25 @@ impl Memories {
             .map(|(at, code)| (start + (at - offset), code))
             .collect();
         let near = |a: &(u64, &Vec<u8>), b: &(u64, &Vec<u8>)| b.0 - a.0 <= PATCHED_TOGETHER;
-        for group in inside.chunk_by(near) {
-            match write_group(Remote(tid), group) {
-                Some(written) => {
-                    let patched = self.patched.entry(space).or_default();
-                    patched.extend(group.iter().map(|(addr, _)| *addr));
-                    out.push(written);
-                }
-                None => certain = false,
-            }
+        let memory = Remote(tid);
+        let groups: Vec<_> = inside.chunk_by(near).collect();
+        let pieces: Vec<_> = groups
+            .iter()
+            .map_while(|group| replaced(memory, group))
+            .collect();
+        let written = if pieces.is_empty() {
+            0
+        } else {
+            memory.write_pieces(&pieces)
+        };
+        certain &= written == groups.len();
+        for (group, (addr, data)) in groups.iter().zip(pieces).take(written) {
+            let patched = self.patched.entry(space).or_default();
+            patched.extend(group.iter().map(|(addr, _)| *addr));
+            let data = data.into();
+            out.push(Out { addr, data });
         }
-        certain
+        certain.then_some(guards)
     }
 
     /// The object for a file that is mapped shared, made if there is none yet.
@@ -371,8 +391,8 @@ impl Memories {
     }
 }
 
-/// Writes several replacements, by address in ascending order, at once, with what is between them.
-fn write_group(memory: Remote, group: &[(u64, &Vec<u8>)]) -> Option<Out<'static>> {
+/// Several replacements, by address in ascending order, with what is between them.
+fn replaced(memory: Remote, group: &[(u64, &Vec<u8>)]) -> Option<(u64, Vec<u8>)> {
     let (addr, _) = *group.first()?;
     let end = group
         .iter()
@@ -384,9 +404,7 @@ fn write_group(memory: Remote, group: &[(u64, &Vec<u8>)]) -> Option<Out<'static>
         let from = usize::try_from(at - addr).ok()?;
         data.get_mut(from..from + code.len())?.copy_from_slice(code);
     }
-    memory.write(addr, &data).ok()?;
-    let data = data.into();
-    Some(Out { addr, data })
+    Some((addr, data))
 }
 
 /// Opens the file that an area maps, making sure that it is that file.
@@ -529,8 +547,11 @@ impl Session {
         let id = self.memories.keep(&mut self.out, &file, &path)?;
         mapping.source = Source::File { id, offset };
         effects.push(Effect::Map(mapping));
-        if executable && !self.patch_range(tid, id, &file, (start, offset, end - start), effects) {
-            self.close_counter(tid);
+        if executable {
+            let readable = prot & libc::PROT_READ.cast_unsigned() != 0;
+            let guards = self.patch_range(tid, id, &file, (start, offset, end - start), effects);
+            let guards = guards.filter(|guards| readable || guards.is_empty());
+            self.more_code(tid, guards);
         }
         Ok(())
     }
@@ -542,12 +563,10 @@ impl Session {
         file: &File,
         (start, offset, len): (u64, u64, u64),
         effects: &mut Vec<Effect<'static>>,
-    ) -> bool {
-        let Some((space, thread)) = self.tasks.get(&tid).map(|task| (task.space, task.id)) else {
-            return false;
-        };
+    ) -> Option<Vec<std::ops::Range<u64>>> {
+        let (space, thread) = self.tasks.get(&tid).map(|task| (task.space, task.id))?;
         let mut outs = Vec::new();
-        let certain = self
+        let guards = self
             .memories
             .patch(space, tid, id, file, start, offset, len, &mut outs);
         effects.extend(outs.into_iter().map(|out| {
@@ -557,7 +576,22 @@ impl Session {
                 data: out.data,
             })
         }));
-        certain
+        guards
+    }
+
+    /// Memory was moved, or has become larger: then there may be more of a file's code.
+    pub(super) fn code_moved(&mut self, tid: Pid, start: u64) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if !space.is_some_and(|space| self.counter.is_open(space)) {
+            return Ok(());
+        }
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let executable = |area: &&Area| area.prot & libc::PROT_EXEC.cast_unsigned() != 0;
+        let mut areas = areas.iter().filter(executable);
+        if areas.any(|area| (area.start..area.end).contains(&start)) {
+            self.close_counter(tid);
+        }
+        Ok(())
     }
 
     /// A file mapping may have become executable.
@@ -608,6 +642,7 @@ impl Session {
         if area.prot & libc::PROT_EXEC.cast_unsigned() != 0 {
             self.close_counter(tid);
         }
+        self.guards_replaced(tid, &(area.start..area.end));
         let id = match self.memories.segments.get(&call.args[0]) {
             Some(id) => *id,
             None => {

@@ -13,6 +13,7 @@ mod descriptors;
 mod doubt;
 mod error;
 mod exec;
+mod guards;
 mod identities;
 mod journal_out;
 mod kills;

@@ -33,6 +33,14 @@ impl Session {
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
         let mut regs = stopped.regs()?;
         let mut info = stopped.siginfo()?;
+        let stopped = if signal == libc::SIGSEGV {
+            match self.guard_raised(tid, stopped, &info, &regs)? {
+                Some(stopped) => stopped,
+                None => return Ok(()),
+            }
+        } else {
+            stopped
+        };
         let stopped = if is_fault(signal, &info) {
             match self.fault_inside(tid, stopped, signal, &regs)? {
                 Some(stopped) => stopped,
@@ -81,12 +89,12 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
-                if self.counter.fits(task) {
-                    task.state = State::Running;
-                    stopped.resume(how, signal)?;
-                } else {
+                if !self.counter.fits(task) {
                     task.state = State::Runnable(stopped);
+                    return self.go_on(tid);
                 }
+                task.state = State::Running;
+                stopped.resume(how, signal)?;
                 Ok(())
             }
             Disposition::Caught if !here => {
@@ -98,9 +106,10 @@ impl Session {
                     Resume::Cont
                 };
                 if !self.counter.fits(task) {
+                    // It is between two sync points: nobody else can have the CPU now.
+                    task.state = State::Runnable(stopped);
                     self.hurry(tid, regs.rip)?;
-                    self.runnable(tid, stopped);
-                    return Ok(());
+                    return self.go_on(tid);
                 }
                 task.state = State::Running;
                 self.hurry(tid, regs.rip)?;
@@ -219,9 +228,10 @@ impl Session {
         regs: &Regs,
     ) -> Step {
         self.take_clocks(tid)?;
-        if (signal == libc::SIGSEGV || signal == libc::SIGILL)
-            && let Some(found) = self.trapped_instruction(tid, signal, regs)
-        {
+        let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+        // A page that may not be executed has another one, whatever instruction is there.
+        let trapped = signal == libc::SIGSEGV && code == SI_KERNEL || signal == libc::SIGILL;
+        if trapped && let Some(found) = self.trapped_instruction(tid, signal, regs) {
             return self.trap(tid, stopped, signal, found, regs);
         }
         let at = Delivery::Fault {
@@ -306,9 +316,11 @@ impl Session {
 }
 
 const SYS_SECCOMP: i32 = 1;
+/// `si_code` of a fault that is none of memory.
+const SI_KERNEL: i32 = 0x80;
 
 /// Whether a signal was, by its looks, raised by the instruction that the thread stands at.
-fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
+pub(super) fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
     looks_like_fault(signal.unsigned_abs().into()) && code > 0
 }

@@ -133,6 +133,9 @@ impl Session {
                 .into());
             }
         }
+        if self.guards_show(tid, &call) {
+            return self.set_back(tid, stopped, regs);
+        }
         if let Some(result) = self.before(tid, &stopped, &call, &regs)? {
             return self.answer(tid, stopped, regs, result);
         }
@@ -633,11 +636,13 @@ impl Session {
             return Ok((stopped, effects));
         }
         self.new_descriptors(tid, call, result, &mut effects);
+        self.guards_after(tid, call, result);
         match call.def.handler {
             Handler::Mmap => self.mapped(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::Mprotect if arg(2) & PROT_EXEC != 0 => {
                 self.made_executable(tid, arg(0), arg(1), &mut effects)?;
             }
+            Handler::Mremap => self.code_moved(tid, result.cast_unsigned())?,
             Handler::Shmat => self.attached(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::ArchPrctl => effects.push(Effect::Regs(*regs)),
             // A time namespace may have other clocks than the supervisor's.

@@ -270,6 +270,7 @@ impl Session {
         let left: HashSet<_> = self.tasks.values().map(|task| task.space).collect();
         self.agents.retain(|space, _| left.contains(space));
         self.serving.spaces_left(|space| left.contains(&space));
+        self.counter.spaces_left(&left);
         if let Some(space) = space {
             self.update_off(space)?;
         }

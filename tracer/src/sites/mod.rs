@@ -7,6 +7,7 @@
 mod elf;
 #[allow(dead_code, reason = "the planner of sites asks for functions")]
 mod functions;
+mod gaps;
 #[allow(
     dead_code,
     unused_imports,
@@ -26,8 +27,6 @@ use std::os::unix::fs::FileExt;
 
 /// Bytes of a file searched in one piece.
 const PIECE: usize = 1 << 20;
-/// Bytes of the longest opcode without prefixes.
-pub const OPCODE_BYTES: u64 = 3;
 /// A function larger than this is none.
 const FUNCTION_BYTES_MAX: u64 = 16 << 20;
 
@@ -38,6 +37,9 @@ pub struct Found {
     pub sites: Vec<(u64, Vec<u8>)>,
     /// Opcodes that nothing is known of, in ascending order.
     pub open: Vec<u64>,
+    /// Whole pages, in ascending order, that have all of those. What is around one of them and
+    /// belongs to no function is data, most likely, and comes with it.
+    pub guards: Vec<Range<u64>>,
 }
 
 /// Looks through a file.
@@ -52,6 +54,7 @@ pub fn find(file: &File) -> Found {
     match Program::of(&data) {
         Some(program) => judged(&program, candidates),
         None => Found {
+            guards: gaps::pages_of(&candidates),
             open: candidates,
             ..Found::default()
         },
@@ -115,7 +118,12 @@ fn judged(program: &Program<'_, '_>, candidates: Vec<u64>) -> Found {
     sites.sort_unstable();
     let mut open = candidates;
     open.retain(|at| !known.contains(at));
-    Found { sites, open }
+    let guards = gaps::around(program, &code, &open);
+    Found {
+        sites,
+        open,
+        guards,
+    }
 }
 
 /// The executable parts of a file, and what in them is looked for.

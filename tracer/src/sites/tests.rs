@@ -255,7 +255,35 @@ fn reads_of_the_counter_are_sites_or_open() {
     let mut open = found.open.clone();
     open.retain(|at| (data..alone + 8).contains(at));
     assert_eq!(open, vec![data, alone, alone + 2]);
+    for at in &found.open {
+        assert!(
+            found.guards.iter().any(|guard| guard.contains(at)),
+            "{at:#x}"
+        );
+    }
     assert!(!found.open.contains(&first));
+}
+
+/// Data between functions is guarded whole, without them.
+#[test]
+fn tables_among_the_code_are_guarded() {
+    let source = r#"
+        __asm__(".text\n .balign 4096\n"
+                ".type first, @function\n first: .cfi_startproc\n ret\n .cfi_endproc\n .size first, .-first\n"
+                ".fill 0x2000, 1, 0x40\n .byte 0x0f, 0x31\n .fill 0x3000, 1, 0x41\n"
+                ".type last, @function\n last: .cfi_startproc\n ret\n .cfi_endproc\n .size last, .-last\n");
+        void _start(void) { __builtin_trap(); }
+    "#;
+    let built = build_from(source, &["-static-pie"]);
+    let content = std::fs::read(&built.path).expect("readable");
+    let file = File::open(&built.path).expect("readable");
+    let code = [0x40, 0x0f, 0x31, 0x41];
+    let at = content.windows(code.len()).position(|found| found == code);
+    let at = at.expect("it is there") as u64;
+    let guards = find(&file).guards;
+    let guard = guards.iter().find(|guard| guard.contains(&at));
+    // From 1 to 0x5002 there is no function.
+    assert_eq!(guard, Some(&(at - 0x1001..at + 0x2fff)), "{guards:x?}");
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Remote {
         usize::try_from(done).unwrap_or(0)
     }
 
-    /// Reads several ranges with one call, which costs little more than one of them, in this order; how many bytes of each there were.
+    /// Reads several ranges with one call, which costs little more than one of them, in this
+    /// order; how many bytes of each there were.
     #[must_use]
     pub fn read_parts<const N: usize>(&self, parts: [(u64, &mut [u8]); N]) -> [usize; N] {
         let lens = parts.each_ref().map(|part| part.1.len());
@@ -128,6 +129,18 @@ impl Remote {
             .write(true)
             .open(format!("/proc/{}/mem", self.0))?;
         file.write_all_at(&data[done..], addr + done as u64)
+    }
+
+    /// Writes several pieces, each whole, whatever the protection of the pages; how many of them,
+    /// the first ones, it could.
+    #[must_use]
+    pub fn write_pieces(&self, pieces: &[(u64, Vec<u8>)]) -> usize {
+        let file = File::options()
+            .write(true)
+            .open(format!("/proc/{}/mem", self.0));
+        let Ok(file) = file else { return 0 };
+        let written = |(addr, data): &(u64, Vec<u8>)| file.write_all_at(data, *addr).is_ok();
+        pieces.iter().take_while(|piece| written(piece)).count()
     }
 
     fn vm_write(&self, addr: u64, data: &[u8]) -> usize {
