@@ -415,6 +415,15 @@ guests! {
     time_timer_thread          {}
     time_tsc                   {}
     time_tsc_denied            {}
+    time_tsc_guarded           { flags: &["-pthread"] }
+    time_tsc_guarded_static    { file: "time_tsc_guarded.c", flags: &["-pthread", "-static"] }
+    time_tsc_places            {}
+    time_tsc_places_static     { file: "time_tsc_places.c", flags: &["-static"] }
+    time_tsc_places_table      { file: "time_tsc_places.c", flags: &["-DTABLE"] }
+    time_tsc_threads           {}
+    time_tsc_written           {}
+    time_tsc_written_ordinary  { file: "time_tsc_written.c", ordinary: true }
+    time_tsc_written_static    { file: "time_tsc_written.c", flags: &["-static", "-DSTATIC"] }
     time_usage                 {}
     time_vsyscall              {}
     time_vsyscall_more         {}

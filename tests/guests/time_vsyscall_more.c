@@ -55,7 +55,8 @@ int main(void) {
     CHECK_EQ(get_time(NULL, NULL), 0);
     time_t now = 0;
     CHECK_EQ(seconds(&now), now);
-    CHECK(now >= t.tv_sec);
+    /* It lags behind by a tick. */
+    CHECK(now >= t.tv_sec - 1);
     CHECK_EQ(cpu(NULL, NULL, NULL), 0);
     unsigned node = 99999;
     CHECK_EQ(cpu(NULL, &node, NULL), 0);

@@ -3,7 +3,8 @@
 
 use crate::agent;
 use crate::layout::{
-    AGENT, AGENT_DATA, AGENT_DATA_LEN, CLAIMED_LEN, PAGE, PAGE_SYSCALL, SYSCALL_INT3, touches_page,
+    AGENT, AGENT_DATA, AGENT_DATA_LEN, CLAIMED, CLAIMED_LEN, PAGE, PAGE_SYSCALL, READS, READS_LEN,
+    SYSCALL_INT3, touches_page,
 };
 use crate::maps::Area;
 use crate::remote::{self, RemoteError};
@@ -66,7 +67,7 @@ pub fn claim(
         .write(site, &SYSCALL_INT3)
         .map_err(failed("writing the program's entry"))?;
     let args = [
-        PAGE,
+        CLAIMED,
         CLAIMED_LEN,
         (libc::PROT_READ | libc::PROT_EXEC).cast_unsigned().into(),
         (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE)
@@ -79,7 +80,7 @@ pub fn claim(
     memory
         .write(site, &original)
         .map_err(failed("restoring the program's entry"))?;
-    if result.cast_unsigned() != PAGE {
+    if result.cast_unsigned() != CLAIMED {
         let what = "mapping the page at 0x70000000";
         return Err(ClaimError::Refused { what, result });
     }
@@ -88,12 +89,16 @@ pub fn claim(
         .and_then(|()| memory.write(AGENT, agent::code()))
         .map_err(failed("filling the claimed page"))?;
     let prot = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned().into();
-    let args = [AGENT_DATA, AGENT_DATA_LEN, prot, 0, 0, 0];
-    let nr = libc::SYS_mprotect;
-    let (stopped, result) = remote::call_at(stopped, regs, PAGE_SYSCALL, nr, args, met)?;
-    if result != 0 {
-        let what = "protecting the page at 0x70000000";
-        return Err(ClaimError::Refused { what, result });
+    let mut stopped = stopped;
+    for (start, len) in [(READS, READS_LEN), (AGENT_DATA, AGENT_DATA_LEN)] {
+        let args = [start, len, prot, 0, 0, 0];
+        let nr = libc::SYS_mprotect;
+        let (left, result) = remote::call_at(stopped, regs, PAGE_SYSCALL, nr, args, met)?;
+        stopped = left;
+        if result != 0 {
+            let what = "protecting the page at 0x70000000";
+            return Err(ClaimError::Refused { what, result });
+        }
     }
     Ok(stopped)
 }

@@ -1,15 +1,18 @@
 //! Instructions whose result is not a function of the program's state: which one a
 //! thread stands at, which must be patched to be noticed, and what they do to registers.
 
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, Register};
+use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
 use journal::TrapKind;
 use pmu::Regs;
+use std::collections::HashSet;
 
 /// The longest x86 instruction.
 pub const INSTRUCTION_BYTES_MAX: usize = 15;
 
 /// `ud2`
 const UD2: [u8; 2] = [0x0f, 0x0b];
+/// `hlt`
+const HLT: u8 = 0xf4;
 
 /// A nondeterministic instruction at a known address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,27 +103,88 @@ fn set_register(regs: &mut Regs, register: Register, value: u64) {
     };
 }
 
-/// RDRAND and RDSEED instructions that a disassembly of `code` from its first byte, which is
-/// the first of a function, arrives at: offsets, and what replaces them, `ud2` and filling.
-/// They cannot be made to trap otherwise.
+/// What a disassembly of a function says about bytes that look like a nondeterministic
+/// instruction.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Instructions: offsets, and what replaces them.
+    pub sites: Vec<(usize, Vec<u8>)>,
+    /// Offsets that it did not arrive at, or at an instruction that cannot be replaced.
+    pub open: Vec<usize>,
+}
+
+/// Judges `candidates`, ascending offsets of opcodes in `code`, a function. What the disassembly
+/// arrives at is an instruction, and is replaced by one that traps; what is inside another
+/// instruction is none. Two bytes are soon found in data, which must not be changed: reads of the
+/// counter have to be where jumps from the start of the function lead to, too.
 #[must_use]
-pub fn unpredictable_sites(code: &[u8]) -> Vec<(usize, Vec<u8>)> {
-    let mut sites = Vec::new();
+pub fn judge(code: &[u8], candidates: &[usize]) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    let mut left = candidates;
+    let mut reached = None;
     let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
-    while decoder.can_decode() {
+    while decoder.can_decode() && !left.is_empty() {
         let at = decoder.position();
         decoder.decode_out(&mut instruction);
         if instruction.code() == Code::INVALID {
             break;
         }
-        if matches!(instruction.mnemonic(), Mnemonic::Rdrand | Mnemonic::Rdseed)
-            && let Some(patch) = patch(&code[at..decoder.position()])
-        {
-            sites.push((at, patch));
+        let inside = left.partition_point(|found| *found < decoder.position());
+        let found = left.get(..inside).unwrap_or_default();
+        left = left.get(inside..).unwrap_or_default();
+        let Some(first) = found.first() else { continue };
+        let original = &code[at..decoder.position()];
+        let patch = match instruction.mnemonic() {
+            Mnemonic::Rdrand | Mnemonic::Rdseed => patch(original),
+            Mnemonic::Rdtsc | Mnemonic::Rdtscp => patch_counter(original)
+                .filter(|_| reached.get_or_insert_with(|| reachable(code)).contains(&at)),
+            _ => continue,
+        };
+        match patch {
+            Some(patch) => verdicts.sites.push((at, patch)),
+            None => verdicts.open.push(*first),
         }
     }
-    sites
+    verdicts.open.extend(left);
+    verdicts
+}
+
+/// Offsets of the instructions in a function to which its start leads, by direct jumps.
+fn reachable(code: &[u8]) -> HashSet<usize> {
+    let mut reached = HashSet::new();
+    let mut starts = vec![0usize];
+    while let Some(start) = starts.pop() {
+        let Some(rest) = code.get(start..) else {
+            continue;
+        };
+        let mut decoder = Decoder::with_ip(64, rest, start as u64, DecoderOptions::NONE);
+        while decoder.can_decode() {
+            let at = start + decoder.position();
+            let instruction = decoder.decode();
+            if instruction.is_invalid() || !reached.insert(at) {
+                break;
+            }
+            let target = || usize::try_from(instruction.near_branch_target()).ok();
+            match instruction.flow_control() {
+                FlowControl::ConditionalBranch => starts.extend(target()),
+                FlowControl::UnconditionalBranch => {
+                    starts.extend(target());
+                    break;
+                }
+                FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall => {}
+                _ => break,
+            }
+        }
+    }
+    reached
+}
+
+/// `hlt`, then the rest: it raises the signal that the instruction itself raises where the counter
+/// is forbidden, with the same information. Prefixes are for nothing; with any it is left alone.
+fn patch_counter(original: &[u8]) -> Option<Vec<u8>> {
+    let rest = original.strip_prefix(&[0x0f])?;
+    matches!(rest, [0x31] | [0x01, 0xf9]).then(|| [&[HLT], rest].concat())
 }
 
 /// `ud2`, then what is needed to know the instruction again: its ModRM byte, whose two
@@ -139,6 +203,11 @@ fn patch(original: &[u8]) -> Option<Vec<u8>> {
 /// The instruction that a patched site stands for.
 #[must_use]
 pub fn decode_patched(code: &[u8], ip: u64) -> Option<Nondeterministic> {
+    if let Some(rest) = code.strip_prefix(&[HLT]) {
+        let len = if rest.first() == Some(&0x31) { 1 } else { 2 };
+        let original = [&[0x0f], rest.get(..len)?].concat();
+        return decode(&original, ip);
+    }
     let marked = *code.strip_prefix(&UD2)?.first()?;
     let prefixes = usize::from(3 - (marked >> 6));
     let mut original = code.get(3..3 + prefixes)?.to_vec();
@@ -146,27 +215,34 @@ pub fn decode_patched(code: &[u8], ip: u64) -> Option<Nondeterministic> {
     decode(&original, ip)
 }
 
-/// The first place in `code` with the bytes of an RDRAND or RDSEED, prefixes aside: `0f c7`
-/// and a ModRM byte for a register and /6 or /7. Most files have none.
+/// The first place in `code` with the bytes of a nondeterministic instruction, prefixes aside:
+/// `0f c7` and a ModRM byte for a register and /6 or /7, `0f 31`, or `0f 01 f9`.
 #[must_use]
 pub fn find_opcode(code: &[u8]) -> Option<usize> {
     const BLOCK: usize = 64;
-    let is_one = |w: &[u8]| w[0] == 0x0f && w[1] == 0xc7 && w[2] >= 0xf0;
+    let is_one = |w: &[u8]| {
+        w[0] == 0x0f && (w[1] == 0xc7 && w[2] >= 0xf0 || w[1] == 0x31 || w[1] == 1 && w[2] == 0xf9)
+    };
     let mut at = 0;
     // Without a branch inside a block the compiler compares many bytes at once: ten times as
     // fast as the obvious way, for files of a hundred megabytes.
     while let Some(block) = code.get(at..at + BLOCK + 2) {
         let mut any = false;
         for ((first, second), third) in block.iter().zip(&block[1..]).zip(&block[2..]) {
-            any |= (*first == 0x0f) & (*second == 0xc7) & (*third >= 0xf0);
+            let random = (*second == 0xc7) & (*third >= 0xf0);
+            let counter = (*second == 0x31) | (*second == 1) & (*third == 0xf9);
+            any |= (*first == 0x0f) & (random | counter);
         }
-        if any {
-            break;
+        if any && let Some(found) = block.windows(3).position(is_one) {
+            return Some(at + found);
         }
         at += BLOCK;
     }
     let rest = code.get(at..)?;
-    rest.windows(3).position(is_one).map(|found| at + found)
+    let found = rest.windows(3).position(is_one);
+    // Two bytes are enough for one of them.
+    let found = found.or_else(|| rest.ends_with(&[0x0f, 0x31]).then(|| rest.len() - 2));
+    found.map(|found| at + found)
 }
 
 #[cfg(test)]
@@ -206,25 +282,60 @@ mod tests {
     fn sites_are_instructions() {
         // nop; rdrand eax; ret
         let code = [0x90, 0x0f, 0xc7, 0xf0, 0xc3];
-        assert_eq!(
-            unpredictable_sites(&code),
-            vec![(1, vec![0x0f, 0x0b, 0xf0])]
-        );
+        let sites = |code: &[u8], at: usize| judge(code, &[at]).sites;
+        let none = Verdicts::default();
+        let open = |at: usize| Verdicts {
+            open: vec![at],
+            ..Verdicts::default()
+        };
+        assert_eq!(sites(&code, 1), vec![(1, vec![0x0f, 0x0b, 0xf0])]);
         // rdseed r9 (with REX.W and REX.B)
         let wide = [0x90, 0x49, 0x0f, 0xc7, 0xf9, 0xc3];
-        let sites = unpredictable_sites(&wide);
-        assert_eq!(sites.len(), 1);
-        assert_eq!(decode_patched(&sites[0].1, 1), decode(&wide[1..5], 1));
+        let found = sites(&wide, 2);
+        assert_eq!(found.len(), 1);
+        assert_eq!(decode_patched(&found[0].1, 1), decode(&wide[1..5], 1));
         // mov rax, imm64 with the same bytes inside
         let hidden = [0x48, 0xb8, 1, 2, 0x0f, 0xc7, 0xf0, 3, 4, 5];
-        assert_eq!(unpredictable_sites(&hidden), vec![]);
+        assert_eq!(judge(&hidden, &[4]), none);
         // rdpid rax
-        assert_eq!(unpredictable_sites(&[0xf3, 0x0f, 0xc7, 0xf8]), vec![]);
+        assert_eq!(judge(&[0xf3, 0x0f, 0xc7, 0xf8], &[1]), none);
         // Behind what is no instruction nothing is known.
-        assert_eq!(unpredictable_sites(&[0x06, 0x0f, 0xc7, 0xf0]), vec![]);
+        assert_eq!(judge(&[0x06, 0x0f, 0xc7, 0xf0], &[1]), open(1));
         // Too many prefixes to be noted down.
         let many = [0x66, 0x66, 0x66, 0x66, 0x0f, 0xc7, 0xf0];
-        assert_eq!(unpredictable_sites(&many), vec![]);
+        assert_eq!(judge(&many, &[4]), open(4));
+    }
+
+    #[test]
+    fn reads_of_the_counter_are_replaced_by_the_same_fault() {
+        let open = |at: usize| Verdicts {
+            open: vec![at],
+            ..Verdicts::default()
+        };
+        // rdtsc; rdtscp; mov $0x310f, %eax; mov $0xf, %al; xor %eax, %eax; rdtsc with a prefix
+        let code = [
+            0x0f, 0x31, 0x0f, 0x01, 0xf9, 0xb8, 0x0f, 0x31, 0, 0, 0xb0, 0x0f, 0x31, 0xc0, 0x48,
+            0x0f, 0x31,
+        ];
+        let mut candidates = Vec::new();
+        while let Some(found) = find_opcode(&code[candidates.last().map_or(0, |last| last + 1)..]) {
+            candidates.push(candidates.last().map_or(0, |last| last + 1) + found);
+        }
+        assert_eq!(candidates, vec![0, 2, 6, 11, 15]);
+        let verdicts = judge(&code, &candidates);
+        assert_eq!(
+            verdicts.sites,
+            vec![(0, vec![0xf4, 0x31]), (2, vec![0xf4, 0x01, 0xf9])]
+        );
+        assert_eq!(verdicts.open, vec![15]);
+        for (at, patch) in &verdicts.sites {
+            assert_eq!(decode_patched(patch, 7), decode(&code[*at..], 7));
+        }
+        // jmp over data
+        let data = [0xeb, 0x02, 0x0f, 0x31, 0xc3];
+        assert_eq!(judge(&data, &[2]), open(2));
+        // What else begins with `hlt` is none.
+        assert_eq!(decode_patched(&[0xf4, 0xc3, 0x90], 7), None);
     }
 
     #[test]

@@ -30,8 +30,14 @@ pub const AGENT_DATA: u64 = PAGE + PAGE_LEN;
 pub const AGENT_DATA_LEN: u64 = 0x1000;
 /// Room behind the agent's own data that the kernel can write to for a remote syscall.
 pub const KERNEL_ROOM: u64 = AGENT_DATA + 0xfc0;
+/// What clock reads gave, in front of the pages: readable and writable.
+pub const READS: u64 = PAGE - READS_LEN;
+/// Bytes of it.
+pub const READS_LEN: u64 = 0x1_0000;
+/// First address of all that is claimed.
+pub const CLAIMED: u64 = READS;
 /// Bytes of all that is claimed.
-pub const CLAIMED_LEN: u64 = PAGE_LEN + AGENT_DATA_LEN;
+pub const CLAIMED_LEN: u64 = READS_LEN + PAGE_LEN + AGENT_DATA_LEN;
 
 /// The page at a fixed address through which old programs call the kernel: what is called
 /// there is emulated, seccomp sees it as a syscall, but there is no exit to stop at.
@@ -55,7 +61,7 @@ pub const fn page_up(value: u64) -> u64 {
 /// Whether a range touches the claimed pages.
 #[must_use]
 pub const fn touches_page(start: u64, len: u64) -> bool {
-    start < PAGE + CLAIMED_LEN && start.saturating_add(page_up(len)) > PAGE
+    start < CLAIMED + CLAIMED_LEN && start.saturating_add(page_up(len)) > CLAIMED
 }
 
 /// `syscall; int3`.

@@ -124,7 +124,8 @@ pub fn call_at(
                 let result = stopped.regs()?.rax.cast_signed();
                 return Ok((stopped, result));
             }
-            Status::Syscall => entered = true,
+            // The exit of one that was skipped may come first.
+            Status::Syscall => entered = stopped.regs()?.orig_rax == nr.cast_unsigned(),
             // The filter stops it where the site is not in the claimed page.
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {}
             _ => stopped = pass(stopped, status, met)?,

@@ -1,6 +1,8 @@
 //! The vDSO: its functions are replaced, by jumps into the agent or by plain syscalls, so
 //! that clock reads reach the journal like everything else.
 
+mod original;
+
 use object::{Object, ObjectSymbol};
 
 /// Bytes to write into a vDSO image.
@@ -21,11 +23,22 @@ const FUNCTIONS: &[(&str, i64)] = &[
     ("getcpu", libc::SYS_getcpu),
 ];
 
-/// The patches for a vDSO image. Functions without a syscall of the same signature
+/// What becomes of a vDSO image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// What is to be written.
+    pub patches: Vec<Patch>,
+    /// Offset of a function that does what `clock_gettime` did before, but for making a syscall:
+    /// then it returns something else than 0.
+    pub original: Option<u64>,
+}
+
+/// The changes for a vDSO image. Functions without a syscall of the same signature
 /// answer `ENOSYS`, which their callers take as "not there".
-pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
+pub fn changes(image: &[u8]) -> Result<Changes, object::Error> {
     let file = object::File::parse(image)?;
     let mut found: Vec<Patch> = Vec::new();
+    let mut original = None;
     for symbol in file.dynamic_symbols() {
         let Some(function) = symbol.name()?.strip_prefix("__vdso_") else {
             continue;
@@ -41,6 +54,10 @@ pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
             Some(entry) => jump(entry),
             None => nr.map_or_else(answer_enosys, make_syscall),
         };
+        if function == "clock_gettime" {
+            let end = symbol.address().saturating_add(symbol.size());
+            original = original::plan(image, symbol.address()..end, code.len());
+        }
         if !found.iter().any(|patch| patch.offset == symbol.address()) {
             found.push(Patch {
                 offset: symbol.address(),
@@ -48,7 +65,14 @@ pub fn patches(image: &[u8]) -> Result<Vec<Patch>, object::Error> {
             });
         }
     }
-    Ok(found)
+    let original = original.map(|(start, patches)| {
+        found.extend(patches);
+        start
+    });
+    Ok(Changes {
+        patches: found,
+        original,
+    })
 }
 
 /// `mov r11d, entry; jmp r11`; the calling convention leaves `r11` to the callee.
@@ -93,12 +117,12 @@ mod tests {
         Remote(pid)
             .read_exact(vdso.start, &mut image)
             .expect("readable");
-        let found = patches(&image).expect("an ELF image");
-        assert!(found.len() >= 5, "{found:?}");
+        let found = changes(&image).expect("an ELF image");
+        assert!(found.patches.len() >= 5, "{found:?}");
     }
 
     #[test]
     fn anything_else_is_an_error() {
-        assert!(patches(b"not an ELF image").is_err());
+        assert!(changes(b"not an ELF image").is_err());
     }
 }

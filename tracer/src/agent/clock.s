@@ -3,15 +3,21 @@
 # every instruction that can stop, has the same registers in record and in replay.
 #
 # Data page: +0 mode (0: record, 1: replay), +4 reads answered, +8 reads that may be
-# answered; from +64 on, two words a read. Where the answers run out the supervisor is
-# asked, by an instruction that traps: a syscall could be forbidden by a filter of the
-# application's own, to which these functions are none. What is not answered here at all is
-# a syscall natively as well, and is made where the supervisor sees it.
+# answered; +16 where the vDSO's own clock_gettime begins, if the time stamp counter may be
+# read, else 0; +24 the application's stack while that runs, on a stack that ends at +0xf80:
+# below the application's nothing may be left that replay does not leave. In front of the
+# pages, two words a read. Where the answers run out the supervisor is asked, by an
+# instruction that traps: a syscall could be forbidden by a filter of the application's own,
+# to which these functions are none. What is not answered here at all is a syscall natively
+# as well, and is made where the supervisor sees it.
 
 .set MODE, 0x70001000
 .set USED, 0x70001004
 .set LIMIT, 0x70001008
-.set WORDS, 0x70001040
+.set ORIGINAL, 0x70001010
+.set CALLER, 0x70001018
+.set STACK_TOP, 0x70001f80
+.set WORDS, 0x6fff0000
 
 # The address of the next read's two words, in r11.
 .macro next_words
@@ -28,6 +34,34 @@
     cmp dword ptr [MODE], 0
 .endm
 
+# Asks the vDSO's own clock_gettime, which changes what any function may, for \clock (edi, if
+# that is it) into the next words, whose address is in r11. To \syscall if it may not run, or
+# would make a syscall; else rdi, rsi, r8 and r9 are what they were.
+.macro ask_original clock, syscall
+    next_words
+    cmp qword ptr [ORIGINAL], 0
+    je \syscall
+    mov qword ptr [CALLER], rsp
+    mov esp, STACK_TOP
+    push rsi
+    push rdi
+    push r8
+    push r9
+    .ifnc \clock, edi
+    mov edi, \clock
+    .endif
+    mov rsi, r11
+    call qword ptr [ORIGINAL]
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    mov rsp, qword ptr [CALLER]
+    next_words
+    test eax, eax
+    jne \syscall
+.endm
+
 # The supervisor puts the nanoseconds of clock r10d where the time stamp counter's value
 # belongs; leaves seconds in rax, nanoseconds in rdx.
 .macro ask_supervisor
@@ -35,7 +69,8 @@
     xor ecx, ecx
     xor edx, edx
     xor r11d, r11d
-    rdtsc
+    # hlt: what the supervisor puts in the place of rdtsc elsewhere, too.
+    .byte 0xf4, 0x31
     shl rdx, 32
     or rax, rdx
     xor edx, edx
@@ -59,8 +94,9 @@ ftrun_agent_clock_gettime:
     jnc ftrun_agent_seen_clock_gettime
     unless_left 2f
     jne 1f
-    mov r10, rsi
-    next_words
+    ask_original edi, 3f
+    jmp 1f
+3:  mov r10, rsi
     mov rsi, r11
     mov eax, 228
     syscall
@@ -95,8 +131,13 @@ ftrun_agent_gettimeofday:
     jnz ftrun_agent_seen_gettimeofday
     unless_left 2f
     jne 1f
-    mov r10, rdi
-    next_words
+    ask_original 0, 3f
+    # Nanoseconds, below 2^30, to microseconds.
+    imul rax, qword ptr [r11 + 8], 0x10624dd3
+    shr rax, 38
+    mov qword ptr [r11 + 8], rax
+    jmp 1f
+3:  mov r10, rdi
     mov rdi, r11
     mov eax, 96
     syscall
@@ -134,7 +175,11 @@ ftrun_agent_time:
     jnz ftrun_agent_seen_time
     unless_left 2f
     jne 1f
-    mov eax, 201
+    # The coarse wall clock.
+    ask_original 5, 3f
+    mov qword ptr [r11 + 8], 0
+    jmp 1f
+3:  mov eax, 201
     syscall
     test rax, rax
     js 2f

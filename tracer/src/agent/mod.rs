@@ -11,21 +11,24 @@ pub mod place;
 pub mod served;
 pub mod sites;
 
-use crate::layout::{AGENT, AGENT_DATA, AGENT_SEEN, PAGE_DATA};
+use crate::layout::{AGENT, AGENT_DATA, AGENT_SEEN, PAGE_DATA, READS, READS_LEN};
 use crate::sys::mem::Remote;
 use std::io;
 
-/// Offset of the first answer in the data page; see `clock.s`.
-const WORDS: usize = 64;
+/// Bytes at the start of the data page that say how the agent answers; see `clock.s`.
+pub const HEAD_BYTES: usize = 64;
+/// Where in them the address of the vDSO's own function is.
+const ORIGINAL: u64 = 16;
 const WORDS_BYTES: usize = 16;
 /// Answers that fit.
-pub const READS_MAX: u32 = 248;
-/// Bytes of the data page that are in use.
-pub const PAGE_BYTES: usize = WORDS + READS_MAX as usize * WORDS_BYTES;
+pub const READS_MAX: u32 = 4096;
+/// Answers that are read together with the head, because most often there are no more.
+pub const NEAR: usize = 32;
+/// Bytes of them.
+pub const NEAR_BYTES: usize = NEAR * WORDS_BYTES;
 
-const _: () = assert!(
-    AGENT_DATA + PAGE_BYTES as u64 <= crate::layout::KERNEL_ROOM && AGENT_SEEN - AGENT == 0x600
-);
+const _: () =
+    assert!(READS_MAX as u64 * WORDS_BYTES as u64 == READS_LEN && AGENT_SEEN - AGENT == 0x600);
 
 /// The two words of an answer.
 pub type Words = [i64; 2];
@@ -58,26 +61,36 @@ enum Mode {
     Replay = 1,
 }
 
-/// Sets the data page, with these answers in it.
+/// Sets the data page, with these answers to be given.
 fn set(memory: Remote, mode: Mode, limit: u32, answers: &[Words]) -> io::Result<()> {
-    let mut page = vec![0u8; WORDS + answers.len() * WORDS_BYTES];
-    page[0..4].copy_from_slice(&(mode as u32).to_le_bytes());
-    page[8..12].copy_from_slice(&limit.to_le_bytes());
-    for (slot, answer) in page[WORDS..].chunks_exact_mut(WORDS_BYTES).zip(answers) {
-        slot[..8].copy_from_slice(&answer[0].to_le_bytes());
-        slot[8..].copy_from_slice(&answer[1].to_le_bytes());
+    if !answers.is_empty() {
+        let mut words = vec![0u8; answers.len() * WORDS_BYTES];
+        for (slot, answer) in words.chunks_exact_mut(WORDS_BYTES).zip(answers) {
+            slot[..8].copy_from_slice(&answer[0].to_le_bytes());
+            slot[8..].copy_from_slice(&answer[1].to_le_bytes());
+        }
+        memory.write(READS, &words)?;
     }
-    memory.write(AGENT_DATA, &page)
+    let mut head = [0u8; HEAD_BYTES];
+    head[0..4].copy_from_slice(&(mode as u32).to_le_bytes());
+    head[8..12].copy_from_slice(&limit.to_le_bytes());
+    memory.write(AGENT_DATA, &head)
 }
 
-/// Whether a data page has so many answers.
-#[must_use]
-pub fn shows(page: &[u8; PAGE_BYTES], used: u32) -> bool {
-    used_in(page) >= used.min(READS_MAX)
+/// Lets the agent ask the vDSO's own function, which begins there; 0: no more.
+pub fn set_original(memory: Remote, original: u64) -> io::Result<()> {
+    memory.write(AGENT_DATA + ORIGINAL, &original.to_le_bytes())
 }
 
-fn used_in(page: &[u8]) -> u32 {
-    u32::from_le_bytes([page[4], page[5], page[6], page[7]])
+fn words_in(bytes: &[u8]) -> impl Iterator<Item = Words> + '_ {
+    bytes.chunks_exact(WORDS_BYTES).map(|slot| {
+        let word = |at: usize| {
+            let mut bytes = [0u8; 8];
+            bytes.copy_from_slice(&slot[at..at + 8]);
+            i64::from_le_bytes(bytes)
+        };
+        [word(0), word(8)]
+    })
 }
 
 /// The recorder's view of the data page of one address space.
@@ -99,10 +112,34 @@ impl Recording {
         Ok(Self { taken: 0 })
     }
 
-    /// What was answered since the last time, according to the data page's content.
-    pub fn take(&mut self, memory: Remote, page: &[u8; PAGE_BYTES]) -> io::Result<Vec<Words>> {
-        let used = used_in(page).min(READS_MAX);
-        let answers = self.take_until(page, used);
+    /// Where the answers begin that were not taken yet, and bytes of those worth reading with the
+    /// head.
+    #[must_use]
+    pub fn near(&self) -> (u64, usize) {
+        let left = usize::try_from(READS_MAX - self.taken).unwrap_or(0);
+        (self.next(), left.min(NEAR) * WORDS_BYTES)
+    }
+
+    fn next(&self) -> u64 {
+        READS + u64::from(self.taken) * WORDS_BYTES as u64
+    }
+
+    /// What was answered since the last time, according to the head of the data page, and what
+    /// [`Recording::near`] says where to find.
+    pub fn take(
+        &mut self,
+        memory: Remote,
+        head: &[u8; HEAD_BYTES],
+        near: &[u8],
+    ) -> io::Result<Vec<Words>> {
+        let used = u32::from_le_bytes([head[4], head[5], head[6], head[7]]).min(READS_MAX);
+        let count = usize::try_from(used.saturating_sub(self.taken)).unwrap_or(0);
+        let answers = if count * WORDS_BYTES <= near.len() {
+            self.taken = self.taken.max(used);
+            words_in(near).take(count).collect()
+        } else {
+            self.take_until(memory, used, &mut Answers::default())?
+        };
         if used == READS_MAX {
             memory.write(AGENT_DATA + 4, &0u32.to_le_bytes())?;
             self.taken = 0;
@@ -116,26 +153,42 @@ impl Recording {
         self.taken < used.min(READS_MAX)
     }
 
-    /// What was answered since the last time, up to so many.
-    pub fn take_until(&mut self, page: &[u8; PAGE_BYTES], used: u32) -> Vec<Words> {
-        let used = used.min(READS_MAX).min(used_in(page));
-        let first = usize::try_from(self.taken).unwrap_or(0);
-        let answers = page[WORDS..]
-            .chunks_exact(WORDS_BYTES)
-            .take(usize::try_from(used).unwrap_or(0))
-            .skip(first)
-            .map(|slot| {
-                let word = |at: usize| {
-                    let mut bytes = [0u8; 8];
-                    bytes.copy_from_slice(&slot[at..at + 8]);
-                    i64::from_le_bytes(bytes)
-                };
-                [word(0), word(8)]
-            })
-            .collect();
+    /// What was answered since the last time, up to so many. All that there is more is read on the way,
+    /// and kept in `answers`.
+    pub fn take_until(
+        &mut self,
+        memory: Remote,
+        used: u32,
+        answers: &mut Answers,
+    ) -> io::Result<Vec<Words>> {
+        let used = used.min(READS_MAX);
+        let index = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        if self.taken < answers.first || index(used) > index(answers.first) + answers.words.len() {
+            // The words are there before they are counted.
+            let there = memory.read_u32(AGENT_DATA + 4)?.clamp(used, READS_MAX);
+            let count = index(there.saturating_sub(self.taken));
+            let mut bytes = vec![0; count * WORDS_BYTES];
+            memory.read_exact(self.next(), &mut bytes)?;
+            answers.first = self.taken;
+            answers.words.clear();
+            answers.words.extend(words_in(&bytes));
+        }
+        let from = index(self.taken - answers.first);
+        let to = index(used.saturating_sub(answers.first)).max(from);
         self.taken = self.taken.max(used);
-        answers
+        Ok(answers
+            .words
+            .get(from..to)
+            .map_or_else(Vec::new, <[Words]>::to_vec))
     }
+}
+
+/// Answers that were read at once and not taken yet; the counts in them hold until the page is begun
+/// anew, which happens at a thread's own stop only.
+#[derive(Debug, Default)]
+pub struct Answers {
+    first: u32,
+    words: Vec<Words>,
 }
 
 /// Fills the data page for a replay; without answers every read stops.

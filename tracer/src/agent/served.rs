@@ -42,15 +42,6 @@ pub struct Served<'r> {
     pieces: &'r [u8],
 }
 
-/// What stands at the beginning of unread records.
-#[derive(Debug, PartialEq, Eq)]
-enum Next<'r> {
-    /// So many bytes that say nothing.
-    Filling(u64),
-    /// A call, and how many bytes it takes.
-    Call(Served<'r>, u64),
-}
-
 /// Takes all that is unread out of a ring, by way of `buffer`: what the application could
 /// change must be looked at once only. Ends at the first call that `each` fails for.
 pub fn take<E>(
@@ -70,13 +61,10 @@ pub fn take<E>(
         ring.read(buffer);
         let mut rest = buffer.as_slice();
         while !rest.is_empty() {
-            let len = match next(rest).map_err(&broken)? {
-                Next::Filling(len) => len,
-                Next::Call(call, len) => {
-                    each(&call)?;
-                    len
-                }
-            };
+            let (call, len) = next(rest).map_err(&broken)?;
+            if let Some(call) = call {
+                each(&call)?;
+            }
             ring.took(len);
             rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
         }
@@ -84,8 +72,8 @@ pub fn take<E>(
 }
 
 /// Reads the first of the records in `bytes`, which reach up to the end of the ring or to what
-/// is written.
-fn next(bytes: &[u8]) -> Result<Next<'_>, Broken> {
+/// is written: a call, if it says something, and how many bytes the record takes.
+fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
     let len = int(bytes, 0)?;
     let nr = int(bytes, 4)?;
     let whole = usize::try_from(len).map_err(|_| Broken)?;
@@ -93,7 +81,7 @@ fn next(bytes: &[u8]) -> Result<Next<'_>, Broken> {
         return Err(Broken);
     }
     if nr == PAD {
-        return Ok(Next::Filling(len.into()));
+        return Ok((None, len.into()));
     }
     let record = &bytes[..whole];
     if whole < FIXED {
@@ -142,7 +130,7 @@ fn next(bytes: &[u8]) -> Result<Next<'_>, Broken> {
         regs,
         pieces: &record[FIXED..],
     };
-    Ok(Next::Call(served, len.into()))
+    Ok((Some(served), len.into()))
 }
 
 /// The first of some pieces, and those that follow it; `None` behind the last.
@@ -273,7 +261,7 @@ mod tests {
 
     fn served(record: &[u8]) -> Served<'_> {
         match next(record) {
-            Ok(Next::Call(served, _)) => served,
+            Ok((Some(served), _)) => served,
             other => panic!("{other:?}"),
         }
     }
@@ -313,7 +301,7 @@ mod tests {
         let mut bytes = vec![0; 64];
         bytes[..4].copy_from_slice(&48u32.to_le_bytes());
         bytes[4..8].copy_from_slice(&PAD.to_le_bytes());
-        assert_eq!(next(&bytes), Ok(Next::Filling(48)));
+        assert_eq!(next(&bytes), Ok((None, 48)));
     }
 
     proptest! {
@@ -327,7 +315,7 @@ mod tests {
             let mut bytes = record(&[(100, IN, b"hello"), (7, OUT, &[1; 100])]);
             let at = at % bytes.len();
             bytes[at] = byte;
-            if let Ok(Next::Call(call, len)) = next(&bytes) {
+            if let Ok((Some(call), len)) = next(&bytes) {
                 prop_assert!(usize::try_from(len).expect("small") <= bytes.len());
                 let _ = call.before().read(100, &mut [0; 64]);
             }

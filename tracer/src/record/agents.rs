@@ -4,7 +4,7 @@
 use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::task::Task;
-use crate::agent::{self, PAGE_BYTES, Recording};
+use crate::agent::{Answers, HEAD_BYTES, NEAR_BYTES, Recording};
 use crate::layout::AGENT_DATA;
 use crate::namespaces::ClockOffsets;
 use crate::sys::host;
@@ -45,15 +45,22 @@ impl Session {
         };
         self.ahead.resize(len.min(AHEAD_BYTES_MAX), 0);
         let memory = Remote(tid);
-        let page = (AGENT_DATA, self.agent_page.as_mut_slice());
-        let (page_len, ahead_len) = memory.read_two(page, (addr, &mut self.ahead));
-        self.ahead.truncate(ahead_len);
-        let whole = if page_len == PAGE_BYTES {
+        let mut head = [0; HEAD_BYTES];
+        let mut near = [0; NEAR_BYTES];
+        let (near_at, near_len) = agent.near();
+        let near = &mut near[..near_len];
+        let lens = memory.read_parts([
+            (AGENT_DATA, &mut head),
+            (near_at, near),
+            (addr, &mut self.ahead),
+        ]);
+        self.ahead.truncate(lens[2]);
+        let whole = if (lens[0], lens[1]) == (HEAD_BYTES, near_len) {
             Ok(())
         } else {
             Err(std::io::Error::from_raw_os_error(libc::EFAULT))
         };
-        let words = match whole.and_then(|()| agent.take(memory, &self.agent_page)) {
+        let words = match whole.and_then(|()| agent.take(memory, &head, near)) {
             Ok(words) => words,
             Err(error) => {
                 // Killed a moment ago, its memory goes first.
@@ -71,9 +78,9 @@ impl Session {
         Ok(())
     }
 
-    /// Journals the clock reads that the thread made before it had made so many. `read`: whether the
-    /// page was read already; it is read again if the thread has made more of them since.
-    pub(super) fn take_clocks_until(&mut self, tid: Pid, used: u32, read: &mut bool) -> Step {
+    /// Journals the clock reads that the thread made before it had made so many. `answers` has those that
+    /// were read already.
+    pub(super) fn take_clocks_until(&mut self, tid: Pid, used: u32, answers: &mut Answers) -> Step {
         let space = self.tasks.get(&tid).map(|task| task.space);
         let Some(clocks) = space.and_then(|space| self.agents.get_mut(&space)) else {
             return Ok(());
@@ -81,15 +88,10 @@ impl Session {
         if !clocks.is_behind(used) {
             return Ok(());
         }
-        if !*read || !agent::shows(&self.agent_page, used) {
-            let page = self.agent_page.as_mut_slice();
-            if Remote(tid).read_some(AGENT_DATA, page) != PAGE_BYTES {
-                // Killed: what it did after that read is nobody's concern any more.
-                return Err(Stumble::Gone);
-            }
-            *read = true;
-        }
-        let words = clocks.take_until(&self.agent_page, used);
+        // Killed: what it did after that read is nobody's concern any more.
+        let words = clocks
+            .take_until(Remote(tid), used, answers)
+            .map_err(|_| Stumble::Gone)?;
         if !words.is_empty() {
             let event = Event::Clocks(ClockRead::encode(&words));
             self.emit(tid, &event)?;

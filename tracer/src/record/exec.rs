@@ -11,6 +11,7 @@ use crate::sys::wait::Pid;
 use crate::{remote, vdso};
 use journal::{Effect, Exec, Mapping, Out, Source};
 use pmu::Regs;
+use std::ops::Range;
 
 /// Code segment selector of 64-bit programs.
 const USER_CS_64: u64 = 0x33;
@@ -85,10 +86,13 @@ impl Session {
             .into());
         }
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
-        let stopped = self.claim_page(tid, stopped, regs, &areas)?;
+        let (stopped, original) = self.claim_page(tid, stopped, regs, &areas)?;
         self.signals_after_exec(tid, &stopped)?;
         stopped.set_regs(regs)?;
-        let exec = self.describe(tid, regs, &areas)?;
+        let (exec, guards) = self.describe(tid, regs, &areas)?;
+        if let (Some(original), Some(guards)) = (original, guards) {
+            self.open_counter(tid, original, guards)?;
+        }
         let words = self
             .tasks
             .get_mut(&tid)
@@ -102,15 +106,17 @@ impl Session {
         Ok((stopped, effects))
     }
 
-    /// Replaces the vDSO's functions, and maps the pages that `ftrun` claims.
+    /// Replaces the vDSO's functions, and maps the pages that `ftrun` claims; where the vDSO's
+    /// own `clock_gettime` is now.
     fn claim_page(
         &mut self,
         tid: Pid,
         stopped: Stopped,
         regs: &Regs,
         areas: &[Area],
-    ) -> Step<Stopped> {
+    ) -> Step<(Stopped, Option<u64>)> {
         let memory = Remote(tid);
+        let mut original = None;
         let mut met = remote::Met::new();
         let failed = |what: &'static str| RecordError::os(what);
         if let Some(area) = areas.iter().find(|area| area.name == b"[vdso]") {
@@ -118,11 +124,12 @@ impl Session {
             memory
                 .read_exact(area.start, &mut image)
                 .map_err(failed("reading the vDSO"))?;
-            let patches = vdso::patches(&image).map_err(|error| RecordError::Unsupported {
+            let changes = vdso::changes(&image).map_err(|error| RecordError::Unsupported {
                 tid: tid.0,
                 what: format!("this kernel's vDSO ({error})"),
             })?;
-            for patch in patches {
+            original = changes.original.map(|offset| area.start + offset);
+            for patch in changes.patches {
                 memory
                     .write(area.start + patch.offset, &patch.code)
                     .map_err(failed("patching the vDSO"))?;
@@ -141,16 +148,30 @@ impl Session {
             task.stash.extend(met);
         }
         self.begin_agent(tid)?;
-        Ok(stopped)
+        Ok((stopped, original))
     }
 
-    fn describe(&mut self, tid: Pid, regs: &Regs, areas: &[Area]) -> Step<Exec<'static>> {
+    /// What is mapped now; and where reads of the time stamp counter that do not trap may be in it
+    /// (`None`: there is no telling).
+    fn describe(
+        &mut self,
+        tid: Pid,
+        regs: &Regs,
+        areas: &[Area],
+    ) -> Step<(Exec<'static>, Option<Vec<Range<u64>>>)> {
+        let mut certain = true;
+        let mut guards = Vec::new();
         let mut maps = Vec::new();
         let mut content = Vec::new();
         let space = self.tasks.get(&tid).map(|task| task.space);
         for area in areas {
             if is_kernels(&area.name) {
                 continue;
+            }
+            let executable = area.prot & libc::PROT_EXEC.cast_unsigned() != 0;
+            let writable = area.prot & libc::PROT_WRITE.cast_unsigned() != 0;
+            if executable && area.name != b"[vdso]" {
+                certain &= area.inode != 0 && !area.shared && !writable;
             }
             let mut flags = if area.shared {
                 libc::MAP_SHARED
@@ -168,13 +189,11 @@ impl Session {
                     id,
                     offset: area.offset,
                 };
-                if area.prot & libc::PROT_WRITE.cast_unsigned() != 0 {
+                if writable {
                     differences(tid, area, Some(&file), &mut content);
                 }
-                if area.prot & libc::PROT_EXEC.cast_unsigned() != 0
-                    && let Some(space) = space
-                {
-                    self.memories.patch(
+                if executable && let Some(space) = space {
+                    let found = self.memories.patch(
                         space,
                         tid,
                         id,
@@ -184,6 +203,10 @@ impl Session {
                         area.len(),
                         &mut content,
                     );
+                    let readable = area.prot & libc::PROT_READ.cast_unsigned() != 0;
+                    let found = found.filter(|found| readable || found.is_empty());
+                    certain &= found.is_some();
+                    guards.extend(found.unwrap_or_default());
                 }
             } else {
                 differences(tid, area, None, &mut content);
@@ -205,13 +228,14 @@ impl Session {
             .get_mut(&tid)
             .and_then(|task| task.exec_former.take())
             .unwrap_or(name);
-        Ok(Exec {
+        let exec = Exec {
             path: path.into(),
             former,
             regs: *regs,
             maps,
             content,
-        })
+        };
+        Ok((exec, certain.then_some(guards)))
     }
 }
 

@@ -74,10 +74,16 @@ pub struct Memories {
     pub(super) objects: HashMap<FileKey, Object>,
     segments: HashMap<u64, ObjectId>,
     next_object: u32,
-    sites: HashMap<FileId, Vec<(u64, Vec<u8>)>>,
+    sites: HashMap<FileId, sites::Found>,
+    /// Of parts of files, whether no instruction that matters can be cut there.
+    whole: HashMap<(FileId, u64, u64), bool>,
     patched: HashMap<SpaceId, HashSet<u64>>,
     pub(super) descriptors: Descriptors,
 }
+
+/// Replacements whose addresses are no farther apart are written together, in bytes: each write is
+/// three syscalls, here and in replay.
+const PATCHED_TOGETHER: u64 = 2048;
 
 impl Memories {
     /// Nothing mapped yet.
@@ -91,6 +97,7 @@ impl Memories {
             segments: HashMap::new(),
             next_object: 0,
             sites: HashMap::new(),
+            whole: HashMap::new(),
             patched: HashMap::new(),
             descriptors: Descriptors::default(),
         }
@@ -138,6 +145,7 @@ impl Memories {
     fn find_patched(&mut self, space: SpaceId, tid: Pid, area: &Area, file: &File) {
         let sites = sites::find(file);
         let inside = sites
+            .sites
             .iter()
             .filter(|(at, _)| *at >= area.offset && *at - area.offset < area.len());
         for (at, code) in inside {
@@ -189,6 +197,7 @@ impl Memories {
             self.kept.clear();
             self.by_hash.clear();
             self.sites.clear();
+            self.whole.clear();
         }
         let kept = self
             .store
@@ -232,7 +241,8 @@ impl Memories {
     }
 
     /// Patches instructions that cannot be made to trap otherwise, in an executable
-    /// mapping of a kept file; what was written is added to `out`.
+    /// mapping of a kept file; what was written is added to `out`. Gives the pages that may have
+    /// a read of the time stamp counter left; `None`: there is no telling.
     #[allow(
         clippy::too_many_arguments,
         reason = "a range of a file at an address of a thread"
@@ -247,21 +257,49 @@ impl Memories {
         offset: u64,
         len: u64,
         out: &mut Vec<Out<'static>>,
-    ) {
+    ) -> Option<Vec<std::ops::Range<u64>>> {
         let sites = self.sites.entry(id).or_insert_with(|| sites::find(file));
-        for (at, code) in sites
-            .iter()
-            .filter(|(at, _)| *at >= offset && *at - offset < len)
-        {
-            let addr = start + (at - offset);
-            if Remote(tid).write(addr, code).is_ok() {
-                self.patched.entry(space).or_default().insert(addr);
-                out.push(Out {
-                    addr,
-                    data: code.clone().into(),
-                });
-            }
+        let end = offset.saturating_add(len);
+        if self.whole.len() >= CACHED_FILES_MAX {
+            self.whole.clear();
         }
+        let mut certain = *self
+            .whole
+            .entry((id, offset, len))
+            .or_insert_with(|| sites::is_whole(file, offset, len));
+        let guards = sites
+            .guards
+            .iter()
+            .map(|range| range.start.max(offset)..range.end.min(end))
+            .filter(|range| range.start < range.end)
+            .map(|range| start + (range.start - offset)..start + (range.end - offset))
+            .collect();
+        let inside: Vec<_> = sites
+            .sites
+            .iter()
+            .filter(|(at, code)| *at >= offset && at.saturating_add(code.len() as u64) <= end)
+            .map(|(at, code)| (start + (at - offset), code))
+            .collect();
+        let near = |a: &(u64, &Vec<u8>), b: &(u64, &Vec<u8>)| b.0 - a.0 <= PATCHED_TOGETHER;
+        let memory = Remote(tid);
+        let groups: Vec<_> = inside.chunk_by(near).collect();
+        let pieces: Vec<_> = groups
+            .iter()
+            .map_while(|group| replaced(memory, group))
+            .collect();
+        let written = if pieces.is_empty() {
+            0
+        } else {
+            memory.write_pieces(&pieces)
+        };
+        certain &= written == groups.len();
+        for (group, (addr, data)) in groups.iter().zip(pieces).take(written) {
+            let patched = self.patched.entry(space).or_default();
+            patched.extend(group.iter().map(|(addr, _)| *addr));
+            let data = data.into();
+            out.push(Out { addr, data });
+        }
+        certain.then_some(guards)
     }
 
     /// The object for a file that is mapped shared, made if there is none yet.
@@ -353,6 +391,22 @@ impl Memories {
     }
 }
 
+/// Several replacements, by address in ascending order, with what is between them.
+fn replaced(memory: Remote, group: &[(u64, &Vec<u8>)]) -> Option<(u64, Vec<u8>)> {
+    let (addr, _) = *group.first()?;
+    let end = group
+        .iter()
+        .map(|(at, code)| at + code.len() as u64)
+        .max()?;
+    let mut data = vec![0; usize::try_from(end - addr).ok()?];
+    memory.read_exact(addr, &mut data).ok()?;
+    for (at, code) in group {
+        let from = usize::try_from(at - addr).ok()?;
+        data.get_mut(from..from + code.len())?.copy_from_slice(code);
+    }
+    Some((addr, data))
+}
+
 /// Opens the file that an area maps, making sure that it is that file.
 fn open_area(tid: Pid, area: &Area) -> Option<File> {
     let path = std::ffi::OsString::from_vec(area.name.clone());
@@ -435,6 +489,11 @@ impl Session {
             flags,
             source: Source::Zero,
         };
+        let executable = prot & libc::PROT_EXEC.cast_unsigned() != 0;
+        let writable = prot & libc::PROT_WRITE.cast_unsigned() != 0;
+        if executable && (anonymous || shared || writable) {
+            self.close_counter(tid);
+        }
         if anonymous {
             effects.push(Effect::Map(mapping));
             return Ok(());
@@ -448,6 +507,9 @@ impl Session {
         if meta.file_type().is_char_device()
             && (libc::major(meta.rdev()), libc::minor(meta.rdev())) == DEV_ZERO
         {
+            if executable {
+                self.close_counter(tid);
+            }
             effects.push(Effect::Map(mapping));
             return Ok(());
         }
@@ -476,14 +538,20 @@ impl Session {
             let id = object.id;
             mapping.source = Source::Object { id, offset };
             effects.push(Effect::Map(mapping));
+            if executable {
+                self.close_counter(tid);
+            }
             return Ok(());
         }
         self.memories.descriptors.mapped_private(&meta);
         let id = self.memories.keep(&mut self.out, &file, &path)?;
         mapping.source = Source::File { id, offset };
         effects.push(Effect::Map(mapping));
-        if prot & libc::PROT_EXEC.cast_unsigned() != 0 {
-            self.patch_range(tid, id, &file, (start, offset, end - start), effects);
+        if executable {
+            let readable = prot & libc::PROT_READ.cast_unsigned() != 0;
+            let guards = self.patch_range(tid, id, &file, (start, offset, end - start), effects);
+            let guards = guards.filter(|guards| readable || guards.is_empty());
+            self.more_code(tid, guards);
         }
         Ok(())
     }
@@ -495,12 +563,11 @@ impl Session {
         file: &File,
         (start, offset, len): (u64, u64, u64),
         effects: &mut Vec<Effect<'static>>,
-    ) {
-        let Some((space, thread)) = self.tasks.get(&tid).map(|task| (task.space, task.id)) else {
-            return;
-        };
+    ) -> Option<Vec<std::ops::Range<u64>>> {
+        let (space, thread) = self.tasks.get(&tid).map(|task| (task.space, task.id))?;
         let mut outs = Vec::new();
-        self.memories
+        let guards = self
+            .memories
             .patch(space, tid, id, file, start, offset, len, &mut outs);
         effects.extend(outs.into_iter().map(|out| {
             Effect::Write(Write {
@@ -509,6 +576,22 @@ impl Session {
                 data: out.data,
             })
         }));
+        guards
+    }
+
+    /// Memory was moved, or has become larger: then there may be more of a file's code.
+    pub(super) fn code_moved(&mut self, tid: Pid, start: u64) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if !space.is_some_and(|space| self.counter.is_open(space)) {
+            return Ok(());
+        }
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let executable = |area: &&Area| area.prot & libc::PROT_EXEC.cast_unsigned() != 0;
+        let mut areas = areas.iter().filter(executable);
+        if areas.any(|area| (area.start..area.end).contains(&start)) {
+            self.close_counter(tid);
+        }
+        Ok(())
     }
 
     /// A file mapping may have become executable.
@@ -519,6 +602,8 @@ impl Session {
         len: u64,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
+        // Whatever was written there before.
+        self.close_counter(tid);
         let end = addr.saturating_add(len);
         let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
         let writable = libc::PROT_WRITE.cast_unsigned();
@@ -554,6 +639,10 @@ impl Session {
         let Some(area) = areas.iter().find(|area| area.start == start) else {
             return Ok(());
         };
+        if area.prot & libc::PROT_EXEC.cast_unsigned() != 0 {
+            self.close_counter(tid);
+        }
+        self.guards_replaced(tid, &(area.start..area.end));
         let id = match self.memories.segments.get(&call.args[0]) {
             Some(id) => *id,
             None => {

@@ -1,5 +1,6 @@
 //! The recorder's main loop: one logical CPU, given from thread to thread at sync points.
 
+use super::counter::Counter;
 use super::error::{RecordError, Step, Stumble};
 use super::journal_out::Output;
 use super::kills::Kills;
@@ -50,11 +51,11 @@ pub struct Session {
     pub(super) tick: Tick,
     /// What the agent answered, by address space.
     pub(super) agents: FxHashMap<SpaceId, agent::Recording>,
+    /// Where the time stamp counter can be read.
+    pub(super) counter: Counter,
     /// What the agent serves.
     pub(super) serving: Serving,
-    /// Room for what is read of the agent's page.
-    pub(super) agent_page: Box<[u8; agent::PAGE_BYTES]>,
-    /// Memory read together with that page.
+    /// Memory read together with the agent's page.
     pub(super) ahead: Vec<u8>,
     /// What processes set with `PR_SET_DUMPABLE`; it is never done, for it would take from
     /// the supervisor what it must see.
@@ -108,8 +109,8 @@ impl Session {
             watch,
             tick,
             agents: FxHashMap::default(),
+            counter: Counter::default(),
             serving: Serving::default(),
-            agent_page: Box::new([0; agent::PAGE_BYTES]),
             ahead: Vec::new(),
             dumpable: HashMap::new(),
             forging: false,
@@ -256,6 +257,7 @@ impl Session {
     /// Resumes a runnable thread in user mode.
     pub(super) fn go_on(&mut self, tid: Pid) -> Step {
         self.serve_next(tid);
+        self.match_counter(tid)?;
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };

@@ -32,9 +32,21 @@ impl Session {
     /// A thread stands before the delivery of a signal.
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
         let mut info = stopped.siginfo()?;
-        let noticed = disposition(tid, signal) != Disposition::Ignored;
-        let stopped = self.surface(tid, stopped, noticed)?;
+        let stopped = if is_fault(signal, &info) {
+            stopped
+        } else {
+            let noticed = disposition(tid, signal) != Disposition::Ignored;
+            self.surface(tid, stopped, noticed)?
+        };
         let mut regs = stopped.regs()?;
+        let stopped = if signal == libc::SIGSEGV {
+            match self.guard_raised(tid, stopped, &info, &regs)? {
+                Some(stopped) => stopped,
+                None => return Ok(()),
+            }
+        } else {
+            stopped
+        };
         let stopped = if is_fault(signal, &info) {
             match self.fault_inside(tid, stopped, signal, &regs)? {
                 Some(stopped) => stopped,
@@ -83,6 +95,10 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
+                if !self.counter.fits(task) {
+                    task.state = State::Runnable(stopped);
+                    return self.go_on(tid);
+                }
                 task.state = State::Running;
                 stopped.resume(how, signal)?;
                 Ok(())
@@ -95,6 +111,12 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
+                if !self.counter.fits(task) {
+                    // It is between two sync points: nobody else can have the CPU now.
+                    task.state = State::Runnable(stopped);
+                    self.hurry(tid, regs.rip)?;
+                    return self.go_on(tid);
+                }
                 task.state = State::Running;
                 self.hurry(tid, regs.rip)?;
                 stopped.resume(how, 0)?;
@@ -212,9 +234,10 @@ impl Session {
         regs: &Regs,
     ) -> Step {
         self.take_clocks(tid)?;
-        if (signal == libc::SIGSEGV || signal == libc::SIGILL)
-            && let Some(found) = self.trapped_instruction(tid, signal, regs)
-        {
+        let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+        // A page that may not be executed has another one, whatever instruction is there.
+        let trapped = signal == libc::SIGSEGV && code == SI_KERNEL || signal == libc::SIGILL;
+        if trapped && let Some(found) = self.trapped_instruction(tid, signal, regs) {
             return self.trap(tid, stopped, signal, found, regs);
         }
         let at = Delivery::Fault {
@@ -300,9 +323,11 @@ impl Session {
 }
 
 const SYS_SECCOMP: i32 = 1;
+/// `si_code` of a fault that is none of memory.
+const SI_KERNEL: i32 = 0x80;
 
 /// Whether a signal was, by its looks, raised by the instruction that the thread stands at.
-fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
+pub(super) fn is_fault(signal: i32, info: &[u8; 128]) -> bool {
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
     looks_like_fault(signal.unsigned_abs().into()) && code > 0
 }

@@ -136,6 +136,9 @@ impl Session {
                 .into());
             }
         }
+        if self.guards_show(tid, &call) {
+            return self.set_back(tid, stopped, regs);
+        }
         if let Some(result) = self.before(tid, &stopped, &call, &regs)? {
             return self.answer(tid, stopped, regs, result);
         }
@@ -638,11 +641,13 @@ impl Session {
             return Ok((stopped, effects));
         }
         self.new_descriptors(tid, call, result, &mut effects);
+        self.guards_after(tid, call, result);
         match call.def.handler {
             Handler::Mmap => self.mapped(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::Mprotect if arg(2) & PROT_EXEC != 0 => {
                 self.made_executable(tid, arg(0), arg(1), &mut effects)?;
             }
+            Handler::Mremap => self.code_moved(tid, result.cast_unsigned())?,
             Handler::Shmat => self.attached(tid, call, result.cast_unsigned(), &mut effects)?,
             Handler::ArchPrctl => effects.push(Effect::Regs(*regs)),
             // A time namespace may have other clocks than the supervisor's.
@@ -660,6 +665,7 @@ impl Session {
             }
             Handler::Seccomp => self.seccomp_done(tid, call),
             Handler::Prctl => self.prctl_done(tid, &stopped, call, regs)?,
+            _ if call.def.name == "personality" => self.close_counter(tid),
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
@@ -667,6 +673,7 @@ impl Session {
             return Ok((stopped, effects));
         };
         let (tgid, thread) = (task.tgid, task.into());
+        let known = effects.len();
         let tasks = &self.tasks;
         let processes = || {
             tasks
@@ -682,6 +689,11 @@ impl Session {
             &processes,
             &mut effects,
         )?;
+        let is_memory = |effect: &Effect<'_>| matches!(effect, Effect::Write(_));
+        if effects.iter().skip(known).any(is_memory) {
+            // It may have been code.
+            self.close_counters();
+        }
         Ok((stopped, effects))
     }
 

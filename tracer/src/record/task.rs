@@ -134,6 +134,8 @@ pub struct Task {
     pub exit_follows: bool,
     /// The application forbade itself the time stamp counter: reading it is a fault.
     pub tsc_denied: bool,
+    /// Reading the time stamp counter traps in the kernel's view.
+    pub counter_traps: bool,
     /// CPUs that the application believes to have confined it to.
     pub affinity: Option<Vec<u8>>,
     /// The id that it had when it called `execve`, until that has returned.
@@ -180,6 +182,7 @@ impl Task {
             filter_emitted: false,
             exit_follows: false,
             tsc_denied: false,
+            counter_traps: true,
             affinity: None,
             exec_former: None,
             exec_words: Vec::new(),
@@ -195,6 +198,7 @@ impl Task {
     pub fn inherit(&mut self, parent: &Self, flags: u64) {
         self.own_filter = parent.own_filter;
         self.tsc_denied = parent.tsc_denied;
+        self.counter_traps = parent.counter_traps;
         self.affinity.clone_from(&parent.affinity);
         self.signals = parent.signals.inherited(flags);
     }

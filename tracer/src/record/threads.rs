@@ -48,6 +48,7 @@ impl Session {
         if clone.flags & CLONE_VM == 0 {
             let fresh = self.fresh_space();
             self.memories.forked(space, fresh);
+            self.counter.forked(space, fresh);
             if let Some(&dumpable) = self.dumpable.get(&parent_tgid) {
                 self.dumpable.insert(child, dumpable);
             }
@@ -270,6 +271,7 @@ impl Session {
         let left: HashSet<_> = self.tasks.values().map(|task| task.space).collect();
         self.agents.retain(|space, _| left.contains(space));
         self.serving.spaces_left(|space| left.contains(&space));
+        self.counter.spaces_left(&left);
         if let Some(space) = space {
             self.update_off(space)?;
         }

@@ -281,11 +281,19 @@ impl Session {
                 .then(|| insn::decode_patched(code, regs.rip))
                 .flatten();
         }
-        if self.tasks.get(&tid)?.tsc_denied && !agent::asks(regs.rip) {
+        let task = self.tasks.get(&tid)?;
+        if agent::asks(regs.rip) {
+            return insn::decode_patched(code, regs.rip);
+        }
+        if task.tsc_denied {
             return None;
         }
-        insn::decode(code, regs.rip)
-            .filter(|found| matches!(found.kind, TrapKind::Rdtsc | TrapKind::Rdtscp))
+        let decoded = if self.memories.is_patched(task.space, regs.rip) {
+            insn::decode_patched(code, regs.rip)
+        } else {
+            insn::decode(code, regs.rip)
+        };
+        decoded.filter(|found| matches!(found.kind, TrapKind::Rdtsc | TrapKind::Rdtscp))
     }
 
     /// Performs an instruction whose result the journal must have.

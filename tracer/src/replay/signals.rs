@@ -147,7 +147,7 @@ impl Session {
         let decoded = if signal == libc::SIGILL {
             insn::decode_patched(code, regs.rip)
         } else {
-            insn::decode(code, regs.rip)
+            insn::decode(code, regs.rip).or_else(|| insn::decode_patched(code, regs.rip))
         };
         let Some(instruction) = decoded.filter(|found| found.kind == trap.kind) else {
             return Err(self.diverged(expected, "another instruction"));

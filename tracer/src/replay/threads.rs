@@ -5,7 +5,9 @@ use super::error::ReplayError;
 use super::session::Session;
 use super::task::{Space, Task};
 use crate::agent;
-use crate::layout::{AGENT_DATA, AGENT_DATA_LEN, PAGE_DATA, PAGE_SYSCALL, PAGE_SYSCALL_DONE};
+use crate::layout::{
+    AGENT_DATA, AGENT_DATA_LEN, PAGE_DATA, PAGE_SYSCALL, PAGE_SYSCALL_DONE, READS, READS_LEN,
+};
 use crate::remote;
 use crate::sys::host;
 use crate::sys::mem::Remote;
@@ -207,14 +209,16 @@ impl Session {
                 )?;
             }
         }
-        let data = Mapping {
-            start: AGENT_DATA,
-            end: AGENT_DATA + AGENT_DATA_LEN,
-            prot: (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned(),
-            flags: libc::MAP_PRIVATE.cast_unsigned(),
-            source: Source::Zero,
-        };
-        self.map(tid, &data)?;
+        for (start, len) in [(READS, READS_LEN), (AGENT_DATA, AGENT_DATA_LEN)] {
+            let data = Mapping {
+                start,
+                end: start + len,
+                prot: (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned(),
+                flags: libc::MAP_PRIVATE.cast_unsigned(),
+                source: Source::Zero,
+            };
+            self.map(tid, &data)?;
+        }
         agent::supply(Remote(real), &[]).map_err(ReplayError::os("preparing the agent's page"))?;
         for mapping in &exec.maps {
             if layout::touches_page(mapping.start, mapping.end.saturating_sub(mapping.start)) {

@@ -1,11 +1,13 @@
-//! Where RDRAND and RDSEED stand in a program file. The bytes alone prove nothing: they occur
-//! in constants and in data among the code, which must not be touched. An instruction is what
-//! a disassembly from the start of its function arrives at; functions are what call frame
-//! information describes or, without any, the symbols. What neither covers is left alone.
+//! Where RDRAND, RDSEED, RDTSC and RDTSCP stand in a program file. The bytes alone prove nothing:
+//! they occur in constants and in data among the code, which must not be touched. An instruction is
+//! what a disassembly from the start of its function arrives at; functions are what call frame
+//! information describes or, without any, the symbols. What neither covers is left alone, and
+//! stays open: who relies on there being no others has to ask.
 
 mod elf;
 #[allow(dead_code, reason = "the planner of sites asks for functions")]
 mod functions;
+mod gaps;
 #[allow(
     dead_code,
     unused_imports,
@@ -18,32 +20,68 @@ pub use functions::{Functions, function_of};
 
 use crate::insn;
 use elf::{Part, Program};
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Bytes of a file searched in one piece.
 const PIECE: usize = 1 << 20;
-/// Bytes of the longest opcode without prefixes.
-const OPCODE_BYTES: usize = 3;
 /// A function larger than this is none.
 const FUNCTION_BYTES_MAX: u64 = 16 << 20;
 
-/// Offsets in a file of RDRAND and RDSEED instructions, with what replaces them.
+/// What is known of the nondeterministic instructions in a file, by offset.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Instructions, in ascending order, with what replaces them.
+    pub sites: Vec<(u64, Vec<u8>)>,
+    /// Opcodes that nothing is known of, in ascending order.
+    pub open: Vec<u64>,
+    /// Whole pages, in ascending order, that have all of those. What is around one of them and
+    /// belongs to no function is data, most likely, and comes with it.
+    pub guards: Vec<Range<u64>>,
+}
+
+/// Looks through a file.
 #[must_use]
-pub fn find(file: &File) -> Vec<(u64, Vec<u8>)> {
+pub fn find(file: &File) -> Found {
     let candidates = candidates(file);
     if candidates.is_empty() {
-        return Vec::new();
+        return Found::default();
     }
     let data = elf::content(file);
     // What is no program, or a broken one, has no functions.
-    Program::of(&data).map_or_else(Vec::new, |program| proven(&program, &candidates))
+    match Program::of(&data) {
+        Some(program) => judged(&program, candidates),
+        None => Found {
+            guards: gaps::pages_of(&candidates),
+            open: candidates,
+            ..Found::default()
+        },
+    }
+}
+
+/// Whether a part of a file that is mapped is so alone: none of it could be an instruction that
+/// reads the time stamp counter together with whatever else is mapped before or behind.
+#[must_use]
+pub fn is_whole(file: &File, offset: u64, len: u64) -> bool {
+    // What is not there is mapped as zeros.
+    let at = |offset: u64| {
+        let mut bytes = [0; 2];
+        file.read_at(&mut bytes[..1], offset)
+            .and_then(|_| file.read_at(&mut bytes[1..], offset + 1))
+            .map(|_| bytes)
+    };
+    let (Ok(first), Ok(last)) = (at(offset), at(offset.saturating_add(len).saturating_sub(2)))
+    else {
+        return false;
+    };
+    !matches!(first, [0x31 | 0xf9, _] | [1, 0xf9]) && !matches!(last, [_, 0x0f] | [0x0f, 1])
 }
 
 /// Offsets of what may be such an instruction's opcode, in ascending order.
 fn candidates(file: &File) -> Vec<u64> {
-    const OVERLAP: usize = OPCODE_BYTES - 1;
+    const OVERLAP: usize = 2;
     let mut found = Vec::new();
     let mut buffer = vec![0u8; PIECE + OVERLAP];
     let mut at = 0u64;
@@ -67,16 +105,25 @@ fn candidates(file: &File) -> Vec<u64> {
     }
 }
 
-fn proven(program: &Program<'_, '_>, candidates: &[u64]) -> Vec<(u64, Vec<u8>)> {
-    let code = Code::of(program.parts(), candidates);
+fn judged(program: &Program<'_, '_>, candidates: Vec<u64>) -> Found {
+    let code = Code::of(program.parts(), &candidates);
     let mut functions = by_frames(program, &code);
     let rest = code.without(&functions);
     functions.extend(by_symbols(program, &rest));
     let mut sites = Vec::new();
+    let mut known = HashSet::new();
     for function in functions {
-        disassemble(program, &code, &function, &mut sites);
+        disassemble(program, &code, &function, &mut sites, &mut known);
     }
-    sites
+    sites.sort_unstable();
+    let mut open = candidates;
+    open.retain(|at| !known.contains(at));
+    let guards = gaps::around(program, &code, &open);
+    Found {
+        sites,
+        open,
+        guards,
+    }
 }
 
 /// The executable parts of a file, and what in them is looked for.
@@ -150,20 +197,17 @@ fn by_symbols(program: &Program<'_, '_>, code: &Code) -> Vec<Range<u64>> {
     found
 }
 
-/// Adds the sites in a function.
+/// Adds the sites in a function, and the candidates that were decided.
 fn disassemble(
     program: &Program<'_, '_>,
     code: &Code,
     function: &Range<u64>,
     sites: &mut Vec<(u64, Vec<u8>)>,
+    known: &mut HashSet<u64>,
 ) {
-    // Up to the last candidate is enough.
-    let Some(last) = code.wanted_in(function).last() else {
-        return;
-    };
-    let end = last.saturating_add(OPCODE_BYTES as u64).min(function.end);
-    let range = function.start..end;
-    if range.end - range.start > FUNCTION_BYTES_MAX {
+    let wanted = code.wanted_in(function);
+    let range = function.clone();
+    if wanted.is_empty() || range.end - range.start > FUNCTION_BYTES_MAX {
         return;
     }
     let Some(offset) = code.offset(&range) else {
@@ -172,12 +216,19 @@ fn disassemble(
     let Some(bytes) = program.bytes(offset, range.end - range.start) else {
         return;
     };
-    for (at, replacement) in insn::unpredictable_sites(bytes) {
+    let inside: Vec<usize> = wanted
+        .iter()
+        .filter_map(|at| usize::try_from(at - range.start).ok())
+        .collect();
+    let verdicts = insn::judge(bytes, &inside);
+    for (at, replacement) in verdicts.sites {
         let site = offset + at as u64;
         if !sites.iter().any(|(known, _)| *known == site) {
             sites.push((site, replacement));
         }
     }
+    let decided = inside.iter().filter(|at| !verdicts.open.contains(at));
+    known.extend(decided.map(|at| offset + *at as u64));
 }
 
 #[cfg(test)]

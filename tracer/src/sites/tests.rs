@@ -46,7 +46,7 @@ fn build_from(code: &str, flags: &[&str]) -> Built {
 fn instructions(path: &Path) -> Vec<Vec<u8>> {
     let content = std::fs::read(path).expect("readable");
     let file = File::open(path).expect("readable");
-    let mut found = find(&file);
+    let mut found = find(&file).sites;
     found.sort();
     found
         .iter()
@@ -223,5 +223,85 @@ fn broken_programs_are_endured() {
             changed[place] = value;
             check(&changed);
         }
+    }
+}
+
+/// Reads of the counter: in a function, in a constant, as data in a function, and where no function
+/// is.
+#[test]
+fn reads_of_the_counter_are_sites_or_open() {
+    let source = r#"
+        void _start(void) { __asm__ volatile("rdtsc\n rdtscp\n mov $0x310f, %%edx" : : : "rax", "rcx", "rdx"); __builtin_trap(); }
+        __asm__(".text\n"
+                ".type data, @function\n data: jmp 1f\n .byte 0x0f, 0x31\n 1: ret\n .size data, .-data\n"
+                ".byte 0xcc, 0xcc, 0x0f, 0x31, 0x0f, 0x01, 0xf9\n");
+    "#;
+    let built = build_from(source, &["-static-pie"]);
+    let content = std::fs::read(&built.path).expect("readable");
+    let file = File::open(&built.path).expect("readable");
+    let found = find(&file);
+    let place = |code: &[u8]| {
+        let found = content.windows(code.len()).position(|at| at == code);
+        found.expect("it is there") as u64
+    };
+    let first = place(&[0x0f, 0x31, 0x0f, 0x01, 0xf9, 0xba]);
+    let replaced = vec![
+        (first, vec![0xf4, 0x31]),
+        (first + 2, vec![0xf4, 0x01, 0xf9]),
+    ];
+    assert_eq!(found.sites, replaced);
+    let data = place(&[0xeb, 0x02, 0x0f, 0x31, 0xc3]) + 2;
+    let alone = place(&[0xcc, 0xcc, 0x0f, 0x31]) + 2;
+    let mut open = found.open.clone();
+    open.retain(|at| (data..alone + 8).contains(at));
+    assert_eq!(open, vec![data, alone, alone + 2]);
+    for at in &found.open {
+        assert!(
+            found.guards.iter().any(|guard| guard.contains(at)),
+            "{at:#x}"
+        );
+    }
+    assert!(!found.open.contains(&first));
+}
+
+/// Data between functions is guarded whole, without them.
+#[test]
+fn tables_among_the_code_are_guarded() {
+    let source = r#"
+        __asm__(".text\n .balign 4096\n"
+                ".type first, @function\n first: .cfi_startproc\n ret\n .cfi_endproc\n .size first, .-first\n"
+                ".fill 0x2000, 1, 0x40\n .byte 0x0f, 0x31\n .fill 0x3000, 1, 0x41\n"
+                ".type last, @function\n last: .cfi_startproc\n ret\n .cfi_endproc\n .size last, .-last\n");
+        void _start(void) { __builtin_trap(); }
+    "#;
+    let built = build_from(source, &["-static-pie"]);
+    let content = std::fs::read(&built.path).expect("readable");
+    let file = File::open(&built.path).expect("readable");
+    let code = [0x40, 0x0f, 0x31, 0x41];
+    let at = content.windows(code.len()).position(|found| found == code);
+    let at = at.expect("it is there") as u64;
+    let guards = find(&file).guards;
+    let guard = guards.iter().find(|guard| guard.contains(&at));
+    // From 1 to 0x5002 there is no function.
+    assert_eq!(guard, Some(&(at - 0x1001..at + 0x2fff)), "{guards:x?}");
+}
+
+#[test]
+fn parts_of_files_are_whole_or_cut() {
+    let file = crate::sys::host::memory_file(c"parts").expect("made");
+    let mut content = vec![0x90; 0x3000];
+    content[0xfff..0x1001].copy_from_slice(&[0x0f, 0x31]);
+    content[0x1ffe..0x2001].copy_from_slice(&[0x0f, 0x01, 0xf9]);
+    file.write_all_at(&content, 0).expect("written");
+    for (offset, len, whole) in [
+        (0, 0x1000, false),
+        (0x1000, 0x1000, false),
+        (0x2000, 0x1000, false),
+        (0, 0x2000, false),
+        (0, 0x3000, true),
+        (0, 0x4000, true),
+        (0x3000, 0x1000, true),
+    ] {
+        assert_eq!(is_whole(&file, offset, len), whole, "{offset:#x} {len:#x}");
     }
 }

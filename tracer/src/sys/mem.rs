@@ -45,28 +45,31 @@ impl Remote {
         usize::try_from(done).unwrap_or(0)
     }
 
-    /// Reads up to `buf.len()` bytes at each of two addresses in one syscall, which costs
-    /// little more than one of the two; returns how many. The second is not read if the
-    /// first is not readable whole.
+    /// Reads several ranges with one call, which costs little more than one of them, in this
+    /// order; how many bytes of each there were.
     #[must_use]
-    pub fn read_two(&self, first: (u64, &mut [u8]), second: (u64, &mut [u8])) -> (usize, usize) {
-        let (first_len, second_len) = (first.1.len(), second.1.len());
-        let local = [first.1, second.1].map(|buf| libc::iovec {
-            iov_base: buf.as_mut_ptr().cast(),
-            iov_len: buf.len(),
+    pub fn read_parts<const N: usize>(&self, parts: [(u64, &mut [u8]); N]) -> [usize; N] {
+        let lens = parts.each_ref().map(|part| part.1.len());
+        let remote = parts.each_ref().map(|part| libc::iovec {
+            iov_base: part.0 as *mut libc::c_void,
+            iov_len: part.1.len(),
         });
-        let remote =
-            [(first.0, first_len), (second.0, second_len)].map(|(addr, len)| libc::iovec {
-                iov_base: addr as *mut libc::c_void,
-                iov_len: len,
-            });
-        // SAFETY: `local` describes both buffers, which outlive the call; `remote` names
+        let local = parts.map(|part| libc::iovec {
+            iov_base: part.1.as_mut_ptr().cast(),
+            iov_len: part.1.len(),
+        });
+        let count = N as libc::c_ulong;
+        // SAFETY: `local` describes the buffers, which outlive the call; `remote` names
         // memory of the other process, which the kernel checks.
-        let done =
-            unsafe { libc::process_vm_readv(self.0.0, local.as_ptr(), 2, remote.as_ptr(), 2, 0) };
-        let done = usize::try_from(done).unwrap_or(0);
-        let first = done.min(first_len);
-        (first, done - first)
+        let done = unsafe {
+            libc::process_vm_readv(self.0.0, local.as_ptr(), count, remote.as_ptr(), count, 0)
+        };
+        let mut left = usize::try_from(done).unwrap_or(0);
+        lens.map(|len| {
+            let part = left.min(len);
+            left -= part;
+            part
+        })
     }
 
     fn proc_read(&self, addr: u64, buf: &mut [u8]) -> usize {
@@ -126,6 +129,18 @@ impl Remote {
             .write(true)
             .open(format!("/proc/{}/mem", self.0))?;
         file.write_all_at(&data[done..], addr + done as u64)
+    }
+
+    /// Writes several pieces, each whole, whatever the protection of the pages; how many of them,
+    /// the first ones, it could.
+    #[must_use]
+    pub fn write_pieces(&self, pieces: &[(u64, Vec<u8>)]) -> usize {
+        let file = File::options()
+            .write(true)
+            .open(format!("/proc/{}/mem", self.0));
+        let Ok(file) = file else { return 0 };
+        let written = |(addr, data): &(u64, Vec<u8>)| file.write_all_at(data, *addr).is_ok();
+        pieces.iter().take_while(|piece| written(piece)).count()
     }
 
     fn vm_write(&self, addr: u64, data: &[u8]) -> usize {

@@ -1,7 +1,7 @@
-//! The time stamp counter. Traced threads may not read it; the kernel keeps that as a bit
+//! The time stamp counter. Most traced threads may not read it; the kernel keeps that as a bit
 //! of CR4, and changing the bit at every switch between tracer and tracee costs more than
 //! the switch itself (about 5 µs in a virtual machine, twice for every stop). So the tracer
-//! takes the same restriction upon itself. Its own clocks are read by plain syscalls; what
+//! takes the same restriction upon itself, as long as most of them have it. Its own clocks are read by plain syscalls; what
 //! reads the counter all the same (the C library's clocks do) is emulated.
 
 use std::io;
@@ -25,6 +25,18 @@ impl Restricted {
             only_here: std::marker::PhantomData,
         })
     }
+}
+
+/// Has the calling thread, which has a [`Restricted`], restricted or not: like the threads that it
+/// takes turns with.
+pub fn follow(restricted: bool) {
+    let mode = if restricted {
+        libc::PR_TSC_SIGSEGV
+    } else {
+        libc::PR_TSC_ENABLE
+    };
+    // If it fails, switches cost more.
+    let _ = set_mode(mode);
 }
 
 impl Drop for Restricted {

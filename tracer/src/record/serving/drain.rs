@@ -4,6 +4,7 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
+use crate::agent::Answers;
 use crate::agent::served::{self, Served};
 use crate::model;
 use crate::model::capture::{Call, Memory};
@@ -32,13 +33,13 @@ impl Session {
             return Ok(());
         }
         let mut records = std::mem::take(&mut self.serving.records);
-        let mut page_read = false;
+        let mut answers = Answers::default();
         let taken = served::take(
             &ring,
             &mut records,
             |_| broken(tid),
             |call| {
-                self.take_clocks_until(tid, call.clocks, &mut page_read)?;
+                self.take_clocks_until(tid, call.clocks, &mut answers)?;
                 self.served(tid, call)
             },
         );
