@@ -1,4 +1,4 @@
-//! Running a command in one of three ways, and what it used.
+//! Running a command natively, recorded or traced, and what it used.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,25 +9,42 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
 
 use crate::common::{Scratch, ftrun, program};
 
-/// The three ways.
+/// How a command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Native,
+    /// With the default settings.
     Recorded,
+    /// No system call is served inside the application: every one stops.
+    NoAgent,
     Strace,
 }
 
-pub const WAYS: [Way; 3] = [Way::Native, Way::Recorded, Way::Strace];
+pub const WAYS: [Way; 4] = [Way::Native, Way::Recorded, Way::NoAgent, Way::Strace];
+
+impl Way {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::Native => "native",
+            Way::Recorded => "recorded",
+            Way::NoAgent => "no-agent",
+            Way::Strace => "strace",
+        }
+    }
+}
 
 /// A command that is run again and again.
 pub struct Runner {
     pub words: Vec<OsString>,
     pub cwd: PathBuf,
+    one_cpu: bool,
     recording: PathBuf,
     trace: PathBuf,
     log: PathBuf,
@@ -60,10 +77,17 @@ impl Runner {
         Runner {
             words: words.into_iter().map(Into::into).collect(),
             cwd: cwd.to_owned(),
+            one_cpu: false,
             recording: scratch.recording("bench"),
             trace: scratch.root().join("strace.out"),
             log: scratch.root().join("log"),
         }
+    }
+
+    /// Natively it gets one CPU: what a recording gives to all threads and processes together.
+    pub fn on_one_cpu(mut self) -> Runner {
+        self.one_cpu = true;
+        self
     }
 
     /// Starts it; whatever an earlier run left besides the command's own files is gone.
@@ -73,10 +97,19 @@ impl Runner {
         // What earlier runs wrote is not to be written out during this one.
         nix::unistd::sync();
         let mut command = match way {
+            Way::Native if self.one_cpu => {
+                let mut command = Command::new(program("taskset"));
+                command.arg("-c").arg(one_cpu().to_string());
+                command.arg(&self.words[0]);
+                command
+            }
             Way::Native => Command::new(&self.words[0]),
-            Way::Recorded => {
+            Way::Recorded | Way::NoAgent => {
                 let mut command = Command::new(ftrun());
                 command.arg("record").arg("--dir").arg(&self.recording);
+                if way == Way::NoAgent {
+                    command.arg("--no-agent");
+                }
                 command.arg("--").arg(&self.words[0]);
                 command
             }
@@ -120,6 +153,10 @@ impl Runner {
 fn start(mut command: Command, log: &Path) -> Running {
     let file = File::create(log).expect("the scratch directory is ours");
     command.env("LC_ALL", "C").stdin(Stdio::null());
+    // The default settings, whatever a test run before has exported.
+    for name in ["FTRUN_AGENT_AT_ONCE", "FTRUN_NO_AGENT"] {
+        command.env_remove(name);
+    }
     command.stdout(file.try_clone().expect("descriptors are left"));
     command.stderr(file);
     let started = Instant::now();
@@ -133,6 +170,13 @@ fn start(mut command: Command, log: &Path) -> Running {
         watch,
         log: log.to_owned(),
     }
+}
+
+/// The first of the CPUs that we may use.
+fn one_cpu() -> usize {
+    let set = sched_getaffinity(Pid::from_raw(0)).expect("it always can be asked");
+    let mut all = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true));
+    all.next().expect("we run on one")
 }
 
 /// One wait at a time: what children used is counted for the whole process.
