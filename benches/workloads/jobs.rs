@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::Options;
 use crate::common::{Scratch, heavy, program};
-use crate::measure::{Runner, WAYS, Way, median};
+use crate::measure::{Calls, Runner, WAYS, Way, median};
 use crate::sources;
 
 pub const NAMES: [&str; 5] = ["python", "gzip", "cp", "make", "make-parallel"];
@@ -22,6 +22,7 @@ pub struct Outcome {
     pub journal_bytes: u64,
     pub kept_bytes: u64,
     pub peak_bytes: u64,
+    pub calls: Calls,
 }
 
 impl Outcome {
@@ -103,6 +104,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         journal_bytes: 0,
         kept_bytes: 0,
         peak_bytes: 0,
+        calls: Calls::default(),
     };
     // The first run fills the page cache and is not counted.
     let rounds = options.rounds(5, 3);
@@ -125,6 +127,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
     if !outcome.times[Way::Recorded as usize].is_empty() {
         clear(&job.results);
         runner.run(Way::Recorded);
+        outcome.calls = runner.calls();
         outcome.replay =
             median((0..options.rounds(3, 1)).map(|_| runner.replay().wall.as_secs_f64()));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Options;
 use crate::common::{Scratch, build_c, heavy};
-use crate::measure::{Runner, WAYS, Way, median};
+use crate::measure::{Calls, Runner, WAYS, Way, median};
 
 pub const NAMES: [&str; 3] = ["clock", "getpid", "switch"];
 
@@ -27,6 +27,8 @@ pub struct Outcome {
     /// Seconds of the large number: recorded, and replayed.
     pub recorded: f64,
     pub replay: f64,
+    /// System calls for an operation: served, and stopped.
+    pub calls_per_call: [f64; 2],
 }
 
 impl Outcome {
@@ -65,6 +67,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         journal_bytes_per_call: f64::NAN,
         recorded: f64::NAN,
         replay: f64::NAN,
+        calls_per_call: [f64::NAN; 2],
     };
     let (mut recorded, mut replayed, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let rounds = options.rounds(5, 3);
@@ -73,11 +76,16 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         for way in options.ways(round) {
             let low = small.run(way);
             let bytes_low = small.journal_bytes();
+            let first = way == Way::Recorded && round == 1;
+            let calls_low = first.then(|| small.calls());
             let high = large.run(way);
             outcome.samples[way as usize].push(Sample {
                 wall: (high.wall.as_secs_f64() - low.wall.as_secs_f64()) * 1e9 / more,
                 cpu: (high.cpu.as_secs_f64() - low.cpu.as_secs_f64()) * 1e9 / more,
             });
+            if let Some(less) = calls_low {
+                outcome.calls_per_call = Calls::each(large.calls(), less, more);
+            }
             if way == Way::Recorded {
                 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
                 bytes.push((large.journal_bytes() as f64 - bytes_low as f64) / more);

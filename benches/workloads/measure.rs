@@ -13,8 +13,9 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
+use serde_json::Value;
 
-use crate::common::{Scratch, ftrun, program};
+use crate::common::{Scratch, ftrun, native, program};
 
 /// How a command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,23 @@ pub struct Used {
     pub cpu: Duration,
     /// Peak memory of the started process alone (recorded: of the supervisor).
     pub peak_bytes: u64,
+}
+
+/// System calls of a recording.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Calls {
+    /// They did not stop.
+    pub served: u64,
+    pub stopped: u64,
+}
+
+impl Calls {
+    /// For each of so many requests, what `more` has above `less`.
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn each(more: Calls, less: Calls, requests: f64) -> [f64; 2] {
+        let of = |more: u64, less: u64| (more as f64 - less as f64) / requests;
+        [of(more.served, less.served), of(more.stopped, less.stopped)]
+    }
 }
 
 impl Runner {
@@ -137,6 +155,31 @@ impl Runner {
             .arg(&self.recording)
             .current_dir(&self.cwd);
         start(command, &self.log).wait()
+    }
+
+    /// How many calls of the latest recording were served, and how many stopped.
+    pub fn calls(&self) -> Calls {
+        let output = native(
+            ftrun(),
+            [
+                "stat".as_ref(),
+                "--json".as_ref(),
+                self.recording.as_os_str(),
+            ],
+            Duration::from_secs(600),
+        );
+        let found: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+        let rows = found["by_syscall"].as_array().expect("a list");
+        let sum = |what: &str| {
+            let counts = rows.iter().map(|row| row[what].as_u64());
+            counts
+                .map(|count| count.expect("the recording has ended"))
+                .sum()
+        };
+        Calls {
+            served: sum("served"),
+            stopped: sum("stopped"),
+        }
     }
 
     /// Bytes of the latest recording's journal.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Options;
 use crate::common::{Scratch, heavy, wait_for_port};
-use crate::measure::{Runner, WAYS, Way, median};
+use crate::measure::{Calls, Runner, WAYS, Way, median};
 
 #[path = "servers/asking.rs"]
 mod asking;
@@ -55,6 +55,8 @@ pub struct Outcome {
     pub recorded: f64,
     pub replay: f64,
     pub peak_bytes: u64,
+    /// System calls for a request: served, and stopped.
+    pub calls_per_request: [f64; 2],
 }
 
 impl Outcome {
@@ -98,6 +100,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         recorded: f64::NAN,
         replay: f64::NAN,
         peak_bytes: 0,
+        calls_per_request: [f64::NAN; 2],
     };
     let (mut recorded, mut replayed, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let rounds = options.rounds(5, 1);
@@ -111,13 +114,18 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
                 let load = server.load(large);
                 server.stop();
                 let used = running.wait();
+                let mut calls = Calls::default();
                 if way == Way::Recorded {
                     outcome.peak_bytes = outcome.peak_bytes.max(used.peak_bytes);
+                    // It differs little between rounds, and takes a while.
+                    if round == 1 {
+                        calls = runner.calls();
+                    }
                 }
-                (load, used, runner.journal_bytes())
+                (load, used, runner.journal_bytes(), calls)
             };
-            let (few, low, bytes_low) = at(false);
-            let (many, high, bytes_high) = at(true);
+            let (few, low, bytes_low, calls_low) = at(false);
+            let (many, high, bytes_high, calls_high) = at(true);
             let more = many.requests - few.requests;
             let cpu = (high.cpu.as_secs_f64() - low.cpu.as_secs_f64()) * 1e6 / more;
             outcome.samples[way as usize].push(Sample {
@@ -125,6 +133,9 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
                 cpu_us_per_request: cpu,
             });
             if way == Way::Recorded {
+                if round == 1 {
+                    outcome.calls_per_request = Calls::each(calls_high, calls_low, more);
+                }
                 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
                 bytes.push((bytes_high as f64 - bytes_low as f64) / more);
                 recorded.push(high.wall.as_secs_f64());
