@@ -1,8 +1,8 @@
-//! What recording costs real programs: each is run as it is, under `ftrun`, and under
-//! `strace -f --seccomp-bpf`, in turns, in one run on one machine. `make bench` runs it.
+//! What recording costs real programs: each is run as it is and under `ftrun`, in turns, in one
+//! run on one machine; and once under `strace -f --seccomp-bpf`. `make bench` runs it.
 //!
-//! `cargo bench --bench workloads -- [--json FILE] [--rounds N] [NAME…]`; `BENCH_QUICK=1`
-//! makes it short. docs/PERFORMANCE.md says how to read it.
+//! `cargo bench --bench workloads -- [--json FILE] [--rounds N] [--ways WAY,…] [NAME…]`;
+//! `BENCH_QUICK=1` makes it short. docs/PERFORMANCE.md says how to read it.
 
 #![allow(
     clippy::print_stdout,
@@ -16,83 +16,48 @@ mod common;
 
 #[path = "workloads/jobs.rs"]
 mod jobs;
+#[path = "workloads/loops.rs"]
+mod loops;
 #[path = "workloads/measure.rs"]
 mod measure;
+#[path = "workloads/options.rs"]
+mod options;
 #[path = "workloads/report.rs"]
 mod report;
 #[path = "workloads/servers.rs"]
 mod servers;
 #[path = "workloads/sources.rs"]
 mod sources;
+#[path = "workloads/targets.rs"]
+mod targets;
 
-use std::path::PathBuf;
-
-/// What was asked for.
-pub struct Options {
-    /// Smaller amounts and fewer rounds.
-    pub quick: bool,
-    rounds: Option<usize>,
-    names: Vec<String>,
-    json: Option<PathBuf>,
-}
-
-impl Options {
-    fn read() -> Options {
-        let quick = std::env::var_os("BENCH_QUICK").is_some_and(|value| value != "0");
-        let mut options = Options {
-            quick,
-            rounds: None,
-            names: Vec::new(),
-            json: std::env::var_os("BENCH_JSON").map(PathBuf::from),
-        };
-        let mut args = std::env::args().skip(1);
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                // From cargo.
-                "--bench" => {}
-                "--json" => options.json = Some(args.next().expect("--json FILE").into()),
-                "--rounds" => {
-                    let count = args.next().and_then(|text| text.parse().ok());
-                    options.rounds = Some(count.expect("--rounds NUMBER"));
-                }
-                _ => options.names.push(arg),
-            }
-        }
-        options
-    }
-
-    pub fn rounds(&self, full: usize, quick: usize) -> usize {
-        let usual = if self.quick { quick } else { full };
-        self.rounds.unwrap_or(usual).max(1)
-    }
-
-    pub fn pick<T>(&self, full: T, quick: T) -> T {
-        if self.quick { quick } else { full }
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|wanted| name.contains(wanted))
-    }
-}
+pub use options::Options;
 
 fn main() {
-    let options = Options::read();
+    let all = [&jobs::NAMES[..], &servers::NAMES[..], &loops::NAMES[..]].concat();
+    let options = Options::read(&all);
     let machine = report::Machine::describe();
     println!("{machine}");
-    let jobs: Vec<jobs::Outcome> = jobs::NAMES
-        .iter()
-        .filter(|name| options.wants(name))
+    let jobs: Vec<jobs::Outcome> = options
+        .wanted(&jobs::NAMES)
+        .into_iter()
         .map(|name| jobs::measure(name, &options))
         .collect();
     print!("{}", report::jobs(&jobs));
-    let servers: Vec<servers::Outcome> = servers::NAMES
-        .iter()
-        .filter(|name| options.wants(name))
+    let servers: Vec<servers::Outcome> = options
+        .wanted(&servers::NAMES)
+        .into_iter()
         .map(|name| servers::measure(name, &options))
         .collect();
     print!("{}", report::servers(&servers));
+    let loops: Vec<loops::Outcome> = options
+        .wanted(&loops::NAMES)
+        .into_iter()
+        .map(|name| loops::measure(name, &options))
+        .collect();
+    print!("{}", report::loops(&loops));
     if let Some(path) = &options.json {
-        let whole = report::json(&machine, options.quick, &jobs, &servers);
+        let whole = report::json(&machine, options.quick, &jobs, &servers, &loops);
         std::fs::write(path, format!("{whole:#}\n")).expect("the file can be written");
         eprintln!("workloads: wrote {}", path.display());
     }

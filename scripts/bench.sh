@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All benchmarks: the journal alone, single syscalls, real programs, a protected one. BENCH_QUICK=1 makes it short;
-# arguments (`--json FILE`, names) go to the last. Close other programs first: there is no second try
+# arguments (`--json FILE`, `--ways`, names) go to the real programs. Close other programs first: there is no second try
 # here. docs/PERFORMANCE.md says how to read the results.
 set -euo pipefail
 cd "$(dirname "$0")/.."

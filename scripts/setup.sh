@@ -10,7 +10,7 @@ needed=(
     '/usr/lib/postgresql/*/bin/initdb:postgresql' sqlite3:sqlite3 node:nodejs go:golang-go
     java:default-jre-headless strace:strace git:git curl:curl openssl:openssl python3:python3
     perl:perl gdb:gdb tcpdump:tcpdump xz:xz-utils gzip:gzip bzip2:bzip2 bc:bc ps:procps
-    ab:apache2-utils wrk:wrk musl-gcc:musl-tools ip:iproute2 unshare:util-linux
+    ab:apache2-utils wrk:wrk musl-gcc:musl-tools ip:iproute2 unshare:util-linux taskset:util-linux
     setpriv:util-linux script:bsdutils mount:mount find:findutils grep:grep tar:tar
     file:file cmp:diffutils
     # The build: the etcd client is generated from its protocol files.

@@ -41,6 +41,11 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
     }
 }
 
+/// The name of a syscall, or its number.
+pub fn syscall(nr: u32) -> String {
+    tracer::model::lookup(nr).map_or_else(|| format!("syscall_{nr:#x}"), |def| def.name.to_owned())
+}
+
 /// The name of a kind, as options take it.
 pub fn kind_name(kind: EventKind) -> String {
     use clap::ValueEnum;

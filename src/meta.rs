@@ -1,14 +1,17 @@
 //! `meta.json` of a recording: what people want to know of it without reading its journal.
 //! Nothing depends on it: a recording without one replays as well.
 
+use crate::describe;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tracer::record;
 
 const FILE: &str = "meta.json";
 const FILE_NEW: &str = ".meta.json.new";
@@ -35,6 +38,52 @@ pub struct Meta {
     pub lost: Option<String>,
     /// Guarantees that did not hold for this recording, with the reason.
     pub weakened: Vec<String>,
+    /// What was served; absent as `finished_unix_ns` is, and of older recordings.
+    pub served: Option<Served>,
+}
+
+/// Which syscalls did not stop, and why others did. The journal does not say it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Served {
+    /// Calls that did not stop, by name.
+    pub calls: BTreeMap<String, u64>,
+    /// Places with a syscall that were rewritten so that it need not stop, in all programs.
+    pub sites_rewritten: u64,
+    /// Places that were not.
+    pub sites_left: Vec<LeftSite>,
+    /// How many more of those there were.
+    pub sites_unnamed: u64,
+}
+
+/// A place with a syscall that was not rewritten.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeftSite {
+    /// File and offset in it, or the address.
+    pub at: String,
+    /// The reason.
+    pub why: String,
+    /// In how many programs.
+    pub times: u64,
+}
+
+impl From<&record::Served> for Served {
+    fn from(served: &record::Served) -> Self {
+        let left = served.sites_left.iter().map(|site| LeftSite {
+            at: site.at.clone(),
+            why: site.why.clone(),
+            times: site.times,
+        });
+        Self {
+            calls: served
+                .calls
+                .iter()
+                .map(|(&nr, &calls)| (describe::syscall(nr), calls))
+                .collect(),
+            sites_rewritten: served.sites_rewritten,
+            sites_left: left.collect(),
+            sites_unnamed: served.sites_unnamed,
+        }
+    }
 }
 
 impl Meta {
@@ -52,6 +101,7 @@ impl Meta {
             wait_status: None,
             lost: None,
             weakened: Vec::new(),
+            served: None,
         }
     }
 

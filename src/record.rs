@@ -146,6 +146,7 @@ fn plan(args: &RecordArgs) -> Plan {
 fn finished(meta: &mut Meta, outcome: &Outcome) {
     meta.finished_unix_ns = Some(meta::unix_ns());
     meta.wait_status = Some(outcome.status);
+    meta.served = Some((&outcome.served).into());
     if let Some(error) = &outcome.lost {
         messages::say(&format!(
             "the journal could not be written ({error}): the application went on without a recording, \

@@ -2,6 +2,7 @@
 
 use crate::cli::{EventKind, StatArgs};
 use crate::describe::{self, Owner};
+use crate::meta::{LeftSite, Meta, Served};
 use crate::output::{self, Stdout, Table};
 use crate::scan::{self, Scanned, StateName};
 use journal::{Event, Reader, Tid};
@@ -9,7 +10,6 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
-use tracer::model;
 use tracer::record::is_error;
 
 /// Lines for the seconds of a recording; a longer one has several seconds a line.
@@ -146,6 +146,17 @@ struct Report {
     by_thread: Vec<ThreadRow>,
     by_syscall: Vec<SyscallRow>,
     by_second: Vec<SecondRow>,
+    /// Absent where the recording's end did not come.
+    sites: Option<Sites>,
+}
+
+/// Places with a syscall that were met often enough to be rewritten.
+#[derive(Debug, Serialize)]
+struct Sites {
+    rewritten: u64,
+    left: Vec<LeftSite>,
+    /// How many more were left.
+    unnamed: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +178,10 @@ struct SyscallRow {
     syscall: String,
     #[serde(flatten)]
     calls: Calls,
+    /// Calls that did not stop; absent as `sites` is.
+    served: Option<u64>,
+    /// Calls that did.
+    stopped: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -183,7 +198,8 @@ pub fn run(args: &StatArgs) -> anyhow::Result<ExitCode> {
     let scanned = scan::scan(&dir, "reading the journal", |event, bytes| {
         counts.event(event, bytes);
     })?;
-    let report = report(&dir, &scanned, &counts);
+    let served = Meta::read(&dir).and_then(|meta| meta.served);
+    let report = report(&dir, &scanned, &counts, served);
     if args.json.json {
         output::json(&report)?;
     } else {
@@ -192,14 +208,23 @@ pub fn run(args: &StatArgs) -> anyhow::Result<ExitCode> {
     Ok(scan::conclude(&scanned.state))
 }
 
-fn report(dir: &Path, scanned: &Scanned, counts: &Counts) -> Report {
+fn report(dir: &Path, scanned: &Scanned, counts: &Counts, served: Option<Served>) -> Report {
+    let of_calls = |name: &str, calls: &Calls| {
+        let served = served.as_ref()?.calls.get(name).copied().unwrap_or(0);
+        Some((served, calls.calls.saturating_sub(served)))
+    };
     let mut by_syscall: Vec<SyscallRow> = counts
         .syscalls
         .iter()
-        .map(|(&nr, &calls)| SyscallRow {
-            syscall: model::lookup(nr)
-                .map_or_else(|| format!("syscall_{nr:#x}"), |def| def.name.to_owned()),
-            calls,
+        .map(|(&nr, &calls)| {
+            let syscall = describe::syscall(nr);
+            let (served, stopped) = of_calls(&syscall, &calls).unzip();
+            SyscallRow {
+                syscall,
+                calls,
+                served,
+                stopped,
+            }
         })
         .collect();
     by_syscall.sort_by(|a, b| (b.calls.calls, &a.syscall).cmp(&(a.calls.calls, &b.syscall)));
@@ -230,6 +255,11 @@ fn report(dir: &Path, scanned: &Scanned, counts: &Counts) -> Report {
             .iter()
             .map(|(&second, &count)| SecondRow { second, count })
             .collect(),
+        sites: served.map(|served| Sites {
+            rewritten: served.sites_rewritten,
+            left: served.sites_left,
+            unnamed: served.sites_unnamed,
+        }),
     }
 }
 
@@ -266,13 +296,17 @@ fn print(report: &Report) -> anyhow::Result<()> {
     table.print(&mut out)?;
     out.line("")?;
     let mut table = Table::new(
-        &["SYSCALL", "CALLS", "ERRORS", "BYTES", "SHARE"],
-        &[false, true, true, true, true],
+        &[
+            "SYSCALL", "CALLS", "SERVED", "STOPPED", "ERRORS", "BYTES", "SHARE",
+        ],
+        &[false, true, true, true, true, true, true],
     );
     for row in &report.by_syscall {
         table.row(vec![
             row.syscall.clone(),
             row.calls.calls.to_string(),
+            known(row.served),
+            known(row.stopped),
             row.calls.errors.to_string(),
             output::size(row.calls.bytes),
             percent(row.calls.bytes, report.bytes),
@@ -285,7 +319,39 @@ fn print(report: &Report) -> anyhow::Result<()> {
         table.row(cells(second.to_string(), count));
     }
     table.print(&mut out)?;
+    if let Some(sites) = &report.sites {
+        print_sites(&mut out, sites)?;
+    }
     out.flush()
+}
+
+fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "?".to_owned(), |count| count.to_string())
+}
+
+fn print_sites(out: &mut Stdout, sites: &Sites) -> anyhow::Result<()> {
+    out.line("")?;
+    out.line(&format!(
+        "{} rewritten so that syscalls are served, {} left as they are",
+        output::plural(sites.rewritten, "site"),
+        sites.left.len() as u64 + sites.unnamed,
+    ))?;
+    if sites.left.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["SITE", "PROGRAMS", "WHY"], &[false, true, false]);
+    for site in &sites.left {
+        table.row(vec![
+            site.at.clone(),
+            site.times.to_string(),
+            site.why.clone(),
+        ]);
+    }
+    table.print(out)?;
+    if sites.unnamed > 0 {
+        out.line(&format!("and {} more", sites.unnamed))?;
+    }
+    Ok(())
 }
 
 /// At most [`SECOND_ROWS_MAX`] spans of equal length, with the second that each begins with.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::Options;
 use crate::common::{Scratch, heavy, program};
-use crate::measure::{Runner, WAYS, Way, median};
+use crate::measure::{Calls, Runner, WAYS, Way, median};
 use crate::sources;
 
 pub const NAMES: [&str; 5] = ["python", "gzip", "cp", "make", "make-parallel"];
@@ -22,6 +22,7 @@ pub struct Outcome {
     pub journal_bytes: u64,
     pub kept_bytes: u64,
     pub peak_bytes: u64,
+    pub calls: Calls,
 }
 
 impl Outcome {
@@ -73,12 +74,12 @@ fn job(name: &str, scratch: &Scratch, options: &Options) -> Job {
             }
         }
         "make" | "make-parallel" => {
-            let files = options.pick(200, 40);
-            sources::project(&scratch.work(), files);
+            let compilers = options.pick(200, 40);
+            sources::project(&scratch.work(), compilers);
             let cpus = std::thread::available_parallelism().map_or(1, usize::from);
             let at_once = if name == "make" { 1 } else { cpus };
             Job {
-                title: format!("make -j{at_once}, {files} compilers"),
+                title: format!("make -j{at_once}, {compilers} compilers"),
                 words: words(&["make", "-s", &format!("-j{at_once}")]),
                 results: vec![scratch.path("out")],
             }
@@ -99,25 +100,23 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
         title: job.title,
         times: Default::default(),
         cpu_times: Default::default(),
-        replay: 0.0,
+        replay: f64::NAN,
         journal_bytes: 0,
         kept_bytes: 0,
         peak_bytes: 0,
+        calls: Calls::default(),
     };
     // The first run fills the page cache and is not counted.
     let rounds = options.rounds(5, 3);
-    for round in 0..=rounds {
+    clear(&job.results);
+    runner.run(Way::Native);
+    for round in 1..=rounds {
         eprintln!("workloads: {name}, round {round} of {rounds}");
-        for way in WAYS {
+        for way in options.ways(round) {
             clear(&job.results);
-            if round == 0 && way != Way::Native {
-                continue;
-            }
             let used = runner.run(way);
-            if round > 0 {
-                outcome.times[way as usize].push(used.wall.as_secs_f64());
-                outcome.cpu_times[way as usize].push(used.cpu.as_secs_f64());
-            }
+            outcome.times[way as usize].push(used.wall.as_secs_f64());
+            outcome.cpu_times[way as usize].push(used.cpu.as_secs_f64());
             if way == Way::Recorded {
                 outcome.peak_bytes = outcome.peak_bytes.max(used.peak_bytes);
                 outcome.journal_bytes = runner.journal_bytes();
@@ -125,9 +124,13 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
             }
         }
     }
-    clear(&job.results);
-    runner.run(Way::Recorded);
-    outcome.replay = median((0..options.rounds(3, 1)).map(|_| runner.replay().wall.as_secs_f64()));
+    if !outcome.times[Way::Recorded as usize].is_empty() {
+        clear(&job.results);
+        runner.run(Way::Recorded);
+        outcome.calls = runner.calls();
+        outcome.replay =
+            median((0..options.rounds(3, 1)).map(|_| runner.replay().wall.as_secs_f64()));
+    }
     outcome
 }
 

@@ -1,4 +1,4 @@
-//! Running a command in one of three ways, and what it used.
+//! Running a command natively, recorded or traced, and what it used.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,25 +9,43 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
+use serde_json::Value;
 
-use crate::common::{Scratch, ftrun, program};
+use crate::common::{Scratch, ftrun, native, program};
 
-/// The three ways.
+/// How a command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Native,
+    /// With the default settings.
     Recorded,
+    /// No system call is served inside the application: every one stops.
+    NoAgent,
     Strace,
 }
 
-pub const WAYS: [Way; 3] = [Way::Native, Way::Recorded, Way::Strace];
+pub const WAYS: [Way; 4] = [Way::Native, Way::Recorded, Way::NoAgent, Way::Strace];
+
+impl Way {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::Native => "native",
+            Way::Recorded => "recorded",
+            Way::NoAgent => "no-agent",
+            Way::Strace => "strace",
+        }
+    }
+}
 
 /// A command that is run again and again.
 pub struct Runner {
     pub words: Vec<OsString>,
     pub cwd: PathBuf,
+    one_cpu: bool,
     recording: PathBuf,
     trace: PathBuf,
     log: PathBuf,
@@ -51,6 +69,23 @@ pub struct Used {
     pub peak_bytes: u64,
 }
 
+/// System calls of a recording.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Calls {
+    /// They did not stop.
+    pub served: u64,
+    pub stopped: u64,
+}
+
+impl Calls {
+    /// For each of so many requests, what `more` has above `less`.
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn each(more: Calls, less: Calls, requests: f64) -> [f64; 2] {
+        let of = |more: u64, less: u64| (more as f64 - less as f64) / requests;
+        [of(more.served, less.served), of(more.stopped, less.stopped)]
+    }
+}
+
 impl Runner {
     pub fn new<S: Into<OsString>>(
         scratch: &Scratch,
@@ -60,10 +95,17 @@ impl Runner {
         Runner {
             words: words.into_iter().map(Into::into).collect(),
             cwd: cwd.to_owned(),
+            one_cpu: false,
             recording: scratch.recording("bench"),
             trace: scratch.root().join("strace.out"),
             log: scratch.root().join("log"),
         }
+    }
+
+    /// Natively it gets one CPU: what a recording gives to all threads and processes together.
+    pub fn on_one_cpu(mut self) -> Runner {
+        self.one_cpu = true;
+        self
     }
 
     /// Starts it; whatever an earlier run left besides the command's own files is gone.
@@ -73,10 +115,19 @@ impl Runner {
         // What earlier runs wrote is not to be written out during this one.
         nix::unistd::sync();
         let mut command = match way {
+            Way::Native if self.one_cpu => {
+                let mut command = Command::new(program("taskset"));
+                command.arg("-c").arg(one_cpu().to_string());
+                command.arg(&self.words[0]);
+                command
+            }
             Way::Native => Command::new(&self.words[0]),
-            Way::Recorded => {
+            Way::Recorded | Way::NoAgent => {
                 let mut command = Command::new(ftrun());
                 command.arg("record").arg("--dir").arg(&self.recording);
+                if way == Way::NoAgent {
+                    command.arg("--no-agent");
+                }
                 command.arg("--").arg(&self.words[0]);
                 command
             }
@@ -106,6 +157,31 @@ impl Runner {
         start(command, &self.log).wait()
     }
 
+    /// How many calls of the latest recording were served, and how many stopped.
+    pub fn calls(&self) -> Calls {
+        let output = native(
+            ftrun(),
+            [
+                "stat".as_ref(),
+                "--json".as_ref(),
+                self.recording.as_os_str(),
+            ],
+            Duration::from_secs(600),
+        );
+        let found: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+        let rows = found["by_syscall"].as_array().expect("a list");
+        let sum = |what: &str| {
+            let counts = rows.iter().map(|row| row[what].as_u64());
+            counts
+                .map(|count| count.expect("the recording has ended"))
+                .sum()
+        };
+        Calls {
+            served: sum("served"),
+            stopped: sum("stopped"),
+        }
+    }
+
     /// Bytes of the latest recording's journal.
     pub fn journal_bytes(&self) -> u64 {
         size(&self.recording.join("journal"))
@@ -120,6 +196,10 @@ impl Runner {
 fn start(mut command: Command, log: &Path) -> Running {
     let file = File::create(log).expect("the scratch directory is ours");
     command.env("LC_ALL", "C").stdin(Stdio::null());
+    // The default settings, whatever a test run before has exported.
+    for name in ["FTRUN_AGENT_AT_ONCE", "FTRUN_NO_AGENT"] {
+        command.env_remove(name);
+    }
     command.stdout(file.try_clone().expect("descriptors are left"));
     command.stderr(file);
     let started = Instant::now();
@@ -133,6 +213,13 @@ fn start(mut command: Command, log: &Path) -> Running {
         watch,
         log: log.to_owned(),
     }
+}
+
+/// The first of the CPUs that we may use.
+fn one_cpu() -> usize {
+    let set = sched_getaffinity(Pid::from_raw(0)).expect("it always can be asked");
+    let mut all = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true));
+    all.next().expect("we run on one")
 }
 
 /// One wait at a time: what children used is counted for the whole process.

@@ -1,14 +1,19 @@
-//! The tables for people, and JSON.
+//! The tables for people: what was measured, and beside it what it is to be.
 
 use std::fmt;
 use std::fs;
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Value, json};
-
 use crate::jobs;
+use crate::loops;
 use crate::measure::{WAYS, Way};
 use crate::servers;
+use crate::targets;
+
+#[path = "report/json.rs"]
+mod json;
+
+pub use json::json;
 
 /// Above this load average figures are not worth keeping.
 const LOAD_MAX: f64 = 1.5;
@@ -68,8 +73,11 @@ pub fn jobs(outcomes: &[jobs::Outcome]) -> String {
         "",
         "time",
         "ratio",
+        "target",
         "CPU time",
         "ratio",
+        "served",
+        "stopped",
         "journal",
         "kept",
         "replay/rec.",
@@ -77,26 +85,20 @@ pub fn jobs(outcomes: &[jobs::Outcome]) -> String {
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for outcome in outcomes {
-        for way in WAYS {
+        let target = targets::of(outcome.name);
+        for way in run(&outcome.times) {
             let (time, cpu) = (outcome.time(way), outcome.cpu_time(way));
-            let own = |text: String| {
-                if way == Way::Recorded {
-                    text
-                } else {
-                    String::new()
-                }
-            };
+            let own = own_of(way);
             rows.push(vec![
-                if way == Way::Native {
-                    outcome.title.clone()
-                } else {
-                    String::new()
-                },
-                name(way).to_owned(),
+                title(way, &outcome.title),
+                way.name().to_owned(),
                 seconds(time),
                 ratio(time / outcome.time(Way::Native)),
+                own(bound("≤", target.cost_max)),
                 seconds(cpu),
                 ratio(cpu / outcome.cpu_time(Way::Native)),
+                own(outcome.calls.served.to_string()),
+                own(outcome.calls.stopped.to_string()),
                 own(bytes(outcome.journal_bytes)),
                 own(bytes(outcome.kept_bytes)),
                 own(ratio(outcome.replay / time)),
@@ -113,37 +115,36 @@ pub fn servers(outcomes: &[servers::Outcome]) -> String {
         "",
         "requests/s",
         "ratio",
+        "target",
         "p99",
         "CPU/request",
         "ratio",
+        "target",
+        "served",
+        "stopped",
         "journal/request",
         "replay/rec.",
         "supervisor",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for outcome in outcomes {
+        let target = targets::of(outcome.name);
         let rate = |way| outcome.middle(way, |sample| sample.load.per_second);
         let cpu = |way| outcome.middle(way, |sample| sample.cpu_us_per_request);
-        for way in WAYS {
-            let own = |text: String| {
-                if way == Way::Recorded {
-                    text
-                } else {
-                    String::new()
-                }
-            };
+        for way in run(&outcome.samples) {
+            let own = own_of(way);
             rows.push(vec![
-                if way == Way::Native {
-                    outcome.title.clone()
-                } else {
-                    String::new()
-                },
-                name(way).to_owned(),
+                title(way, &outcome.title),
+                way.name().to_owned(),
                 format!("{:.0}", rate(way)),
                 ratio(rate(way) / rate(Way::Native)),
+                own(bound("≥", target.throughput_min)),
                 format!("{:.2} ms", outcome.middle(way, |sample| sample.load.p99)),
                 format!("{:.1} µs", cpu(way)),
                 ratio(cpu(way) / cpu(Way::Native)),
+                own(bound("≤", target.cost_max)),
+                own(format!("{:.2}", outcome.calls_per_request[0])),
+                own(format!("{:.2}", outcome.calls_per_request[1])),
                 own(format!("{:.0} B", outcome.journal_bytes_per_request)),
                 own(ratio(outcome.replay / outcome.recorded)),
                 own(bytes(outcome.peak_bytes)),
@@ -153,76 +154,73 @@ pub fn servers(outcomes: &[servers::Outcome]) -> String {
     table(&rows)
 }
 
-pub fn json(
-    machine: &Machine,
-    quick: bool,
-    jobs: &[jobs::Outcome],
-    servers: &[servers::Outcome],
-) -> Value {
-    let jobs: Vec<Value> = jobs
-        .iter()
-        .map(|outcome| {
-            json!({
-                "name": outcome.name,
-                "title": outcome.title,
-                "seconds": by_way(|way| json!(outcome.times[way as usize])),
-                "cpu_seconds": by_way(|way| json!(outcome.cpu_times[way as usize])),
-                "replay_seconds": outcome.replay,
-                "journal_bytes": outcome.journal_bytes,
-                "kept_bytes": outcome.kept_bytes,
-                "supervisor_peak_bytes": outcome.peak_bytes,
-            })
-        })
-        .collect();
-    let servers: Vec<Value> = servers
-        .iter()
-        .map(|outcome| {
-            let all = |way: Way, of: fn(&servers::Sample) -> f64| {
-                json!(
-                    outcome.samples[way as usize]
-                        .iter()
-                        .map(of)
-                        .collect::<Vec<f64>>()
-                )
-            };
-            json!({
-                "name": outcome.name,
-                "title": outcome.title,
-                "requests_per_second": by_way(|way| all(way, |sample| sample.load.per_second)),
-                "p99_ms": by_way(|way| all(way, |sample| sample.load.p99)),
-                "cpu_us_per_request": by_way(|way| all(way, |sample| sample.cpu_us_per_request)),
-                "journal_bytes_per_request": outcome.journal_bytes_per_request,
-                "recorded_seconds": outcome.recorded,
-                "replay_seconds": outcome.replay,
-                "supervisor_peak_bytes": outcome.peak_bytes,
-            })
-        })
-        .collect();
-    json!({
-        "unix_seconds": machine.unix_seconds,
-        "kernel": machine.kernel,
-        "cpu": machine.cpu,
-        "cpus": machine.cpus,
-        "load_average": machine.load,
-        "quick": quick,
-        "jobs": jobs,
-        "servers": servers,
-    })
-}
-
-fn by_way(of: impl Fn(Way) -> Value) -> Value {
-    WAYS.iter()
-        .map(|&way| (name(way).to_owned(), of(way)))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
-const fn name(way: Way) -> &'static str {
-    match way {
-        Way::Native => "native",
-        Way::Recorded => "recorded",
-        Way::Strace => "strace",
+pub fn loops(outcomes: &[loops::Outcome]) -> String {
+    let head = [
+        "operation",
+        "",
+        "time",
+        "ratio",
+        "CPU time",
+        "ratio",
+        "target",
+        "served",
+        "stopped",
+        "journal",
+        "replay/rec.",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for outcome in outcomes {
+        let target = targets::of(outcome.name);
+        let wall = |way| outcome.middle(way, |sample| sample.wall);
+        let cpu = |way| outcome.middle(way, |sample| sample.cpu);
+        for way in run(&outcome.samples) {
+            let own = own_of(way);
+            rows.push(vec![
+                title(way, outcome.title),
+                way.name().to_owned(),
+                format!("{:.0} ns", wall(way)),
+                ratio(wall(way) / wall(Way::Native)),
+                format!("{:.0} ns", cpu(way)),
+                ratio(cpu(way) / cpu(Way::Native)),
+                own(bound("≤", target.cost_max)),
+                own(format!("{:.2}", outcome.calls_per_call[0])),
+                own(format!("{:.2}", outcome.calls_per_call[1])),
+                own(format!("{:.1} B", outcome.journal_bytes_per_call)),
+                own(ratio(outcome.replay / outcome.recorded)),
+            ]);
+        }
     }
+    table(&rows)
+}
+
+/// The ways in which it was run.
+fn run<T>(samples: &[Vec<T>; WAYS.len()]) -> impl Iterator<Item = Way> {
+    WAYS.into_iter()
+        .filter(|&way| !samples[way as usize].is_empty())
+}
+
+/// Once for each workload.
+fn title(way: Way, text: &str) -> String {
+    if way == Way::Native {
+        text.to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// What is known of the recording with the default settings only.
+fn own_of(way: Way) -> impl Fn(String) -> String {
+    move |text| {
+        if way == Way::Recorded {
+            text
+        } else {
+            String::new()
+        }
+    }
+}
+
+fn bound(sign: &str, value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{sign} {value:.2}"))
 }
 
 fn seconds(value: f64) -> String {

@@ -10,9 +10,14 @@ const WORDS: [&str; 16] = [
 ];
 
 /// xorshift64.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// With a seed that is not 0.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -20,7 +25,8 @@ impl Random {
         self.0
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// A number from 0 on, below the bound.
+    pub fn below(&mut self, bound: usize) -> usize {
         let drawn = self.next() % u64::try_from(bound).expect("a usize");
         usize::try_from(drawn).expect("below a usize")
     }
@@ -66,8 +72,10 @@ fn size(meta: fs::Metadata) -> usize {
     usize::try_from(meta.len()).expect("small files")
 }
 
-/// A C program of so many source files, and how to make it.
-pub fn project(dir: &Path, files: usize) {
+/// A C program that takes so many compilers, and how to make it.
+pub fn project(dir: &Path, compilers: usize) {
+    // One more is for the file with `main`.
+    let files = compilers - 1;
     let mut header = String::from("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n");
     let mut calls = String::new();
     for number in 0..files {

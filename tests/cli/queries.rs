@@ -1,7 +1,11 @@
 //! The query commands as people read them.
 
-use crate::common::Scratch;
-use crate::support::{answer, ask, json, record_family, record_named, record_script, record_tiny};
+use serde_json::Value;
+
+use crate::common::{Record, Scratch};
+use crate::support::{
+    answer, ask, base, built, json, record_family, record_named, record_script, record_tiny,
+};
 
 /// The line that begins with this word.
 #[track_caller]
@@ -185,6 +189,50 @@ fn stat_adds_up() {
     for heading in ["KIND ", "THREAD ", "SYSCALL ", "SECOND "] {
         assert!(text.lines().any(|line| line.starts_with(heading)), "{text}");
     }
+}
+
+/// The journal does not say which calls stopped; the metadata does, and why.
+#[test]
+fn stat_tells_what_was_served() {
+    let scratch = Scratch::new("served");
+    let original = scratch.work().join("bin/calls");
+    std::fs::copy(built("calls", &["-O1"]), &original).expect("work/ is ours");
+    std::fs::create_dir_all(base(&scratch)).expect("the scratch directory is ours");
+    for (name, option) in [("served", "--agent-at-once"), ("stopped", "--no-agent")] {
+        let record = Record::new(&scratch, &original).dir(base(&scratch).join(name));
+        record.option(option).run().expect_code(0);
+    }
+    let of_getpid = |found: &Value| {
+        let mut rows = found["by_syscall"].as_array().expect("a list").iter();
+        let row = rows.find(|row| row["syscall"] == "getpid");
+        let row = row.expect("it calls it");
+        ["calls", "served", "stopped"].map(|what| row[what].as_u64().expect("a number"))
+    };
+    let found = json(&scratch, &["stat", "served"]);
+    let [calls, served, stopped] = of_getpid(&found);
+    assert_eq!((calls, served + stopped), (560, 560), "{found}");
+    // The first of the one place, and all of the other; one more where something else was due.
+    assert!((450..500).contains(&served), "{found}");
+    assert!(found["sites"]["rewritten"].as_u64() > Some(0), "{found}");
+    let left = found["sites"]["left"].as_array().expect("a list");
+    let why = "its memory is shared, can be written, or cannot be executed";
+    assert!(left.iter().any(|site| site["why"] == why), "{found}");
+    let text = answer(&scratch, ["stat", "served"]);
+    assert!(text.lines().any(|line| line.ends_with(why)), "{text}");
+
+    let found = json(&scratch, &["stat", "stopped"]);
+    assert_eq!(of_getpid(&found), [560, 0, 560], "{found}");
+    assert_eq!(found["sites"]["rewritten"], 0, "{found}");
+
+    let dir = base(&scratch).join("served");
+    std::fs::remove_file(dir.join("meta.json")).expect("our own file");
+    let found = json(&scratch, &["stat", "served"]);
+    assert!(found["sites"].is_null(), "nobody knows: {found}");
+    let text = answer(&scratch, ["stat", "served"]);
+    let row = text.lines().find(|line| line.starts_with("getpid "));
+    let row = row.unwrap_or_else(|| panic!("no getpid in {text}"));
+    let cells: Vec<&str> = row.split_whitespace().take(4).collect();
+    assert_eq!(cells, ["getpid", "560", "?", "?"]);
 }
 
 /// The metadata is for people: everything works without it.

@@ -10,6 +10,7 @@ pub mod inside;
 pub mod place;
 pub mod served;
 pub mod sites;
+pub mod tally;
 
 use crate::layout::{AGENT, AGENT_DATA, AGENT_SEEN, PAGE_DATA, READS, READS_LEN};
 use crate::sys::mem::Remote;

@@ -2,6 +2,7 @@
 //! rewritten.
 
 use super::place::{Hand, PlaceError};
+use super::tally::{Left, Tally};
 use crate::maps::{self, Area};
 use crate::sites::Functions;
 use crate::sites::patch::{self, Plan, Region, Site, Wanted};
@@ -40,16 +41,18 @@ const FUNCTION_BYTES_MAX: u64 = 64 << 10;
 const SYSCALL_BYTES: u64 = 2;
 const PAGE: u64 = 4096;
 
-/// Functions of files, by device and inode.
+/// What holds for all address spaces. Files are known by device and inode.
 #[derive(Default)]
-pub struct Known(
-    HashMap<(u64, u64), Option<Rc<Functions>>>,
-    HashSet<(u64, u64)>,
-);
+pub struct Known {
+    functions: HashMap<(u64, u64), Option<Rc<Functions>>>,
+    changing: HashSet<(u64, u64)>,
+    /// What became of the sites.
+    pub tally: Tally,
+}
 
 impl std::fmt::Debug for Known {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} files", self.0.len())
+        write!(out, "{} files", self.functions.len())
     }
 }
 
@@ -192,11 +195,37 @@ impl Sites {
             State::Rewritten | State::Left => return Ok(stopped),
         }
         let areas = maps::read(hand.tid).map_err(failed("reading the memory map"))?;
-        let Some(area) = areas
+        let area = areas
             .iter()
-            .find(|area| area.start <= site && ip < area.end)
-        else {
-            return Ok(stopped);
+            .find(|area| area.start <= site && ip < area.end);
+        let at = || match area {
+            Some(area) if area.inode != 0 => {
+                let name = String::from_utf8_lossy(&area.name);
+                format!("{name}+{:#x}", site - area.start + area.offset)
+            }
+            _ => format!("{site:#x}"),
+        };
+        let (stopped, left) = self.rewrite(known, hand, stopped, entered, (&areas, area))?;
+        match left {
+            None => known.tally.rewritten += 1,
+            Some(why) => known.tally.leave(at, why),
+        }
+        Ok(stopped)
+    }
+
+    /// Rewrites a site in this area, or says why not.
+    fn rewrite(
+        &mut self,
+        known: &mut Known,
+        hand: &mut Hand<'_>,
+        stopped: Stopped,
+        entered: &Regs,
+        (areas, area): (&[Area], Option<&Area>),
+    ) -> Result<(Stopped, Option<Left>), PlaceError> {
+        let ip = entered.rip;
+        let site = ip.wrapping_sub(SYSCALL_BYTES);
+        let Some(area) = area else {
+            return Ok((stopped, Some(Left::Unmapped)));
         };
         // Code that can be written changes without a word.
         let (writes, runs) = (
@@ -204,10 +233,10 @@ impl Sites {
             libc::PROT_EXEC.cast_unsigned(),
         );
         if area.shared || area.prot & (writes | runs) != runs {
-            return Ok(stopped);
+            return Ok((stopped, Some(Left::Memory)));
         }
         if known.changes(area) {
-            return Ok(stopped);
+            return Ok((stopped, Some(Left::File)));
         }
         let function = known
             .function_at(hand.tid, area, site)
@@ -228,21 +257,24 @@ impl Sites {
             bytes_at: from,
             function,
         };
-        let (stopped, plan) = self.plan(hand, stopped, &about, &areas)?;
+        let (stopped, plan) = self.plan(hand, stopped, &about, areas)?;
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(why) => return Ok((stopped, Some(why))),
+        };
         let number = crate::record::number(entered);
-        // The call may have come to the site by another way than the plan rests on.
-        let plan = plan.filter(|plan| {
-            plan.number.is_none_or(|planned| planned == number)
-                && !self.plans.values().any(|other| plan.conflicts(&other.plan))
-        });
-        if let Some(plan) = plan {
-            memory
-                .write(plan.trampoline_at, &plan.trampoline)
-                .and_then(|()| memory.write(plan.patch_at, &plan.patch))
-                .map_err(failed("rewriting a syscall"))?;
-            self.add(site, plan);
+        if plan.number.is_some_and(|planned| planned != number) {
+            return Ok((stopped, Some(Left::Number)));
         }
-        Ok(stopped)
+        if self.plans.values().any(|other| plan.conflicts(&other.plan)) {
+            return Ok((stopped, Some(Left::Neighbour)));
+        }
+        memory
+            .write(plan.trampoline_at, &plan.trampoline)
+            .and_then(|()| memory.write(plan.patch_at, &plan.patch))
+            .map_err(failed("rewriting a syscall"))?;
+        self.add(site, plan);
+        Ok((stopped, None))
     }
 
     /// Plans a site, with room for its trampoline; makes room if there is none.
@@ -252,7 +284,7 @@ impl Sites {
         mut stopped: Stopped,
         about: &Site<'_>,
         areas: &[Area],
-    ) -> Result<(Stopped, Option<Plan>), PlaceError> {
+    ) -> Result<(Stopped, Result<Plan, Left>), PlaceError> {
         let slot = u32::try_from(ENTRY_SLOT).unwrap_or(u32::MAX);
         let mut tried_to_make_room = false;
         loop {
@@ -264,18 +296,18 @@ impl Sites {
                 found
             };
             match patch::plan(about, slot, &mut room) {
-                Ok(plan) => return Ok((stopped, Some(plan))),
+                Ok(plan) => return Ok((stopped, Ok(plan))),
                 Err(_) if lacked && !tried_to_make_room && regions.len() < REGIONS_MAX => {}
-                Err(_) => return Ok((stopped, None)),
+                Err(why) => return Ok((stopped, Err(why.into()))),
             }
             tried_to_make_room = true;
             let Some(at) = gap_near(areas, about.address) else {
-                return Ok((stopped, None));
+                return Ok((stopped, Err(Left::NoPlace)));
             };
             let (left, mapped) = hand.map_code(stopped, (at, REGION_BYTES))?;
             stopped = left;
             if !mapped {
-                return Ok((stopped, None));
+                return Ok((stopped, Err(Left::NoPlace)));
             }
             self.regions.push(Region::new(at, REGION_BYTES));
         }
@@ -299,12 +331,12 @@ impl Sites {
 impl Known {
     /// Files that may be written while they are mapped: their pages are to stay theirs.
     pub fn may_change(&mut self, files: impl Iterator<Item = (u64, u64)>) {
-        self.1.clear();
-        self.1.extend(files);
+        self.changing.clear();
+        self.changing.extend(files);
     }
 
     fn changes(&self, area: &Area) -> bool {
-        let mut files = self.1.iter();
+        let mut files = self.changing.iter();
         files.any(|(dev, inode)| area.inode == *inode && maps::same_device(area.dev, *dev))
     }
 
@@ -313,14 +345,17 @@ impl Known {
         if area.inode == 0 {
             return None;
         }
-        if self.0.len() >= FILES_MAX {
-            self.0.clear();
+        if self.functions.len() >= FILES_MAX {
+            self.functions.clear();
         }
-        let functions = self.0.entry((area.dev, area.inode)).or_insert_with(|| {
-            let path = format!("/proc/{tid}/map_files/{:x}-{:x}", area.start, area.end);
-            let file = File::open(path).ok()?;
-            Some(Rc::new(Functions::of(&file)))
-        });
+        let functions = self
+            .functions
+            .entry((area.dev, area.inode))
+            .or_insert_with(|| {
+                let path = format!("/proc/{tid}/map_files/{:x}-{:x}", area.start, area.end);
+                let file = File::open(path).ok()?;
+                Some(Rc::new(Functions::of(&file)))
+            });
         let offset = site - area.start + area.offset;
         let function = functions.as_ref()?.covering(offset)?;
         // It may reach beyond what is mapped.

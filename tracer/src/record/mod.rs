@@ -39,6 +39,7 @@ pub(crate) use adopt::go_on;
 pub use error::RecordError;
 pub use journal_out::OnJournalError;
 pub use memory::OutsideMemory;
+pub use serving::{LeftSite, Served};
 pub(crate) use sockets::address as inet_address;
 pub use supervise::Notice;
 pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
@@ -123,6 +124,8 @@ pub struct Outcome {
     pub summary: Option<journal::Summary>,
     /// Why not.
     pub lost: Option<journal::WriteError>,
+    /// What did not have to stop, and why the rest had to.
+    pub served: Served,
 }
 
 /// Records `argv` until its last process has ended. `notice` is told what people should
@@ -242,11 +245,13 @@ fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome,
         Ok(()) => {
             let status = session.first_status.unwrap_or(0);
             let lost = session.out.take_loss();
+            let served = session.serving.served();
             let summary = session.out.finish(status)?;
             Ok(Outcome {
                 status,
                 summary,
                 lost,
+                served,
             })
         }
         Err(error) => {

@@ -129,6 +129,7 @@ impl Session {
             outs,
             effects,
         };
+        *self.serving.calls.entry(def.nr).or_default() += 1;
         self.emit(tid, &Event::Syscall(enter, leave))
     }
 }

@@ -22,6 +22,7 @@ use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What is known of the agent in all address spaces.
@@ -32,8 +33,34 @@ pub struct Serving {
     spaces: FxHashMap<SpaceId, Space>,
     /// Room for what the ring has.
     records: Vec<u8>,
-    /// Functions of program files.
+    /// Functions of program files, and what became of the sites in them.
     functions: Known,
+    /// Calls that were served, by number.
+    calls: FxHashMap<u32, u64>,
+}
+
+/// What the agent has served, and why it did not serve more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Calls that are in the journal and did not stop, by number.
+    pub calls: BTreeMap<u32, u64>,
+    /// Syscall sites that were rewritten, counted once for each address space.
+    pub sites_rewritten: u64,
+    /// Sites that were met often enough and stay as they are; no more than some hundreds.
+    pub sites_left: Vec<LeftSite>,
+    /// How many more of those there were.
+    pub sites_unnamed: u64,
+}
+
+/// A syscall site that stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftSite {
+    /// File and offset in it, or the address.
+    pub at: String,
+    /// Why.
+    pub why: String,
+    /// In how many address spaces.
+    pub times: u64,
 }
 
 /// One address space.
@@ -66,6 +93,22 @@ struct Placed {
 }
 
 impl Serving {
+    /// What has been served until now.
+    pub fn served(&self) -> Served {
+        let tally = &self.functions.tally;
+        let left = tally.left.iter().map(|((at, why), &times)| LeftSite {
+            at: at.clone(),
+            why: why.to_string(),
+            times,
+        });
+        Served {
+            calls: self.calls.iter().map(|(nr, count)| (*nr, *count)).collect(),
+            sites_rewritten: tally.rewritten,
+            sites_left: left.collect(),
+            sites_unnamed: tally.unnamed,
+        }
+    }
+
     /// A child made by `fork` has all that its parent has.
     pub fn forked(&mut self, parent: SpaceId, child: SpaceId) {
         if let Some(space) = self.spaces.get(&parent) {

@@ -1,7 +1,7 @@
 //! Why a site is not planned.
 
 /// Why a site stays as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Refused {
     /// There is no `syscall` at the address, or it is not readable.
     #[error("no syscall instruction is readable there")]
@@ -26,7 +26,7 @@ pub enum Refused {
 }
 
 /// Why a shape is not possible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reason {
     /// Nothing says where its function starts.
     #[error("where its function starts is not known")]
