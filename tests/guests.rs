@@ -402,6 +402,7 @@ guests! {
     thread_signals_ordinary    { file: "thread_signals.c", ordinary: true }
     thread_tgkill_blocked      {}
     thread_tls_destructors     {}
+    thread_wait_restarts       {}
     time_clock_contexts        {}
     time_clock_order           {}
     time_clock_storm           {}
