@@ -386,6 +386,7 @@ guests! {
     thread_cond                {}
     thread_create_join         {}
     thread_fork                {}
+    thread_fork_copies         {}
     thread_futex2              {}
     thread_futex_ops           {}
     thread_futex_waitv         {}
