@@ -180,6 +180,7 @@ guests! {
     mem_file_truncated         {}
     mem_growsdown              {}
     mem_guard_pages            {}
+    mem_invalid_ranges         {}
     mem_lock_core              {}
     mem_madvise                {}
     mem_madvise_fork           {}
