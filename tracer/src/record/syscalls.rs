@@ -2,7 +2,7 @@
 
 use super::claimed;
 use super::clocks;
-use super::doubt::{self, unsupported};
+use super::doubt::{self, Doubt, unsupported};
 use super::error::{RecordError, Step};
 use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
@@ -118,7 +118,7 @@ impl Session {
             Ok(entered) => entered,
             // If the kernel does not know it either, nothing is lost.
             Err(error @ CaptureError::UnknownSub { .. }) => {
-                doubt = Some(error);
+                doubt = Some(Doubt::new(tid, &call, error));
                 Default::default()
             }
             Err(error) => return Err(unsupported(tid, &error).into()),
@@ -390,10 +390,10 @@ impl Session {
             self.runnable(tid, stopped);
             return Ok(());
         }
-        if let Some(error) = &in_call.doubt
-            && !doubt::not_known(result)
+        if let Some(doubt) = &in_call.doubt
+            && !doubt.meant_nothing(tid, result)
         {
-            return Err(unsupported(tid, error).into());
+            return Err(doubt.refusal(tid).into());
         }
         let (called, entered) = (in_call.call, in_call.regs);
         self.show_identity(tid, &in_call.call, result)?;
