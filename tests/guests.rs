@@ -180,6 +180,7 @@ guests! {
     mem_file_truncated         {}
     mem_growsdown              {}
     mem_guard_pages            {}
+    mem_invalid_ranges         {}
     mem_lock_core              {}
     mem_madvise                {}
     mem_madvise_fork           {}
@@ -386,6 +387,7 @@ guests! {
     thread_cond                {}
     thread_create_join         {}
     thread_fork                {}
+    thread_fork_copies         {}
     thread_futex2              {}
     thread_futex_ops           {}
     thread_futex_waitv         {}
@@ -402,6 +404,7 @@ guests! {
     thread_signals_ordinary    { file: "thread_signals.c", ordinary: true }
     thread_tgkill_blocked      {}
     thread_tls_destructors     {}
+    thread_wait_restarts       {}
     time_clock_contexts        {}
     time_clock_order           {}
     time_clock_storm           {}

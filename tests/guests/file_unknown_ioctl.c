@@ -18,6 +18,10 @@ int main(void) {
         say("descriptor %zu: %d, errno %d", i, r, errno);
         CHECK(r == -1 && errno == ENOTTY);
     }
+    /* Some drivers say only that they do not like it. */
+    int urandom = OK(open("/dev/urandom", O_RDONLY));
+    FAILS(ioctl(urandom, 0x5299, word), EINVAL);
+    FAILS(ioctl(urandom, 0x5299, 1), EINVAL);
     FAILS(ioctl(1000, 0xc0ff7a7a, word), EBADF);
     int tcp = OK(socket(AF_INET, SOCK_STREAM, 0));
     void *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, tcp, 0);

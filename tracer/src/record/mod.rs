@@ -6,6 +6,7 @@ mod affinity;
 mod agents;
 mod apart;
 mod changes;
+mod claimed;
 mod clocks;
 mod counter;
 mod cut_short;

@@ -30,6 +30,10 @@ use std::time::Duration;
 /// waits for a reader without a CPU is overtaken, which the journal's order does not show; too long,
 /// and one that waits for what only another thread of the application can give up keeps all waiting.
 const LOCKED_MAX: Duration = Duration::from_millis(20);
+/// The same for one that makes a process with a copy of its memory: what others do to that meanwhile
+/// may be in the copy or not, which the journal's order does not show either. They hold no lock that
+/// it needs, unless one of them serves a file system.
+const COPYING_MAX: Duration = Duration::from_secs(1);
 /// How long a thread keeps the logical CPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -302,10 +306,17 @@ impl Session {
             return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.
-        let waits_for_threads = self.tasks.get(&tid).is_some_and(|task| {
-            let handler = task.call.as_ref().map(|call| call.call.def.handler);
-            matches!(handler, Some(Handler::Clone | Handler::Exec))
-        });
+        let copies_memory = self.copies_memory(tid);
+        let waits_for_threads = !copies_memory
+            && self.tasks.get(&tid).is_some_and(|task| {
+                let handler = task.call.as_ref().map(|call| call.call.def.handler);
+                matches!(handler, Some(Handler::Clone | Handler::Exec))
+            });
+        let locked_max = if copies_memory {
+            COPYING_MAX
+        } else {
+            LOCKED_MAX
+        };
         let mut locked = None;
         let mut aside = Aside::default();
         loop {
@@ -324,7 +335,7 @@ impl Session {
                 // be overtaken for that.
                 Some(b'D') => {
                     let since = *locked.get_or_insert_with(host::uptime);
-                    waits_for_threads || host::uptime().saturating_sub(since) > LOCKED_MAX
+                    waits_for_threads || host::uptime().saturating_sub(since) > locked_max
                 }
                 Some(_) => false,
                 // On its way out: its end will be reported.

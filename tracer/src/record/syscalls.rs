@@ -1,7 +1,8 @@
 //! Syscalls of the application while recording: entry, exit, and what the table cannot say.
 
+use super::claimed;
 use super::clocks;
-use super::doubt::{self, unsupported};
+use super::doubt::{self, Doubt, unsupported};
 use super::error::{RecordError, Step};
 use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
@@ -117,7 +118,7 @@ impl Session {
             Ok(entered) => entered,
             // If the kernel does not know it either, nothing is lost.
             Err(error @ CaptureError::UnknownSub { .. }) => {
-                doubt = Some(error);
+                doubt = Some(Doubt::new(tid, &call, error));
                 Default::default()
             }
             Err(error) => return Err(unsupported(tid, &error).into()),
@@ -392,10 +393,10 @@ impl Session {
             self.runnable(tid, stopped);
             return Ok(());
         }
-        if let Some(error) = &in_call.doubt
-            && !doubt::not_known(result)
+        if let Some(doubt) = &in_call.doubt
+            && !doubt.meant_nothing(tid, result)
         {
-            return Err(unsupported(tid, error).into());
+            return Err(doubt.refusal(tid).into());
         }
         let (called, entered) = (in_call.call, in_call.regs);
         self.show_identity(tid, &in_call.call, result)?;
@@ -525,13 +526,10 @@ impl Session {
             }
             .into())
         };
+        if let Some(what) = claimed::change(call) {
+            return unsupported(what);
+        }
         match call.def.handler {
-            Handler::Munmap | Handler::Mprotect if layout::touches_page(arg(0), arg(1)) => {
-                return unsupported("a change of the page that ftrun claims at 0x70000000");
-            }
-            Handler::Mmap if replaces(arg(3)) && layout::touches_page(arg(0), arg(1)) => {
-                return unsupported("a mapping over the page that ftrun claims at 0x70000000");
-            }
             // Memory that the kernel shares: as by protocols without it.
             Handler::Mmap if doubt::is_socket(tid, call) => {
                 return Ok(Some(-i64::from(libc::ENODEV)));
@@ -815,7 +813,7 @@ fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
         "munmap" => [there, None],
         "mremap" if flags & bit(libc::MREMAP_FIXED) != 0 => [there, range(to, prot)],
         "mremap" => [there, None],
-        "mmap" if replaces(flags) => [there, None],
+        "mmap" if claimed::replaces(flags) => [there, None],
         // How much it attaches is not known here.
         "shmat" if prot & bit(libc::SHM_REMAP) != 0 => [Some(len..u64::MAX), None],
         "mprotect" | "pkey_mprotect" => {
@@ -825,26 +823,9 @@ fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
                 None,
             ]
         }
-        "madvise" if DISCARDS.contains(&call.int(2)) => [there, None],
+        "madvise" if claimed::DISCARDS.contains(&call.int(2)) => [there, None],
         _ => [None, None],
     }
-}
-
-/// Advice after which memory is not what it was.
-const DISCARDS: [i32; 4] = [
-    libc::MADV_DONTNEED,
-    libc::MADV_FREE,
-    libc::MADV_REMOVE,
-    MADV_GUARD_INSTALL,
-];
-const MADV_GUARD_INSTALL: i32 = 102;
-
-/// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
-/// bit's meaning but not this: it fails where something is.)
-const fn replaces(flags: u64) -> bool {
-    let fixed = libc::MAP_FIXED.cast_unsigned() as u64;
-    let no_replace = libc::MAP_FIXED_NOREPLACE.cast_unsigned() as u64;
-    flags & (fixed | no_replace) == fixed
 }
 
 /// Syscalls that copy inside the kernel, and the argument that says where to.

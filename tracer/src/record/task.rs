@@ -1,7 +1,8 @@
 //! What the recorder knows of one thread.
 
+use super::doubt::Doubt;
 use super::traps::Signals;
-use crate::model::capture::{Call, CaptureError, Entry};
+use crate::model::capture::{Call, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
 use journal::{Enter, Tid, Write};
@@ -47,7 +48,7 @@ pub struct InCall {
     pub emitted: bool,
     /// This version does not know what it reads and writes: it is recorded only if the
     /// kernel does not know it either.
-    pub doubt: Option<CaptureError>,
+    pub doubt: Option<Doubt>,
     /// Registers at entry, as the application set them.
     pub regs: Regs,
     /// Bytes at the beginning of what it asked for that were done before: before a takeover, or

@@ -3,6 +3,7 @@
 use super::error::{RecordError, Step};
 use super::session::Session;
 use super::task::{State, Task};
+use crate::model::Handler;
 use crate::model::capture::Memory;
 use crate::namespaces;
 use crate::sys::aside::Aside;
@@ -91,6 +92,14 @@ impl Session {
         }
         stopped.resume(Resume::Syscall, 0)?;
         Ok(())
+    }
+
+    /// Whether a thread is making a process that gets a copy of its memory, and may not have copied
+    /// it all.
+    pub(super) fn copies_memory(&self, tid: Pid) -> bool {
+        let call = self.tasks.get(&tid).and_then(|task| task.call.as_ref());
+        call.is_some_and(|call| call.call.def.handler == Handler::Clone && !call.emitted)
+            && self.clone_args(tid).flags & CLONE_VM == 0
     }
 
     /// What the application calls a thread that is new, or has another id now.

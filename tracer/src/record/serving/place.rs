@@ -3,6 +3,7 @@
 use super::super::Agent;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
+use super::super::syscalls::is_restart;
 use super::super::task::SpaceId;
 use super::{Placed, classes};
 use crate::agent::inside;
@@ -67,18 +68,24 @@ impl Session {
         let Some(rule) = rule.filter(|_| may) else {
             return Ok(stopped);
         };
+        // What a signal does after a call (start it anew, enter a handler with the mask of the call)
+        // is done on the way out: a call that we have the thread make in between would take it away.
+        let interrupted = is_restart(result) || result == -i64::from(libc::EINTR);
         let (stops_before, _) = self.serving.patience();
         let known = self.serving.spaces.entry(space).or_default();
         known.stops = known.stops.saturating_add(1);
         let mut stopped = stopped;
         if known.agent.is_none() {
-            if known.stops < stops_before || super::super::syscalls::is_restart(result) {
+            if known.stops < stops_before || interrupted {
                 return Ok(stopped);
             }
             stopped = self.bring_agent(tid, space, stopped, regs, effects)?;
         }
         if rule.class != 0 && result != -i64::from(libc::EBADF) {
             self.learn_class(tid, space, call.int(0))?;
+        }
+        if interrupted {
+            return Ok(stopped);
         }
         self.rewrite_site(tid, space, stopped, (entered, regs), effects)
     }

@@ -1,0 +1,111 @@
+//! Which changes of mappings would reach the pages that ftrun claims in every address space.
+//! What the kernel itself turns down is no such change.
+
+use crate::layout::{self, touches_page as touches};
+use crate::model::Handler;
+use crate::model::capture::Call;
+
+/// Where addresses of applications end.
+const TASK_SIZE: u64 = 0x7fff_ffff_f000;
+
+/// What `call` would do to the claimed pages, in words, if it would.
+pub(super) fn change(call: &Call) -> Option<&'static str> {
+    let [addr, len, third, flags, to, ..] = call.args;
+    let bit = |flag: i32| u64::from(flag.cast_unsigned());
+    let fixed = flags & bit(libc::MREMAP_FIXED) != 0;
+    match call.def.handler {
+        Handler::Munmap if reaches(addr, len) => Some(CHANGE),
+        Handler::Mprotect if is_range(addr, len) && touches(addr, len) => Some(CHANGE),
+        Handler::Mmap if replaces(flags) && reaches(addr, len) => Some(MAPPING),
+        Handler::Mremap if reaches(addr, len) => Some(CHANGE),
+        Handler::Mremap if fixed && reaches(to, third) => Some(MAPPING),
+        Handler::Madvise if discards(call) && is_range(addr, len) && touches(addr, len) => {
+            Some(CHANGE)
+        }
+        _ => None,
+    }
+}
+
+const CHANGE: &str = "a change of the page that ftrun claims at 0x70000000";
+const MAPPING: &str = "a mapping over the page that ftrun claims at 0x70000000";
+
+/// Whether the kernel would map or unmap this range, and claimed pages are in it.
+const fn reaches(start: u64, len: u64) -> bool {
+    let inside = start < TASK_SIZE && len <= TASK_SIZE - start;
+    inside && is_range(start, len) && touches(start, len)
+}
+
+/// Whether it is one: that is all that calls ask for which do not map.
+const fn is_range(start: u64, len: u64) -> bool {
+    let aligned = start & (layout::KERNEL_PAGE - 1) == 0;
+    aligned && len > 0 && start.checked_add(layout::page_up(len)).is_some()
+}
+
+fn discards(call: &Call) -> bool {
+    DISCARDS.contains(&call.int(2))
+}
+
+/// Advice after which memory is not what it was.
+pub(super) const DISCARDS: [i32; 5] = [
+    libc::MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
+    libc::MADV_FREE,
+    libc::MADV_REMOVE,
+    MADV_GUARD_INSTALL,
+];
+const MADV_DONTNEED_LOCKED: i32 = 24;
+const MADV_GUARD_INSTALL: i32 = 102;
+
+/// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
+/// bit's meaning but not this: it fails where something is.)
+pub(super) const fn replaces(flags: u64) -> bool {
+    let fixed = libc::MAP_FIXED.cast_unsigned() as u64;
+    let no_replace = libc::MAP_FIXED_NOREPLACE.cast_unsigned() as u64;
+    flags & (fixed | no_replace) == fixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{AGENT_DATA, KERNEL_PAGE, PAGE};
+    use crate::model;
+
+    const FIXED: u64 = (libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    const MOVED: u64 = (libc::MREMAP_FIXED | libc::MREMAP_MAYMOVE) as u64;
+    const DONTNEED: u64 = libc::MADV_DONTNEED as u64;
+
+    fn changes(name: &str, args: [u64; 4], to: u64) -> bool {
+        let def = model::by_name(name).expect("a syscall");
+        let args = [args[0], args[1], args[2], args[3], to, 0];
+        change(&Call { def, args }).is_some()
+    }
+
+    #[test]
+    fn what_reaches_the_pages_is_found() {
+        let page = KERNEL_PAGE;
+        assert!(changes("munmap", [PAGE, 1, 0, 0], 0));
+        assert!(changes("munmap", [0, TASK_SIZE, 0, 0], 0));
+        assert!(changes("mprotect", [AGENT_DATA, page, 0, 0], 0));
+        assert!(changes("mprotect", [page, TASK_SIZE, 0, 0], 0));
+        assert!(changes("pkey_mprotect", [AGENT_DATA, page, 0, 0], 0));
+        assert!(changes("mmap", [PAGE, page, 0, FIXED], 0));
+        assert!(changes("mremap", [PAGE, page, page, 0], 0));
+        assert!(changes("mremap", [page, page, page, MOVED], PAGE));
+        assert!(changes("madvise", [PAGE, page, DONTNEED, 0], 0));
+    }
+
+    #[test]
+    fn what_the_kernel_turns_down_or_leaves_alone_is_not() {
+        let page = KERNEL_PAGE;
+        assert!(!changes("munmap", [PAGE - page, page, 0, 0], 0));
+        assert!(!changes("munmap", [PAGE + 1, page, 0, 0], 0));
+        assert!(!changes("munmap", [0, 0, 0, 0], 0));
+        assert!(!changes("munmap", [0, u64::MAX, 0, 0], 0));
+        assert!(!changes("munmap", [page, TASK_SIZE, 0, 0], 0));
+        assert!(!changes("mprotect", [page, u64::MAX - 1, 0, 0], 0));
+        assert!(!changes("mmap", [PAGE, page, 0, 0], 0));
+        assert!(!changes("mmap", [0, u64::MAX - page, 0, FIXED], 0));
+        assert!(!changes("mremap", [page, page, page, 0], PAGE));
+        assert!(!changes("madvise", [PAGE, page, 0, 0], 0));
+    }
+}
