@@ -67,7 +67,7 @@ pub(super) const fn replaces(flags: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{AGENT_DATA, KERNEL_PAGE, PAGE};
+    use crate::layout::{AGENT_DATA, CLAIMED, KERNEL_PAGE, PAGE};
     use crate::model;
 
     const FIXED: u64 = (libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
@@ -84,6 +84,7 @@ mod tests {
     fn what_reaches_the_pages_is_found() {
         let page = KERNEL_PAGE;
         assert!(changes("munmap", [PAGE, 1, 0, 0], 0));
+        assert!(changes("munmap", [CLAIMED, 1, 0, 0], 0));
         assert!(changes("munmap", [0, TASK_SIZE, 0, 0], 0));
         assert!(changes("mprotect", [AGENT_DATA, page, 0, 0], 0));
         assert!(changes("mprotect", [page, TASK_SIZE, 0, 0], 0));
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn what_the_kernel_turns_down_or_leaves_alone_is_not() {
         let page = KERNEL_PAGE;
-        assert!(!changes("munmap", [PAGE - page, page, 0, 0], 0));
+        assert!(!changes("munmap", [CLAIMED - page, page, 0, 0], 0));
         assert!(!changes("munmap", [PAGE + 1, page, 0, 0], 0));
         assert!(!changes("munmap", [0, 0, 0, 0], 0));
         assert!(!changes("munmap", [0, u64::MAX, 0, 0], 0));

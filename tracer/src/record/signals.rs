@@ -35,7 +35,7 @@ impl Session {
         let stopped = if is_fault(signal, &info) {
             stopped
         } else {
-            let noticed = disposition(tid, signal) != Disposition::Ignored;
+            let noticed = || disposition(tid, signal) != Disposition::Ignored;
             self.surface(tid, stopped, noticed)?
         };
         let mut regs = stopped.regs()?;
@@ -295,7 +295,7 @@ impl Session {
             signal,
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
         );
-        let stopped = self.surface(tid, stopped, stops)?;
+        let stopped = self.surface(tid, stopped, || stops)?;
         let Some(stopped) = self.leave_inside(tid, stopped, stops)? else {
             return Ok(());
         };
