@@ -6,7 +6,7 @@
 #include <sys/select.h>
 
 enum { MS = 60 };
-static int report[2];
+static int report[2], go_on[2];
 
 static int wait_in(int kind) {
     struct timespec t = {0, MS * 1000000L}, rest = {0, 0};
@@ -37,6 +37,7 @@ static int wait_in(int kind) {
 int main(void) {
     static const int expected[] = {0, 0, 0, ETIMEDOUT, 0, 0, 0};
     OK(pipe(report));
+    OK(pipe(go_on));
     for (int kind = 0; kind < 7; kind++) {
         pid_t pid = OK(fork());
         if (pid == 0) {
@@ -46,6 +47,9 @@ int main(void) {
             uint64_t took = now_ns() - start;
             CHECK(result == EINTR || took >= MS * 1000000ull - 2000000);
             say("kind %d: %d after %lu us", kind, result, (unsigned long)(took / 1000));
+            /* Not before it has been stopped as often as it is to be. */
+            char byte;
+            read_exactly(go_on[0], &byte, 1);
             /* An epoll_wait that was stopped may end with EINTR; all others are restarted. */
             _exit(result == expected[kind] || (kind == 4 && result == EINTR) ? 0 : 1);
         }
@@ -60,6 +64,7 @@ int main(void) {
             CHECK_EQ(waitpid(pid, &status, WCONTINUED), pid);
             CHECK(WIFCONTINUED(status));
         }
+        write_all(go_on[1], "g", 1);
         expect_exit(pid, 0);
     }
     return 0;
