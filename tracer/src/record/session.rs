@@ -374,6 +374,11 @@ impl Session {
             if self.stays_inside(tid)? {
                 continue;
             }
+            // It may have been in the agent at the first look, and have left since: then it is
+            // between two sync points, and nobody else can have the CPU.
+            if self.tasks.get_mut(&tid).and_then(Task::kernel_state) != Some(b'S') {
+                continue;
+            }
             self.tick.disarm();
             return self.set_aside(tid).map(|()| None);
         }

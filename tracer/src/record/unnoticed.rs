@@ -48,9 +48,9 @@ impl Session {
         in_call: &InCall,
         result: i64,
     ) -> i64 {
-        let shows = SHOW_A_WAKE_UP.contains(&in_call.call.def.name);
-        let noticed = || in_call.noticed || self.is_noticed(tid);
-        if result != -i64::from(libc::EINTR) || !shows || noticed() {
+        let shown =
+            result == -i64::from(libc::EINTR) && SHOW_A_WAKE_UP.contains(&in_call.call.def.name);
+        if !shown || in_call.noticed || self.is_noticed(tid) {
             return result;
         }
         if let Some(task) = self.tasks.get_mut(&tid) {
