@@ -318,6 +318,7 @@ guests! {
     signal_segv                {}
     signal_self_stop           {}
     signal_single_step         {}
+    signal_slice_over          {}
     signal_spin_killed         {}
     signal_stop_in_wait        {}
     signal_thread_fatal        { end: Exit::Signal(11) }

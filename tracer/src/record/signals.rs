@@ -123,23 +123,17 @@ impl Session {
                 Ok(())
             }
             Disposition::Caught => {
-                let at = if task.set_back {
-                    Delivery::Entry {
-                        ip: regs.rip,
-                        signature: regs.signature(),
-                    }
-                } else {
-                    Delivery::Here
-                };
-                task.set_back = false;
+                let at = delivery(task, here, &regs);
                 self.enter_handler(tid, stopped, signal, &info, at, &regs)
             }
             Disposition::Stops => {
-                self.emit_signal(tid, &info, Delivery::Here, Action::Stop)?;
+                let at = delivery(task, here, &regs);
+                self.emit_signal(tid, &info, at, Action::Stop)?;
                 self.let_it_happen(tid, stopped, signal)
             }
             Disposition::Fatal => {
-                self.emit_signal(tid, &info, Delivery::Here, Action::Fatal)?;
+                let at = delivery(task, here, &regs);
+                self.emit_signal(tid, &info, at, Action::Fatal)?;
                 self.let_it_happen(tid, stopped, signal)
             }
         }
@@ -269,8 +263,9 @@ impl Session {
         task.set_back = true;
         task.skips_syscall();
         send_stashed(task);
+        // The journal does not have it here yet: nobody else can have the CPU before it does.
         task.state = State::Runnable(stopped);
-        Ok(())
+        self.go_on(tid)
     }
 
     /// The foreign-architecture arm of the filter.
@@ -320,6 +315,17 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Where a signal is delivered that no instruction raised.
+fn delivery(task: &mut Task, here: bool, regs: &Regs) -> Delivery {
+    if here && std::mem::take(&mut task.set_back) {
+        return Delivery::Entry {
+            ip: regs.rip,
+            signature: regs.signature(),
+        };
+    }
+    Delivery::Here
 }
 
 const SYS_SECCOMP: i32 = 1;
