@@ -4,6 +4,7 @@
 //! a [`journal`] only. It prints nothing and knows no command line.
 
 mod agent;
+pub mod arrears;
 mod backtrace;
 pub mod brake;
 mod claim;

@@ -1,6 +1,7 @@
 //! What the engine needs to know of the way to the network, and tells about it. Somebody else
 //! sees the packets; the engine sees descriptors.
 
+use crate::arrears::Arrears;
 use crate::brake::Brake;
 use crate::namespaces::Namespaces;
 use crate::record::RecordError;
@@ -134,6 +135,8 @@ pub struct Ground<'a> {
     pub appender: Appender,
     /// What holds the recorder.
     pub brake: Brake,
+    /// What the journal does not have yet.
+    pub arrears: Arrears,
     /// The namespaces that the application is in, if it has its own.
     pub namespaces: Option<&'a Namespaces>,
 }

@@ -1,6 +1,7 @@
 //! A standby: follows a recording, possibly while it is made, with a shadow of the application, and
 //! goes on with it when the recording breaks off.
 
+use crate::arrears::Arrears;
 use crate::brake::Brake;
 use crate::namespaces::{Namespaces, Plan};
 use crate::network::{Attach, Ground, Network};
@@ -137,6 +138,8 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
             dir,
             appender: writer.appender(),
             brake: brake.clone(),
+            // Nothing is served after a takeover.
+            arrears: Arrears::default(),
             namespaces,
         };
         let network = (options.attach)(ground)?;

@@ -67,6 +67,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tracer::arrears::Arrears;
 use tracer::network::{End, Opening};
 use worker::{Command, Wake, Worker};
 
@@ -83,6 +84,8 @@ pub struct GateOptions {
     pub mac: Option<Mac>,
     /// The journal.
     pub appender: Appender,
+    /// What the journal does not have yet of what the application has done.
+    pub arrears: Arrears,
     /// What may go out.
     pub commit: Arc<Commit>,
     /// The connections; those that are known already go on.
@@ -168,10 +171,17 @@ impl Gate {
             vips: options.vips,
             mac: options.mac,
             appender: options.appender,
+            arrears: options.arrears.clone(),
             commit: options.commit,
             meters: options.meters,
         };
         let mut worker = Worker::new(setup)?;
+        let waking = Arc::downgrade(&shared);
+        options.arrears.subscribe(move || {
+            if let Some(shared) = waking.upgrade() {
+                shared.wake.now();
+            }
+        });
         let outlet = worker.outlet().downgrade();
         commit.subscribe(move || {
             if let Some(outlet) = outlet.upgrade() {

@@ -37,6 +37,8 @@ macro_rules! counters {
 counters! {
     /// Packets that wait now.
     held_packets,
+    /// Of these, packets of which it is known which part of the journal they wait for.
+    held_labelled,
     /// Their bytes.
     held_bytes,
     /// The most bytes that ever waited.

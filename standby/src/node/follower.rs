@@ -149,7 +149,8 @@ impl Follower {
         let attach = Box::new(move |ground: Ground<'_>| {
             let made = tun.lock().unwrap_or_else(PoisonError::into_inner).take();
             let made = made.ok_or(NodeError::NotIsolated)?;
-            let live = parts::make_gate(&node, made, ground.appender, &commit, streams, &meters)?;
+            let appender = (ground.appender, ground.arrears);
+            let live = parts::make_gate(&node, made, appender, &commit, streams, &meters)?;
             // Peers need not wait for their timers if what they send meanwhile is not lost.
             live.gate.claim().map_err(NodeError::Gate)?;
             let network: Arc<dyn Network> = Arc::new(live);

@@ -127,7 +127,8 @@ impl Parts {
         loop {
             let appended = self.appender.appended();
             let there = self.commit.committed() >= appended;
-            let settled = there && self.gate.stats().held_packets == 0;
+            // What the journal does not lead to is sent again by whoever goes on.
+            let settled = there && self.gate.stats().held_labelled == 0;
             if settled || !going.load(Ordering::SeqCst) {
                 return appended;
             }

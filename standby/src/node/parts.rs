@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tracer::arrears::Arrears;
 use tracer::namespaces::{Kind, Namespaces};
 
 /// The application's only interface.
@@ -42,7 +43,7 @@ pub(super) fn addresses(node: &config::Node) -> Vec<IpAddr> {
 pub(super) fn make_gate(
     node: &config::Node,
     (tun, netns): (OwnedFd, OwnedFd),
-    appender: Appender,
+    (appender, arrears): (Appender, Arrears),
     commit: &Arc<Commit>,
     streams: Streams,
     meters: &Meters,
@@ -62,6 +63,7 @@ pub(super) fn make_gate(
             .collect(),
         mac: None,
         appender,
+        arrears,
         commit: Arc::clone(commit),
         streams,
         meters: meters.clone(),

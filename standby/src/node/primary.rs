@@ -99,7 +99,7 @@ fn begin(
     let tun = parts::make_tun(node, namespaces)?;
     let streams = Streams::new(false);
     let meters = Meters::default();
-    let appender = ground.appender.clone();
+    let appender = (ground.appender.clone(), ground.arrears.clone());
     let live = parts::make_gate(node, tun, appender, &commit, streams, &meters)?;
     let told = Arc::new(Told::default());
     let (ended, complete) = channel::bounded(1);

@@ -110,6 +110,7 @@ impl Node {
             vips,
             mac: None,
             appender: writer.appender(),
+            arrears: tracer::arrears::Arrears::default(),
             commit: Arc::clone(&commit),
             streams: streams.clone(),
         };

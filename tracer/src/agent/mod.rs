@@ -203,8 +203,12 @@ pub fn supply(memory: Remote, answers: &[Words]) -> io::Result<()> {
 
 /// How many of the answers supplied were taken.
 pub fn taken(memory: Remote) -> io::Result<usize> {
-    let used = memory.read_u32(AGENT_DATA + 4)?;
-    Ok(usize::try_from(used).unwrap_or(usize::MAX))
+    Ok(usize::try_from(used(memory)?).unwrap_or(usize::MAX))
+}
+
+/// How many reads have been answered, since the page was last begun anew.
+pub fn used(memory: Remote) -> io::Result<u32> {
+    memory.read_u32(AGENT_DATA + 4)
 }
 
 #[cfg(test)]

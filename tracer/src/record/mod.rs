@@ -46,6 +46,7 @@ pub use supervise::Notice;
 pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
 pub use tree::{Keep, Tree};
 
+use crate::arrears::Arrears;
 use crate::namespaces::{self, Namespaces, Plan};
 use crate::network::{Attach, Ground};
 use crate::sys::host::{self, CpuSet};
@@ -190,10 +191,12 @@ pub fn record_with(
         .as_ref()
         .map(Namespaces::create)
         .transpose()?;
+    let arrears = Arrears::default();
     let ground = Ground {
         dir: &options.dir,
         appender,
         brake: out.brake(),
+        arrears: arrears.clone(),
         namespaces: namespaces.as_ref(),
     };
     let network = host::off_cpu(cpu, &options.affinity, || attach(ground))
@@ -220,6 +223,7 @@ pub fn record_with(
     session.cpu = cpu;
     session.serving.when = session.options.agent;
     session.network = network;
+    session.arrears = arrears;
     if let Some(namespaces) = &namespaces {
         session.isolated = true;
         session.clocks = namespaces.clocks();

@@ -10,6 +10,7 @@ use super::serving::Serving;
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
+use crate::arrears::Arrears;
 use crate::identities::Identities;
 use crate::model::Handler;
 use crate::namespaces::ClockOffsets;
@@ -80,6 +81,8 @@ pub struct Session {
     pub(super) left_alone: bool,
     /// Who sees the application's packets.
     pub(super) network: Option<Arc<dyn Network>>,
+    /// What its journal does not have yet.
+    pub(super) arrears: Arrears,
     /// Its connections.
     pub(super) connections: Connections,
     /// Sockets for datagrams that the journal has the address of, by inode.
@@ -125,6 +128,7 @@ impl Session {
             isolated: false,
             left_alone: false,
             network: None,
+            arrears: Arrears::default(),
             connections: Connections::default(),
             told_sockets: HashSet::new(),
             kills: Kills::default(),
@@ -182,8 +186,17 @@ impl Session {
                 self.watch.nobody_runs();
             }
             self.out.idle()?;
-            let Some((pid, status)) = wait_any(true)? else {
-                return Ok(());
+            let (pid, status) = match self.await_report(None) {
+                Awaited::Report(pid, status) => (pid, status),
+                Awaited::Interrupted => {
+                    // Nobody has done anything since the last stop.
+                    if let Some(asked) = self.arrears.open() {
+                        self.arrears.answer(asked);
+                    }
+                    continue;
+                }
+                Awaited::Nobody => return Ok(()),
+                Awaited::Failed(error) => return Err(error),
             };
             match self.note(pid, status) {
                 Ok(()) => {}
@@ -231,8 +244,12 @@ impl Session {
                 State::Waiting | State::Apart | State::Halted | State::Ending => return Ok(()),
             }
             let report = self.next_report(tid)?;
-            // All that was served since the last report was so for the thread that has the CPU.
-            self.take_served(tid)?;
+            // All that was served since the last report was so for the thread that has the CPU. If it has
+            // just been killed, the report may still be another one's.
+            match self.settle(tid, report) {
+                Ok(()) | Err(Stumble::Gone) => {}
+                fatal @ Err(Stumble::Fatal(_)) => return fatal,
+            }
             let Some((pid, status)) = report else {
                 return Ok(());
             };
@@ -245,6 +262,15 @@ impl Session {
                 }
             }
         }
+    }
+
+    fn settle(&mut self, tid: Pid, report: Option<(Pid, Status)>) -> Step {
+        self.take_served(tid)?;
+        // Of a thread that ends it must be found out first who wanted that.
+        if !report.is_some_and(|(_, status)| status.is_end()) {
+            self.answer_arrears(tid)?;
+        }
+        Ok(())
     }
 
     fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
@@ -299,7 +325,7 @@ impl Session {
                 return self.lone_report(tid);
             }
             self.tick.disarm();
-            return Ok(wait_any(true)?);
+            return self.certain_report(tid);
         }
         if !can_wait {
             self.no_more_alone(tid)?;
@@ -339,7 +365,7 @@ impl Session {
                 }
                 Some(_) => false,
                 // On its way out: its end will be reported.
-                None => return Ok(wait_any(true)?),
+                None => return self.certain_report(tid),
             };
             if asleep {
                 // It may have been stopped between the two looks.
@@ -351,18 +377,61 @@ impl Session {
         }
     }
 
+    /// The next report, while `tid` has the CPU and nothing but a report ends that.
+    fn certain_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
+        loop {
+            match self.await_report(Some(tid)) {
+                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
+                Awaited::Interrupted => self.answer_arrears(tid)?,
+                Awaited::Nobody => return Ok(None),
+                Awaited::Failed(error) => return Err(error.into()),
+            };
+        }
+    }
+
+    /// Waits for a report, a tick, or a question about arrears, while `tid` has the CPU.
+    fn await_report(&self, tid: Option<Pid>) -> Awaited {
+        let interrupted = Err(ErrorKind::Interrupted.into());
+        // In a syscall that it has stopped for it executes nothing.
+        let task = tid.and_then(|tid| self.tasks.get(&tid));
+        let none = task.is_none_or(|task| task.call.is_some());
+        let thread = self.tick.thread();
+        let waited = self.arrears.wait(thread, none, interrupted, || {
+            wait::wait_or_tick(Whom::Any, true)
+        });
+        match waited {
+            Ok(Some((pid, status))) => Awaited::Report(pid, status),
+            Ok(None) => Awaited::Interrupted,
+            Err(error) if error.kind() == ErrorKind::Interrupted => Awaited::Interrupted,
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Awaited::Nobody,
+            Err(error) => Awaited::Failed(RecordError::os("waiting for the application")(error)),
+        }
+    }
+
+    /// Journals what the thread that has the CPU has done up to now, if somebody asks for that; whether
+    /// somebody did.
+    fn answer_arrears(&mut self, tid: Pid) -> Step<bool> {
+        let Some(asked) = self.arrears.open() else {
+            return Ok(false);
+        };
+        self.take_done(tid)?;
+        self.arrears.answer(asked);
+        Ok(true)
+    }
+
     /// The next report, while nobody else could run. If `tid` waits for long, a standby should
     /// know in what, and since when.
     fn lone_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         self.tick.arm();
         loop {
-            match wait::wait_or_tick(Whom::Any, true) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
-                Err(error) => {
-                    return Err(RecordError::os("waiting for the application")(error).into());
-                }
-                Ok(report) => return Ok(report),
+            match self.await_report(Some(tid)) {
+                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
+                Awaited::Interrupted => {}
+                Awaited::Nobody => return Ok(None),
+                Awaited::Failed(error) => return Err(error.into()),
+            }
+            if self.answer_arrears(tid)? {
+                continue;
             }
             if self.tasks.get_mut(&tid).and_then(Task::kernel_state) != Some(b'S') {
                 continue;
@@ -390,13 +459,14 @@ impl Session {
     fn contended_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         self.tick.arm();
         loop {
-            match wait::wait_or_tick(Whom::Any, true) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
-                Err(error) => {
-                    return Err(RecordError::os("waiting for the application")(error).into());
-                }
-                Ok(report) => return Ok(report),
+            match self.await_report(Some(tid)) {
+                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
+                Awaited::Interrupted => {}
+                Awaited::Nobody => return Ok(None),
+                Awaited::Failed(error) => return Err(error.into()),
+            }
+            if self.answer_arrears(tid)? {
+                continue;
             }
             let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
             if matches!(state, Some(b'Z' | b'X')) {
@@ -565,6 +635,15 @@ impl Session {
         }
         self.tasks.clear();
     }
+}
+
+/// What came of waiting.
+enum Awaited {
+    Report(Pid, Status),
+    Interrupted,
+    /// There is nobody left.
+    Nobody,
+    Failed(RecordError),
 }
 
 /// Waits for anybody; `None` if there is nobody left, or nothing to report yet.

@@ -107,7 +107,7 @@ impl Session {
     ) -> Result<bool, ReplayError> {
         match event {
             Event::Clocks(reads) => {
-                if self.waiting.calls.is_empty() || !self.waiting.clocks.is_empty() {
+                if self.waiting.calls.is_empty() {
                     return Ok(false);
                 }
                 let reads = ClockRead::decode(reads);
@@ -115,7 +115,7 @@ impl Session {
                     return Ok(false);
                 }
                 self.waiting.reads += reads.len();
-                self.waiting.clocks = reads;
+                self.waiting.clocks.extend(reads);
                 Ok(true)
             }
             Event::Syscall(enter, leave) => {
@@ -181,7 +181,7 @@ impl Session {
         let tid = self.current;
         // They come before the event that is about to be reproduced.
         let clocks = std::mem::take(&mut self.waiting.clocks);
-        self.task(tid)?.clocks = clocks;
+        self.task(tid)?.clocks.extend(clocks);
         self.waiting.bytes = 0;
         self.waiting.reads = 0;
         self.index = now;

@@ -152,7 +152,7 @@ impl Session {
             }
             Event::Clocks(reads) => {
                 let tid = self.current;
-                self.task(tid)?.clocks = ClockRead::decode(reads);
+                self.task(tid)?.clocks.extend(ClockRead::decode(reads));
                 Ok(())
             }
             // Connections matter to a node that may take over, not to the program's execution.

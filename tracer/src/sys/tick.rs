@@ -3,6 +3,14 @@
 
 use std::io;
 
+/// Interrupts a thread of this process that has a [`Tick`], as that does.
+pub fn interrupt(thread: i32) {
+    // SAFETY: numbers only. A thread that has ended meanwhile needs no signal.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGRTMAX());
+    }
+}
+
 /// Distance of ticks, in nanoseconds.
 const INTERVAL_NS: i64 = 20_000_000;
 
@@ -10,6 +18,7 @@ const INTERVAL_NS: i64 = 20_000_000;
 #[derive(Debug)]
 pub struct Tick {
     timer: libc::timer_t,
+    thread: i32,
     armed: bool,
     only_here: std::marker::PhantomData<*const ()>,
 }
@@ -34,17 +43,24 @@ impl Tick {
             let mut event: libc::sigevent = std::mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
             event.sigev_signo = signal;
-            event.sigev_notify_thread_id = libc::gettid();
+            let thread = libc::gettid();
+            event.sigev_notify_thread_id = thread;
             let mut timer: libc::timer_t = std::mem::zeroed();
             if libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) == -1 {
                 return Err(io::Error::last_os_error());
             }
             Ok(Self {
                 timer,
+                thread,
                 armed: false,
                 only_here: std::marker::PhantomData,
             })
         }
+    }
+
+    /// The thread that it interrupts.
+    pub const fn thread(&self) -> i32 {
+        self.thread
     }
 
     /// Ticks from now on, if it did not already.

@@ -45,6 +45,14 @@ impl Status {
     }
 }
 
+impl Status {
+    /// Whether the thread has ended, or executes nothing more.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Event(libc::PTRACE_EVENT_EXIT))
+    }
+}
+
 /// Whom to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {

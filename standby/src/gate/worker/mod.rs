@@ -5,6 +5,7 @@ mod inbound;
 mod link;
 mod outbound;
 mod outlet;
+mod question;
 
 use super::flow::Tracker;
 use super::model::{Ask, ConnState};
@@ -23,6 +24,7 @@ use link::Link;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 pub(super) use outlet::Outlet;
+use question::Question;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
+use tracer::arrears::Arrears;
 
 /// Packets taken from one side before the other is looked at.
 const BATCH: usize = 64;
@@ -122,6 +125,7 @@ pub(super) struct Setup {
     pub vips: Vec<Prefix>,
     pub mac: Option<Mac>,
     pub appender: Appender,
+    pub arrears: Arrears,
     pub commit: Arc<Commit>,
     pub meters: Meters,
 }
@@ -132,6 +136,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     inbox: Receiver<Command>,
     appender: Appender,
+    question: Question,
     commit: Arc<Commit>,
     vips: Vec<IpAddr>,
     epoll: Epoll,
@@ -205,6 +210,7 @@ impl Worker {
             shared: setup.shared,
             inbox: setup.inbox,
             appender: setup.appender,
+            question: Question::new(setup.arrears),
             commit: setup.commit,
             vips,
             epoll,
@@ -308,7 +314,8 @@ impl Worker {
         let sweep = sweep.map(|ms| self.began + Duration::from_millis(ms));
         let announce = self.announce.map(|(at, _)| at);
         let link = self.outlet.lock().link.due();
-        [sweep, announce, link, self.haste.again_at]
+        let question = self.question.due();
+        [sweep, announce, link, self.haste.again_at, question]
             .into_iter()
             .flatten()
             .min()

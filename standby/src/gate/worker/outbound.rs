@@ -51,18 +51,24 @@ impl Worker {
         if ip.is_tcp() && !self.leaving_segment(ip, vnet, &mut packet)? {
             return Ok(false);
         }
-        // Everything that may have led to this packet was appended before the kernel made it.
-        let label = self.appender.appended();
-        if is_awaited(&packet) {
-            self.awaited = label;
-        }
-        self.outlet.lock().hold.push(Held {
-            label,
+        let awaited = is_awaited(&packet);
+        let mut outlet = self.outlet.lock();
+        // A mere acknowledgement is the kernel's own, but overtakes nothing.
+        let depends = awaited || outlet.hold.last_question().is_some();
+        let after = self.question.for_packet().filter(|_| depends);
+        // Otherwise everything that may have led to it was appended before the kernel made it.
+        let held = Held {
+            label: self.appender.appended(),
             to,
             vnet,
             packet,
             since: Instant::now(),
-        });
+        };
+        let label = outlet.hold.push(held, after);
+        drop(outlet);
+        if let Some(label) = label.filter(|_| awaited) {
+            self.awaited = label;
+        }
         Ok(true)
     }
 
@@ -105,6 +111,9 @@ impl Worker {
 
     /// Sends what may go, and has the journal hurry for what may not yet.
     pub(super) fn let_go(&mut self) {
+        if let Some(label) = self.question.settle(&self.outlet, &self.appender) {
+            self.awaited = label;
+        }
         let waits = self.outlet.lock().let_go();
         match waits {
             Some(label) => self.hurry(label),
@@ -137,7 +146,7 @@ impl Worker {
 }
 
 /// Whether somebody waits for more of a packet than to be told what has arrived.
-fn is_awaited(packet: &[u8]) -> bool {
+pub(super) fn is_awaited(packet: &[u8]) -> bool {
     let segment = Ip::parse(packet).and_then(|ip| Segment::parse(packet, ip));
     segment.is_none_or(|segment| {
         !segment.data.is_empty() || segment.flags & (flag::SYN | flag::FIN | flag::RST) != 0

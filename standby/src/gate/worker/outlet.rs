@@ -135,6 +135,7 @@ impl Out {
         let counters = &self.shared.counters;
         let (packets, bytes) = self.hold.size();
         super::Counters::set(&counters.held_packets, packets);
+        super::Counters::set(&counters.held_labelled, self.hold.labelled());
         super::Counters::set(&counters.held_bytes, bytes);
         counters
             .held_bytes_most

@@ -255,13 +255,17 @@ impl Session {
         if kind.is_socket() && waits && !reads_at_once(tid, fd) {
             return class::KNOWN;
         }
-        if kind.is_socket() && self.network.is_some() {
-            // What is sent must not leave before the journal has what led to it: it stops.
-            let reads = class::READ | class::KNOWN;
-            return if waits { reads | class::SOCKET } else { reads };
-        }
         if kind.is_socket() {
-            return if waits { all | class::SOCKET } else { all };
+            let mut class = if waits { all | class::SOCKET } else { all };
+            if self.network.is_some() {
+                class &= !class::CLOSE;
+                // What is sent must not leave before the journal has what led to it: it stops, unless
+                // somebody sees to that.
+                if !self.arrears.begin() {
+                    class &= !class::WRITE;
+                }
+            }
+            return class;
         }
         if kind.is_fifo() {
             return if waits { known } else { all };

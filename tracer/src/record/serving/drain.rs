@@ -1,16 +1,16 @@
 //! Served calls become events: the same ones that stops would have made, by the same model.
 
 use super::super::doubt::unsupported;
-use super::super::error::{RecordError, Step};
+use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
-use crate::agent::Answers;
 use crate::agent::served::{self, Served};
+use crate::agent::{self, Answers};
 use crate::model;
 use crate::model::capture::{Call, Memory};
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
-use agent::rules::{self, Descriptors};
+use ::agent::rules::{self, Descriptors};
 use journal::{Args, Bytes, Enter, Event, Leave, Out};
 use std::rc::Rc;
 
@@ -49,6 +49,19 @@ impl Session {
             ring.took(ring.unread());
         }
         taken
+    }
+
+    /// Journals what a thread has done up to now, which runs: served calls and clock reads.
+    pub(in super::super) fn take_done(&mut self, tid: Pid) -> Step {
+        let task = self.tasks.get(&tid);
+        // In a syscall it has done nothing since it stopped there.
+        if !task.is_some_and(|task| task.call.is_none() && self.agents.contains_key(&task.space)) {
+            return self.take_served(tid);
+        }
+        // What was served after the clocks were looked at is not before them.
+        let clocks = agent::used(Remote(tid)).map_err(|_| Stumble::Gone)?;
+        self.take_served(tid)?;
+        self.take_clocks_until(tid, clocks, &mut Answers::default())
     }
 
     /// Journals one served call.
@@ -164,7 +177,7 @@ impl Session {
     }
 }
 
-fn broken(tid: Pid) -> super::super::error::Stumble {
+fn broken(tid: Pid) -> Stumble {
     RecordError::Unsupported {
         tid: tid.0,
         what: "a program that writes to the agent's memory".to_owned(),

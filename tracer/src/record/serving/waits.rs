@@ -29,7 +29,8 @@ const LOOKS: u32 = 3;
 impl Session {
     /// The thread goes on in user mode: whether the agent may wait there.
     pub(in super::super) fn leave_alone(&mut self, tid: Pid) {
-        let others = !self.ready.is_empty();
+        // What was sent is not to wait until it has waited, too.
+        let others = !self.ready.is_empty() || self.arrears.may_be();
         self.left_alone = false;
         let Some(task) = self.tasks.get(&tid) else {
             return;
