@@ -8,6 +8,11 @@ use agent::record::{ALIGN, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use pmu::Regs;
 use std::cell::Cell;
 
+/// So many bytes of records are copied at a time: they are still in the nearest cache when they are
+/// looked at.
+const AT_ONCE: u64 = 16 << 10;
+/// Bytes that say how long a record is, and whether it only fills.
+const START: usize = 8;
 /// Bytes of the fixed part of a record.
 const FIXED: usize = size_of::<Record>();
 const PIECE: usize = size_of::<Piece>();
@@ -50,6 +55,7 @@ pub fn take<E>(
     broken: impl Fn(Broken) -> E,
     mut each: impl FnMut(&Served<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let mut at_once = AT_ONCE;
     loop {
         let unread = ring.unread();
         if unread == 0 {
@@ -58,9 +64,14 @@ pub fn take<E>(
         if unread > RING_BYTES {
             return Err(broken(Broken));
         }
-        ring.read(buffer);
+        ring.read(buffer, at_once);
+        let read = buffer.len() as u64;
         let mut rest = buffer.as_slice();
         while !rest.is_empty() {
+            let missing = missing(rest);
+            if missing > 0 && read == at_once {
+                break;
+            }
             let (call, len) = next(rest).map_err(&broken)?;
             if let Some(call) = call {
                 each(&call)?;
@@ -68,6 +79,22 @@ pub fn take<E>(
             ring.took(len);
             rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
         }
+        // The next one may be longer than what is usually read.
+        let left = rest.len() as u64 + missing(rest);
+        if left > RING_BYTES {
+            return Err(broken(Broken));
+        }
+        at_once = left.max(AT_ONCE);
+    }
+}
+
+/// How many bytes the record that begins in `bytes` has that are not there.
+fn missing(bytes: &[u8]) -> u64 {
+    let there = bytes.len() as u64;
+    match int(bytes, 0) {
+        _ if bytes.len() < START => START as u64 - there,
+        Ok(len) => u64::from(len).saturating_sub(there),
+        Err(Broken) => 0,
     }
 }
 
@@ -77,19 +104,17 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
     let len = int(bytes, 0)?;
     let nr = int(bytes, 4)?;
     let whole = usize::try_from(len).map_err(|_| Broken)?;
-    if u64::from(len) % ALIGN != 0 || whole < 8 || whole > bytes.len() {
+    if u64::from(len) % ALIGN != 0 || whole < START || whole > bytes.len() {
         return Err(Broken);
     }
     if nr == PAD {
         return Ok((None, len.into()));
     }
     let record = &bytes[..whole];
-    if whole < FIXED {
-        return Err(Broken);
-    }
+    let fixed: &[u8; FIXED] = record.first_chunk().ok_or(Broken)?;
     let frame_at = 24;
-    let at = |index: usize| word(record, frame_at + index * 8);
-    let after = word(record, frame_at + size_of::<Frame>())?;
+    let at = |index: usize| word(fixed, frame_at + index * 8);
+    let after = word(fixed, frame_at + size_of::<Frame>())?;
     let regs = Regs {
         r15: at(0)?,
         r14: at(1)?,
@@ -113,8 +138,8 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
         rcx: after,
         cs: USER_CS,
         ss: USER_SS,
-        fs_base: word(record, frame_at + size_of::<Frame>() + 8)?,
-        gs_base: word(record, frame_at + size_of::<Frame>() + 16)?,
+        fs_base: word(fixed, frame_at + size_of::<Frame>() + 8)?,
+        gs_base: word(fixed, frame_at + size_of::<Frame>() + 16)?,
         ..Regs::default()
     };
     let mut pieces = &record[FIXED..];
@@ -125,8 +150,8 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
         pieces = rest;
     }
     let served = Served {
-        clocks: int(record, 8)?,
-        result: word(record, 16)?.cast_signed(),
+        clocks: int(fixed, 8)?,
+        result: word(fixed, 16)?.cast_signed(),
         regs,
         pieces: &record[FIXED..],
     };
@@ -134,6 +159,7 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
 }
 
 /// The first of some pieces, and those that follow it; `None` behind the last.
+#[inline]
 fn piece(pieces: &[u8]) -> Result<Option<(Kept<'_>, &[u8])>, Broken> {
     if pieces.is_empty() {
         return Ok(None);
@@ -146,11 +172,13 @@ fn piece(pieces: &[u8]) -> Result<Option<(Kept<'_>, &[u8])>, Broken> {
     Ok(Some((Kept { addr, kind, bytes }, rest)))
 }
 
+#[inline]
 fn int(bytes: &[u8], at: usize) -> Result<u32, Broken> {
     let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
     word.map(u32::from_le_bytes).ok_or(Broken)
 }
 
+#[inline]
 fn word(bytes: &[u8], at: usize) -> Result<u64, Broken> {
     let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
     word.map(u64::from_le_bytes).ok_or(Broken)
@@ -235,6 +263,10 @@ impl Memory for Then<'_> {
         let bytes = self.bytes(addr, buf.len());
         buf[..bytes.len()].copy_from_slice(bytes);
         bytes.len()
+    }
+
+    fn view(&self, addr: u64, len: usize) -> Option<&[u8]> {
+        Some(self.bytes(addr, len))
     }
 }
 

@@ -21,6 +21,7 @@ use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
+use agent::rules::NUMBERS_MAX;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -32,11 +33,11 @@ pub struct Serving {
     pub when: Agent,
     spaces: FxHashMap<SpaceId, Space>,
     /// Room for what the ring has.
-    records: Vec<u8>,
+    room: drain::Room,
     /// Functions of program files, and what became of the sites in them.
     functions: Known,
-    /// Calls that were served, by number.
-    calls: FxHashMap<u32, u64>,
+    /// How many calls were served, by number.
+    calls: Vec<u64>,
 }
 
 /// What the agent has served, and why it did not serve more.
@@ -102,11 +103,26 @@ impl Serving {
             times,
         });
         Served {
-            calls: self.calls.iter().map(|(nr, count)| (*nr, *count)).collect(),
+            calls: (0..)
+                .zip(&self.calls)
+                .filter(|(_, count)| **count > 0)
+                .map(|(nr, count)| (nr, *count))
+                .collect(),
             sites_rewritten: tally.rewritten,
             sites_left: left.collect(),
             sites_unnamed: tally.unnamed,
         }
+    }
+
+    /// A call has been served.
+    fn count(&mut self, nr: u32) {
+        let Some(at) = usize::try_from(nr).ok().filter(|at| *at < NUMBERS_MAX) else {
+            return;
+        };
+        if self.calls.len() <= at {
+            self.calls.resize(NUMBERS_MAX, 0);
+        }
+        self.calls[at] += 1;
     }
 
     /// A child made by `fork` has all that its parent has.
