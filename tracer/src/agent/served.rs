@@ -328,6 +328,72 @@ mod tests {
         assert!(behind.missing.get());
     }
 
+    /// A ring that has these bytes from `tail` on.
+    fn ring_with(tail: u64, bytes: &[u8]) -> Ring {
+        use std::os::unix::fs::FileExt;
+        let file = tempfile::tempfile().expect("a file");
+        let ring = Ring::map(&file).expect("mapped");
+        let at = agent::layout::RING_BYTES_AT + tail % RING_BYTES;
+        file.write_all_at(bytes, at).expect("written");
+        let head = tail + bytes.len() as u64;
+        let ends = [head.to_le_bytes(), tail.to_le_bytes()].concat();
+        file.write_all_at(&ends, 0).expect("written");
+        ring
+    }
+
+    #[test]
+    fn records_of_any_length_are_taken_in_order() {
+        let long = vec![7; 3 * usize::try_from(AT_ONCE).expect("small")];
+        let (mut all, mut lens) = (Vec::new(), Vec::new());
+        for number in 0..300usize {
+            let len = match number % 100 {
+                50 => long.len(),
+                odd => odd * 8,
+            };
+            all.extend(record(&[(100, IN, &long[..len])]));
+            lens.push(len);
+        }
+        let ring = ring_with(5 * RING_BYTES + 16, &all);
+        let (mut buffer, mut found) = (Vec::new(), Vec::new());
+        let taken = served_lens(&ring, &mut buffer, &mut found);
+        assert_eq!((taken, ring.unread()), (Ok(()), 0));
+        assert_eq!(found, lens);
+    }
+
+    fn served_lens(
+        ring: &Ring,
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<usize>,
+    ) -> Result<(), Broken> {
+        take(
+            ring,
+            buffer,
+            |broken| broken,
+            |call| {
+                found.push(call.before().bytes(100, 1 << 20).len());
+                Ok(())
+            },
+        )
+    }
+
+    #[test]
+    fn a_record_that_is_longer_than_what_is_written_is_broken() {
+        let mut all = Vec::new();
+        while (all.len() as u64) < AT_ONCE {
+            all.extend(record(&[]));
+        }
+        let whole = all.len();
+        for cut in [4, 8, 100] {
+            all.truncate(whole);
+            all.extend(&record(&[(100, IN, &[1; 1000])])[..cut]);
+            let ring = ring_with(0, &all);
+            let mut found = Vec::new();
+            let taken = served_lens(&ring, &mut Vec::new(), &mut found);
+            assert_eq!(taken, Err(Broken));
+            assert_eq!(found.len(), whole / FIXED);
+        }
+    }
+
     #[test]
     fn filling_is_passed_over() {
         let mut bytes = vec![0; 64];

@@ -4,6 +4,7 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
+use super::Answers as Known;
 use crate::agent::Answers;
 use crate::agent::served::{self, Served};
 use crate::model;
@@ -36,6 +37,8 @@ struct Drain {
     answers: Answers,
     entry: Entry,
     ranges: Vec<Range>,
+    /// What calls give that nobody else changes.
+    known: Known,
     /// The registers behind the last call.
     last: Option<Regs>,
 }
@@ -65,6 +68,7 @@ impl Session {
             answers: Answers::default(),
             entry: room.entry,
             ranges: room.ranges,
+            known: task.answers,
             last: None,
         };
         let taken = served::take(
@@ -78,6 +82,7 @@ impl Session {
         );
         if let (Some(regs), Some(task)) = (drain.last, self.tasks.get_mut(&tid)) {
             task.sync_regs = regs;
+            task.answers = drain.known;
             task.set_back = false;
             task.interrupted = None;
         }
@@ -103,6 +108,7 @@ impl Session {
         let nr = super::super::number(regs);
         let (args, ip, signature) = (regs.args(), regs.rip, regs.signature());
         regs.rax = served.result.cast_unsigned();
+        drain.known.learn(nr, served.result);
         if self.out.is_lost() {
             return Ok(());
         }

@@ -6,16 +6,20 @@
 //! allowed as they are used (`classes.rs`). What was served goes into the journal at the thread's
 //! next stop, before that stop's own event (`drain.rs`): threads are serialised and switched at
 //! stops only, so that everything in the ring belongs to the thread that stopped.
+//! `answers.rs` keeps what the agent can give without the kernel.
 //! `inside.rs` deals with stops inside the agent or a trampoline, `waits.rs` with waits there.
 //!
 //! A call that is not served stops as if there were no agent. So everything here may be given up
 //! at any time, and nothing here decides what a syscall does.
 
+mod answers;
 mod classes;
 mod drain;
 mod inside;
 mod place;
 mod waits;
+
+pub use answers::Answers;
 
 use super::Agent;
 use super::task::SpaceId;
