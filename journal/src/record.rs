@@ -1,5 +1,7 @@
 //! Records: an event's postcard bytes behind a varint length.
 
+mod syscall;
+
 use crate::{Event, RECORD_BYTES_MAX};
 use postcard::ser_flavors::Flavor;
 use serde::Deserialize;
@@ -23,41 +25,13 @@ impl Flavor for Sink<'_> {
         if bytes.len() > self.end_max - self.bytes.len() {
             return Err(postcard::Error::SerializeBufferFull);
         }
-        extend(self.bytes, bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
     }
-}
-
-/// Appends a few bytes faster than a copy of any length does: most of what is encoded are numbers.
-#[inline]
-fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    match bytes {
-        [] => {}
-        [one] => buffer.push(*one),
-        [one, two] => buffer.extend_from_slice(&[*one, *two]),
-        [one, two, three] => buffer.extend_from_slice(&[*one, *two, *three]),
-        [..] if bytes.len() <= 8 => in_halves::<4>(buffer, bytes),
-        [..] if bytes.len() <= 16 => in_halves::<8>(buffer, bytes),
-        _ => buffer.extend_from_slice(bytes),
-    }
-}
-
-/// Appends at least `N` bytes and at most twice as many: the first `N`, and the last `N`, which may
-/// overlap.
-#[inline]
-fn in_halves<const N: usize>(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
-        buffer.extend_from_slice(bytes);
-        return;
-    };
-    let end = buffer.len() + bytes.len();
-    buffer.extend_from_slice(first);
-    buffer.truncate(end - N);
-    buffer.extend_from_slice(last);
 }
 
 /// Appends `event` as a record. `buffer` is as before if that fails.
@@ -69,13 +43,15 @@ pub(crate) fn append(buffer: &mut Vec<u8>, event: &Event<'_>) -> postcard::Resul
     let start = buffer.len();
     buffer.push(0);
     let body = start + 1;
-    let sink = Sink {
-        end_max: body + RECORD_BYTES_MAX,
-        bytes: buffer,
-    };
-    if let Err(error) = postcard::serialize_with_flavor(event, sink) {
-        buffer.truncate(start);
-        return Err(error);
+    if !syscall::encode(buffer, event) {
+        let sink = Sink {
+            end_max: body + RECORD_BYTES_MAX,
+            bytes: buffer,
+        };
+        if let Err(error) = postcard::serialize_with_flavor(event, sink) {
+            buffer.truncate(start);
+            return Err(error);
+        }
     }
     let len = buffer.len() - body;
     if let Ok(short @ 0..0x80) = u8::try_from(len) {
@@ -135,21 +111,5 @@ pub(crate) fn decode(body: &[u8]) -> postcard::Result<Event<'_>> {
         Ok(event)
     } else {
         Err(postcard::Error::DeserializeBadEncoding)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_of_any_number_are_appended() {
-        let all: Vec<u8> = (1..=40).collect();
-        for len in 0..=all.len() {
-            let mut buffer = vec![0xff; 3];
-            extend(&mut buffer, &all[..len]);
-            assert_eq!(buffer[..3], [0xff; 3]);
-            assert_eq!(buffer[3..], all[..len]);
-        }
     }
 }
