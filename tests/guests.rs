@@ -96,6 +96,7 @@ macro_rules! guests {
 }
 
 guests! {
+    agent_answers              {}
     agent_buffers              {}
     agent_code                 {}
     agent_descriptors          {}

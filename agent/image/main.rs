@@ -32,6 +32,21 @@ core::arch::global_asm!(
     FRAME = const layout::FRAME,
     EXIT_SYSCALL = const layout::EXIT_SYSCALL,
     EXIT_NR = const layout::EXIT_NR,
+    OFF = const layout::OFF,
+    READS_BASES = const layout::READS_BASES,
+    CLOCKS_USED = const layout::CLOCKS_USED,
+    RING = const layout::RING,
+    RING_BYTES = const layout::RING_BYTES,
+    RING_BYTES_AT = const layout::RING_BYTES_AT,
+    ANSWERS_LEN = const layout::ANSWERS_LEN,
+    HEAD = const core::mem::offset_of!(layout::Ring, head),
+    TAIL = const core::mem::offset_of!(layout::Ring, tail),
+    STOP = const core::mem::offset_of!(layout::Ring, stop),
+    ANSWERS = const core::mem::offset_of!(layout::Ring, answers),
+    RECORD = const size_of::<record::Record>(),
+    RECORD_FRAME = const core::mem::offset_of!(record::Record, frame),
+    RECORD_AFTER = const core::mem::offset_of!(record::Record, after),
+    RECORD_BASES = const core::mem::offset_of!(record::Record, fs_base),
 );
 
 #[panic_handler]

@@ -152,7 +152,14 @@ pub struct Ring {
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.
     pub feed_used: core::sync::atomic::AtomicU64,
+    /// By the number of a call: what it gives the thread that has the CPU, and one more; 0: the kernel is
+    /// to be asked. The supervisor's.
+    pub answers: [core::sync::atomic::AtomicU64; ANSWERS_LEN],
 }
 
+/// Calls with greater numbers are not answered without the kernel.
+pub const ANSWERS_LEN: usize = 192;
+
 const _: () = assert!(size_of::<Frame>() == 128 && size_of::<Info>() == 32);
+const _: () = assert!(size_of::<Ring>() as u64 <= RING_BYTES_AT && RING_BYTES.is_power_of_two());
 const _: () = assert!(END < 1 << 31 && VECTORS + 256 <= CLASSES);

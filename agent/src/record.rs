@@ -75,6 +75,7 @@ pub const TEXT: u32 = 2;
 
 /// Rounds up to [`ALIGN`].
 #[must_use]
+#[inline]
 pub const fn aligned(len: u64) -> u64 {
     len.saturating_add(ALIGN - 1) & !(ALIGN - 1)
 }

@@ -232,6 +232,7 @@ pub struct Args {
 impl Args {
     /// The first `len` (at most six) of `values`.
     #[must_use]
+    #[inline]
     pub const fn new(values: [u64; 6], len: usize) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "at most six")]
         let len = if len > 6 { 6 } else { len as u8 };
@@ -240,6 +241,7 @@ impl Args {
 
     /// The arguments taken.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u64] {
         &self.values[..usize::from(self.len)]
     }

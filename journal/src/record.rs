@@ -1,5 +1,7 @@
 //! Records: an event's postcard bytes behind a varint length.
 
+mod syscall;
+
 use crate::{Event, RECORD_BYTES_MAX};
 use postcard::ser_flavors::Flavor;
 use serde::Deserialize;
@@ -41,13 +43,15 @@ pub(crate) fn append(buffer: &mut Vec<u8>, event: &Event<'_>) -> postcard::Resul
     let start = buffer.len();
     buffer.push(0);
     let body = start + 1;
-    let sink = Sink {
-        end_max: body + RECORD_BYTES_MAX,
-        bytes: buffer,
-    };
-    if let Err(error) = postcard::serialize_with_flavor(event, sink) {
-        buffer.truncate(start);
-        return Err(error);
+    if !syscall::encode(buffer, event) {
+        let sink = Sink {
+            end_max: body + RECORD_BYTES_MAX,
+            bytes: buffer,
+        };
+        if let Err(error) = postcard::serialize_with_flavor(event, sink) {
+            buffer.truncate(start);
+            return Err(error);
+        }
     }
     let len = buffer.len() - body;
     if let Ok(short @ 0..0x80) = u8::try_from(len) {

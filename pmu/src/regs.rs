@@ -44,6 +44,7 @@ pub struct Signature(pub u32);
 impl Regs {
     /// The six syscall arguments, in order.
     #[must_use]
+    #[inline]
     pub const fn args(&self) -> [u64; 6] {
         [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9]
     }
@@ -72,6 +73,7 @@ impl Regs {
         clippy::cast_possible_truncation,
         reason = "a digest is cut on purpose"
     )]
+    #[inline]
     pub fn signature(&self) -> Signature {
         Signature(xxh3_64(&self.visible()) as u32)
     }
@@ -79,6 +81,7 @@ impl Regs {
     /// What a signature is made of: all that a program can see, without what the kernel
     /// or a tracer changes.
     #[must_use]
+    #[inline]
     pub fn visible(&self) -> [u8; 19 * 8] {
         const TRAP: u64 = 1 << 8;
         const RESUME: u64 = 1 << 16;

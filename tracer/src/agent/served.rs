@@ -8,6 +8,11 @@ use agent::record::{ALIGN, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use pmu::Regs;
 use std::cell::Cell;
 
+/// So many bytes of records are copied at a time: they are still in the nearest cache when they are
+/// looked at.
+const AT_ONCE: u64 = 16 << 10;
+/// Bytes that say how long a record is, and whether it only fills.
+const START: usize = 8;
 /// Bytes of the fixed part of a record.
 const FIXED: usize = size_of::<Record>();
 const PIECE: usize = size_of::<Piece>();
@@ -50,6 +55,7 @@ pub fn take<E>(
     broken: impl Fn(Broken) -> E,
     mut each: impl FnMut(&Served<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let mut at_once = AT_ONCE;
     loop {
         let unread = ring.unread();
         if unread == 0 {
@@ -58,9 +64,14 @@ pub fn take<E>(
         if unread > RING_BYTES {
             return Err(broken(Broken));
         }
-        ring.read(buffer);
+        ring.read(buffer, at_once);
+        let read = buffer.len() as u64;
         let mut rest = buffer.as_slice();
         while !rest.is_empty() {
+            let missing = missing(rest);
+            if missing > 0 && read == at_once {
+                break;
+            }
             let (call, len) = next(rest).map_err(&broken)?;
             if let Some(call) = call {
                 each(&call)?;
@@ -68,6 +79,22 @@ pub fn take<E>(
             ring.took(len);
             rest = &rest[usize::try_from(len).unwrap_or(rest.len()).min(rest.len())..];
         }
+        // The next one may be longer than what is usually read.
+        let left = rest.len() as u64 + missing(rest);
+        if left > RING_BYTES {
+            return Err(broken(Broken));
+        }
+        at_once = left.max(AT_ONCE);
+    }
+}
+
+/// How many bytes the record that begins in `bytes` has that are not there.
+fn missing(bytes: &[u8]) -> u64 {
+    let there = bytes.len() as u64;
+    match int(bytes, 0) {
+        _ if bytes.len() < START => START as u64 - there,
+        Ok(len) => u64::from(len).saturating_sub(there),
+        Err(Broken) => 0,
     }
 }
 
@@ -77,19 +104,17 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
     let len = int(bytes, 0)?;
     let nr = int(bytes, 4)?;
     let whole = usize::try_from(len).map_err(|_| Broken)?;
-    if u64::from(len) % ALIGN != 0 || whole < 8 || whole > bytes.len() {
+    if u64::from(len) % ALIGN != 0 || whole < START || whole > bytes.len() {
         return Err(Broken);
     }
     if nr == PAD {
         return Ok((None, len.into()));
     }
     let record = &bytes[..whole];
-    if whole < FIXED {
-        return Err(Broken);
-    }
+    let fixed: &[u8; FIXED] = record.first_chunk().ok_or(Broken)?;
     let frame_at = 24;
-    let at = |index: usize| word(record, frame_at + index * 8);
-    let after = word(record, frame_at + size_of::<Frame>())?;
+    let at = |index: usize| word(fixed, frame_at + index * 8);
+    let after = word(fixed, frame_at + size_of::<Frame>())?;
     let regs = Regs {
         r15: at(0)?,
         r14: at(1)?,
@@ -113,8 +138,8 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
         rcx: after,
         cs: USER_CS,
         ss: USER_SS,
-        fs_base: word(record, frame_at + size_of::<Frame>() + 8)?,
-        gs_base: word(record, frame_at + size_of::<Frame>() + 16)?,
+        fs_base: word(fixed, frame_at + size_of::<Frame>() + 8)?,
+        gs_base: word(fixed, frame_at + size_of::<Frame>() + 16)?,
         ..Regs::default()
     };
     let mut pieces = &record[FIXED..];
@@ -125,8 +150,8 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
         pieces = rest;
     }
     let served = Served {
-        clocks: int(record, 8)?,
-        result: word(record, 16)?.cast_signed(),
+        clocks: int(fixed, 8)?,
+        result: word(fixed, 16)?.cast_signed(),
         regs,
         pieces: &record[FIXED..],
     };
@@ -134,6 +159,7 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
 }
 
 /// The first of some pieces, and those that follow it; `None` behind the last.
+#[inline]
 fn piece(pieces: &[u8]) -> Result<Option<(Kept<'_>, &[u8])>, Broken> {
     if pieces.is_empty() {
         return Ok(None);
@@ -146,11 +172,13 @@ fn piece(pieces: &[u8]) -> Result<Option<(Kept<'_>, &[u8])>, Broken> {
     Ok(Some((Kept { addr, kind, bytes }, rest)))
 }
 
+#[inline]
 fn int(bytes: &[u8], at: usize) -> Result<u32, Broken> {
     let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
     word.map(u32::from_le_bytes).ok_or(Broken)
 }
 
+#[inline]
 fn word(bytes: &[u8], at: usize) -> Result<u64, Broken> {
     let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
     word.map(u64::from_le_bytes).ok_or(Broken)
@@ -236,6 +264,10 @@ impl Memory for Then<'_> {
         buf[..bytes.len()].copy_from_slice(bytes);
         bytes.len()
     }
+
+    fn view(&self, addr: u64, len: usize) -> Option<&[u8]> {
+        Some(self.bytes(addr, len))
+    }
 }
 
 #[cfg(test)]
@@ -294,6 +326,72 @@ mod tests {
         assert!(before.missing.get());
         assert_eq!(behind.read(99, &mut buf), 0);
         assert!(behind.missing.get());
+    }
+
+    /// A ring that has these bytes from `tail` on.
+    fn ring_with(tail: u64, bytes: &[u8]) -> Ring {
+        use std::os::unix::fs::FileExt;
+        let file = tempfile::tempfile().expect("a file");
+        let ring = Ring::map(&file).expect("mapped");
+        let at = agent::layout::RING_BYTES_AT + tail % RING_BYTES;
+        file.write_all_at(bytes, at).expect("written");
+        let head = tail + bytes.len() as u64;
+        let ends = [head.to_le_bytes(), tail.to_le_bytes()].concat();
+        file.write_all_at(&ends, 0).expect("written");
+        ring
+    }
+
+    #[test]
+    fn records_of_any_length_are_taken_in_order() {
+        let long = vec![7; 3 * usize::try_from(AT_ONCE).expect("small")];
+        let (mut all, mut lens) = (Vec::new(), Vec::new());
+        for number in 0..300usize {
+            let len = match number % 100 {
+                50 => long.len(),
+                odd => odd * 8,
+            };
+            all.extend(record(&[(100, IN, &long[..len])]));
+            lens.push(len);
+        }
+        let ring = ring_with(5 * RING_BYTES + 16, &all);
+        let (mut buffer, mut found) = (Vec::new(), Vec::new());
+        let taken = served_lens(&ring, &mut buffer, &mut found);
+        assert_eq!((taken, ring.unread()), (Ok(()), 0));
+        assert_eq!(found, lens);
+    }
+
+    fn served_lens(
+        ring: &Ring,
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<usize>,
+    ) -> Result<(), Broken> {
+        take(
+            ring,
+            buffer,
+            |broken| broken,
+            |call| {
+                found.push(call.before().bytes(100, 1 << 20).len());
+                Ok(())
+            },
+        )
+    }
+
+    #[test]
+    fn a_record_that_is_longer_than_what_is_written_is_broken() {
+        let mut all = Vec::new();
+        while (all.len() as u64) < AT_ONCE {
+            all.extend(record(&[]));
+        }
+        let whole = all.len();
+        for cut in [4, 8, 100] {
+            all.truncate(whole);
+            all.extend(&record(&[(100, IN, &[1; 1000])])[..cut]);
+            let ring = ring_with(0, &all);
+            let mut found = Vec::new();
+            let taken = served_lens(&ring, &mut Vec::new(), &mut found);
+            assert_eq!(taken, Err(Broken));
+            assert_eq!(found.len(), whole / FIXED);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `execve` while recording: the new address space is prepared and described whole.
 
 use super::error::{RecordError, Step, Stumble};
+use super::serving::Answers;
 use super::session::Session;
 use super::task::State;
 use crate::claim::{self, ClaimError};
@@ -39,6 +40,8 @@ impl Session {
         let former_space = self.tasks.get(&tid).map(|task| task.space);
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.space = fresh;
+            // It may have another id now, and other rights.
+            task.answers = Answers::default();
             task.robust_list = 0;
             task.clear_tid = 0;
             task.state = State::Running;

@@ -72,6 +72,11 @@ impl Output {
         if self.since_check >= TIME_CHECK_EVENTS {
             self.mark_time()?;
         }
+        self.emit_collected(tid, event)
+    }
+
+    /// The same, of one of several events that were collected: without a look at the clock.
+    pub fn emit_collected(&mut self, tid: Tid, event: &Event<'_>) -> Result<(), RecordError> {
         if self.current != Some(tid) {
             // `Start` names the first thread itself.
             if self.current.is_some() {
@@ -138,7 +143,8 @@ impl Output {
         self.append(&Event::Note(Cow::Borrowed(text)))
     }
 
-    fn mark_time(&mut self) -> Result<(), RecordError> {
+    /// Looks at the clock, and appends a time mark if it is time.
+    pub fn mark_time(&mut self) -> Result<(), RecordError> {
         self.since_check = 0;
         let now = host::uptime();
         if now.saturating_sub(self.last_mark) >= TIME_MARK {

@@ -102,6 +102,9 @@ impl Session {
             // Newer than this version, or nonsense: as on an older kernel.
             return self.answer(tid, stopped, regs, -i64::from(libc::ENOSYS));
         };
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.answers.about_to_make(def.name);
+        }
         if self.out.is_lost() {
             return self.unrecorded_entry(tid, stopped, (&regs, done), known, args);
         }

@@ -1,6 +1,7 @@
 //! What the recorder knows of one thread.
 
 use super::doubt::Doubt;
+use super::serving::Answers;
 use super::traps::Signals;
 use crate::model::capture::{Call, Entry};
 use crate::sys::ptrace::Stopped;
@@ -149,6 +150,8 @@ pub struct Task {
     pub is_seen: bool,
     /// Its process has been stopped while it was in the agent: it is to stop behind that.
     pub stops_outside: bool,
+    /// What calls give it that nobody else changes.
+    pub answers: Answers,
     /// Its end is in the journal.
     pub end_emitted: bool,
     /// `/proc/<tid>/stat`, kept open.
@@ -190,6 +193,7 @@ impl Task {
             to_go_apart: false,
             is_seen: false,
             stops_outside: false,
+            answers: Answers::default(),
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }

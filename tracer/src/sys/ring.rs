@@ -37,12 +37,12 @@ impl Ring {
         head.head.load(Ordering::Acquire).wrapping_sub(tail)
     }
 
-    /// The unread records, as far as they lie in a row, into `bytes`.
-    pub fn read(&self, bytes: &mut Vec<u8>) {
+    /// The unread records, as far as they lie in a row, into `bytes`, at most `bytes_max`.
+    pub fn read(&self, bytes: &mut Vec<u8>, bytes_max: u64) {
         bytes.clear();
         let tail = self.head().tail.load(Ordering::Relaxed);
         let offset = tail % RING_BYTES;
-        let len = self.unread().min(RING_BYTES - offset);
+        let len = self.unread().min(RING_BYTES - offset).min(bytes_max);
         let (Ok(len), Ok(at)) = (
             usize::try_from(len),
             usize::try_from(RING_BYTES_AT + offset),
@@ -60,7 +60,12 @@ impl Ring {
 
     /// So many bytes have been taken.
     pub fn took(&self, len: u64) {
-        self.head().tail.fetch_add(len, Ordering::Release);
+        // Nobody else writes it.
+        let tail = &self.head().tail;
+        tail.store(
+            tail.load(Ordering::Relaxed).wrapping_add(len),
+            Ordering::Release,
+        );
     }
 
     /// Whether the agent is to serve no calls, so that the next one stops.
@@ -71,6 +76,15 @@ impl Ring {
     /// Whether the agent may wait by itself: nobody else wants the CPU.
     pub fn leave_alone(&self, alone: bool) {
         self.head().alone.store(alone.into(), Ordering::Relaxed);
+    }
+
+    /// What the call `nr` gives the thread that goes on, so that the agent need not ask the kernel;
+    /// `None` if nobody knows.
+    pub fn answer(&self, nr: u16, result: Option<u64>) {
+        let word = result.and_then(|result| result.checked_add(1));
+        if let Some(answer) = self.head().answers.get(usize::from(nr)) {
+            answer.store(word.unwrap_or(0), Ordering::Relaxed);
+        }
     }
 
     /// Puts calls into the feed, in place of what it had; false if there are too many.

@@ -66,40 +66,61 @@ impl Call {
     ///
     /// A sub-command that is not known, or cannot be recorded.
     pub fn enter(&self, mem: &dyn Memory) -> Result<(Entry, Vec<In<'static>>), CaptureError> {
+        let mut entry = Entry::default();
+        let ins = self.enter_at_hand(mem, &mut entry)?;
+        let own = |input: In<'_>| In {
+            head: input.head.into_owned(),
+            ..input
+        };
+        Ok((entry, ins.into_iter().map(own).collect()))
+    }
+
+    /// As [`Call::enter`], with the plan in `entry`, in place of what that held; what `mem` has at hand is
+    /// not copied.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn enter_at_hand<'m>(
+        &self,
+        mem: &'m dyn Memory,
+        entry: &mut Entry,
+    ) -> Result<Vec<In<'m>>, CaptureError> {
+        entry.plans.clear();
         let mut capture = Capture {
             call: self,
             mem,
             ins: Vec::new(),
-            plans: Vec::new(),
+            plans: &mut entry.plans,
         };
         if matches!(self.def.policy, Policy::Refuse(_)) {
-            return Ok((Entry::default(), Vec::new()));
+            return Ok(Vec::new());
         }
-        for index in 0..self.def.args.len().min(self.args.len()) {
+        for (index, (arg, value)) in self.def.args.iter().zip(self.args).enumerate() {
+            // Most are what the table says, whatever the others are.
+            if !matches!(arg.kind, Kind::Sub(_)) {
+                capture.argument(&arg.kind, value);
+                continue;
+            }
             let resolved = self.resolve(index);
             self.check_sub(index, &resolved)?;
             if resolved.policy == Policy::Record {
-                capture.argument(&resolved.kind, self.args[index]);
+                capture.argument(&resolved.kind, value);
             }
         }
-        Ok((
-            Entry {
-                plans: capture.plans,
-            },
-            capture.ins,
-        ))
+        Ok(capture.ins)
     }
 }
 
 /// A capture under way.
-struct Capture<'c> {
+struct Capture<'c, 'm> {
     call: &'c Call,
-    mem: &'c dyn Memory,
-    ins: Vec<In<'static>>,
-    plans: Vec<Plan>,
+    mem: &'m dyn Memory,
+    ins: Vec<In<'m>>,
+    plans: &'c mut Vec<Plan>,
 }
 
-impl Capture<'_> {
+impl Capture<'_, '_> {
     fn argument(&mut self, kind: &Kind, value: u64) {
         if value == 0 {
             // Either no pointer, or a null one.

@@ -9,6 +9,12 @@ pub trait Memory {
     /// Reads up to `buf.len()` bytes at `addr`; returns how many, fewer where the memory
     /// is not readable.
     fn read(&self, addr: u64, buf: &mut [u8]) -> usize;
+
+    /// The bytes that [`Memory::read`] would give, where they are at hand; `None` if they must be read.
+    fn view(&self, addr: u64, len: usize) -> Option<&[u8]> {
+        let _ = (addr, len);
+        None
+    }
 }
 
 /// Memory comes and goes by whole pages.
@@ -23,9 +29,18 @@ thread_local! {
 
 /// The input of `len` bytes at `addr`, of which the first `shown` are kept. `None` if
 /// there is none: a null pointer, no bytes, or unreadable memory.
-pub(super) fn input(mem: &dyn Memory, addr: u64, len: u64, shown: usize) -> Option<In<'static>> {
+pub(super) fn input(mem: &dyn Memory, addr: u64, len: u64, shown: usize) -> Option<In<'_>> {
     if addr == 0 || len == 0 {
         return None;
+    }
+    let at_hand = usize::try_from(len).ok().filter(|len| *len <= PIECE_BYTES);
+    if let Some(seen) = at_hand.and_then(|len| mem.view(addr, len)) {
+        return (!seen.is_empty()).then(|| In {
+            addr,
+            len: seen.len() as u64,
+            sum: low_half(xxh3_64(seen)),
+            head: seen[..seen.len().min(shown)].into(),
+        });
     }
     PIECE.with_borrow_mut(|piece| {
         let want = clamp(len, piece.len());

@@ -4,27 +4,56 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
+use super::Answers as Known;
 use crate::agent::served::{self, Served};
 use crate::agent::{self, Answers};
 use crate::model;
-use crate::model::capture::{Call, Memory};
+use crate::model::capture::{Call, Entry, Memory, Range};
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use ::agent::rules::{self, Descriptors};
-use journal::{Args, Bytes, Enter, Event, Leave, Out};
+use journal::{Args, Bytes, Enter, Event, Leave, Out, Tid};
+use pmu::Regs;
 use std::rc::Rc;
 
 const SIGPROCMASK: u32 = 14;
 
+/// Room for what is made of one record, kept from record to record and from stop to stop.
+#[derive(Debug, Default)]
+pub struct Room {
+    records: Vec<u8>,
+    entry: Entry,
+    ranges: Vec<Range>,
+}
+
+/// Served calls on their way into the journal.
+struct Drain {
+    tid: Pid,
+    /// The thread, as the journal calls it.
+    id: Tid,
+    /// Its `fs` and `gs` bases, where the agent cannot read them: they change in syscalls only.
+    bases: (u64, u64),
+    /// So many clock reads are in the journal, or more.
+    clocks: u32,
+    /// Clock reads that were read already.
+    answers: Answers,
+    entry: Entry,
+    ranges: Vec<Range>,
+    /// What calls give that nobody else changes.
+    known: Known,
+    /// The registers behind the last call.
+    last: Option<Regs>,
+}
+
 impl Session {
     /// Journals what the agent has served for a thread that has just stopped, or ended.
     pub(in super::super) fn take_served(&mut self, tid: Pid) -> Step {
-        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+        let Some(task) = self.tasks.get(&tid) else {
             return Ok(());
         };
         let Some(ring) = self
             .serving
-            .placed(space)
+            .placed(task.space)
             .map(|placed| Rc::clone(&placed.ring))
         else {
             return Ok(());
@@ -32,18 +61,42 @@ impl Session {
         if ring.unread() == 0 {
             return Ok(());
         }
-        let mut records = std::mem::take(&mut self.serving.records);
-        let mut answers = Answers::default();
+        self.out.mark_time()?;
+        let mut room = std::mem::take(&mut self.serving.room);
+        let mut drain = Drain {
+            tid,
+            id: task.id,
+            bases: (task.sync_regs.fs_base, task.sync_regs.gs_base),
+            clocks: 0,
+            answers: Answers::default(),
+            entry: room.entry,
+            ranges: room.ranges,
+            known: task.answers,
+            last: None,
+        };
         let taken = served::take(
             &ring,
-            &mut records,
+            &mut room.records,
             |_| broken(tid),
             |call| {
-                self.take_clocks_until(tid, call.clocks, &mut answers)?;
-                self.served(tid, call)
+                if call.clocks > drain.clocks {
+                    self.take_clocks_until(tid, call.clocks, &mut drain.answers)?;
+                    drain.clocks = call.clocks;
+                }
+                self.served(&mut drain, call)
             },
         );
-        self.serving.records = records;
+        if let (Some(regs), Some(task)) = (drain.last, self.tasks.get_mut(&tid)) {
+            task.sync_regs = regs;
+            task.answers = drain.known;
+            task.set_back = false;
+            task.interrupted = None;
+        }
+        self.serving.room = Room {
+            entry: drain.entry,
+            ranges: drain.ranges,
+            ..room
+        };
         if taken.is_err() {
             // What cannot be journaled is nobody else's.
             ring.took(ring.unread());
@@ -65,38 +118,32 @@ impl Session {
     }
 
     /// Journals one served call.
-    fn served(&mut self, tid: Pid, served: &Served<'_>) -> Step {
-        let mut regs = served.regs;
-        let Some(task) = self.tasks.get_mut(&tid) else {
-            return Ok(());
-        };
+    fn served(&mut self, drain: &mut Drain, served: &Served<'_>) -> Step {
+        let tid = drain.tid;
+        let regs = drain.last.insert(served.regs);
         if regs.fs_base == 0 && regs.gs_base == 0 {
-            // Without the instructions, they change in syscalls only.
-            (regs.fs_base, regs.gs_base) = (task.sync_regs.fs_base, task.sync_regs.gs_base);
+            (regs.fs_base, regs.gs_base) = drain.bases;
         }
-        let mut after = regs;
-        after.rax = served.result.cast_unsigned();
-        task.sync_regs = after;
-        task.set_back = false;
-        task.interrupted = None;
+        let nr = super::super::number(regs);
+        let (args, ip, signature) = (regs.args(), regs.rip, regs.signature());
+        regs.rax = served.result.cast_unsigned();
+        drain.known.learn(nr, served.result);
         if self.out.is_lost() {
             return Ok(());
         }
-        let def = model::lookup(super::super::number(&regs)).ok_or_else(|| broken(tid))?;
-        let call = Call {
-            def,
-            args: regs.args(),
-        };
+        let def = model::lookup(nr).ok_or_else(|| broken(tid))?;
+        let call = Call { def, args };
         let before = served.before();
-        let (entry, ins) = call
-            .enter(&before)
+        let ins = call
+            .enter_at_hand(&before, &mut drain.entry)
             .map_err(|error| unsupported(tid, &error))?;
         let behind = served.behind();
         // It has stopped right there, and a part may have been written.
         let torn = served.result == -i64::from(libc::EFAULT);
         let now: &dyn Memory = if torn { &Remote(tid) } else { &behind };
-        let mut ranges = Vec::new();
-        call.outs(&entry, served.result, now, &mut ranges)
+        let ranges = &mut drain.ranges;
+        ranges.clear();
+        call.outs(&drain.entry, served.result, now, ranges)
             .map_err(|error| unsupported(tid, &error))?;
         let mut outs = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -123,13 +170,6 @@ impl Session {
             }
             .into());
         }
-        let enter = Enter {
-            nr: def.nr,
-            args: Args::new(regs.args(), def.args.len()),
-            ip: regs.rip,
-            signature: regs.signature(),
-            ins,
-        };
         self.follow_served(tid, &call, served);
         let mut effects = Vec::new();
         if let Some(intake) = self.intake(tid, &call, served.result) {
@@ -137,13 +177,24 @@ impl Session {
             self.release_connections()?;
             effects.extend(self.refer(intake, &mut outs));
         }
-        let leave = Leave {
-            result: served.result,
-            outs,
-            effects,
-        };
-        *self.serving.calls.entry(def.nr).or_default() += 1;
-        self.emit(tid, &Event::Syscall(enter, leave))
+        self.serving.count(def.nr);
+        // Made where it stays: to move its parts costs as much as to encode them.
+        let event = Event::Syscall(
+            Enter {
+                nr: def.nr,
+                args: Args::new(args, def.args.len()),
+                ip,
+                signature,
+                ins,
+            },
+            Leave {
+                result: served.result,
+                outs,
+                effects,
+            },
+        );
+        self.out.emit_collected(drain.id, &event)?;
+        Ok(())
     }
 }
 
@@ -157,8 +208,9 @@ impl Session {
             Descriptors::Close => Some(call.int(0)),
             Descriptors::Open => i32::try_from(served.result).ok(),
         };
-        let space = self.tasks.get(&tid).map(|task| task.space);
-        if let (Some(fd), Some(space)) = (fd, space) {
+        if let Some(fd) = fd
+            && let Some(space) = self.tasks.get(&tid).map(|task| task.space)
+        {
             self.memories.descriptors.changed(call.def.name);
             self.connections.changed(call.def.name);
             if let Some(placed) = self.serving.placed_mut(space) {

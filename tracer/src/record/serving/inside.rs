@@ -156,12 +156,14 @@ impl Session {
         }
     }
 
-    /// The thread goes on in user mode: its calls may be served, unless a signal waits for it.
+    /// The thread goes on in user mode: its calls may be served, unless a signal waits for it. From here
+    /// on the answers in the ring, which processes share, are its own.
     pub(in super::super) fn serve_next(&mut self, tid: Pid) {
         if let Some(task) = self.tasks.get(&tid)
             && let Some(placed) = self.serving.placed(task.space)
         {
             placed.ring.ask_stop(!task.stash.is_empty() || task.is_seen);
+            task.answers.tell(&placed.ring);
         }
         self.leave_alone(tid);
     }

@@ -6,21 +6,26 @@
 //! allowed as they are used (`classes.rs`). What was served goes into the journal at the thread's
 //! next stop, before that stop's own event (`drain.rs`): threads are serialised and switched at
 //! stops only, so that everything in the ring belongs to the thread that stopped.
+//! `answers.rs` keeps what the agent can give without the kernel.
 //! `inside.rs` deals with stops inside the agent or a trampoline, `waits.rs` with waits there.
 //!
 //! A call that is not served stops as if there were no agent. So everything here may be given up
 //! at any time, and nothing here decides what a syscall does.
 
+mod answers;
 mod classes;
 mod drain;
 mod inside;
 mod place;
 mod waits;
 
+pub use answers::Answers;
+
 use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
+use agent::rules::NUMBERS_MAX;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -32,11 +37,11 @@ pub struct Serving {
     pub when: Agent,
     spaces: FxHashMap<SpaceId, Space>,
     /// Room for what the ring has.
-    records: Vec<u8>,
+    room: drain::Room,
     /// Functions of program files, and what became of the sites in them.
     functions: Known,
-    /// Calls that were served, by number.
-    calls: FxHashMap<u32, u64>,
+    /// How many calls were served, by number.
+    calls: Vec<u64>,
 }
 
 /// What the agent has served, and why it did not serve more.
@@ -102,11 +107,26 @@ impl Serving {
             times,
         });
         Served {
-            calls: self.calls.iter().map(|(nr, count)| (*nr, *count)).collect(),
+            calls: (0..)
+                .zip(&self.calls)
+                .filter(|(_, count)| **count > 0)
+                .map(|(nr, count)| (nr, *count))
+                .collect(),
             sites_rewritten: tally.rewritten,
             sites_left: left.collect(),
             sites_unnamed: tally.unnamed,
         }
+    }
+
+    /// A call has been served.
+    fn count(&mut self, nr: u32) {
+        let Some(at) = usize::try_from(nr).ok().filter(|at| *at < NUMBERS_MAX) else {
+            return;
+        };
+        if self.calls.len() <= at {
+            self.calls.resize(NUMBERS_MAX, 0);
+        }
+        self.calls[at] += 1;
     }
 
     /// A child made by `fork` has all that its parent has.

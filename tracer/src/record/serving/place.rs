@@ -52,6 +52,9 @@ impl Session {
         let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
             return Ok(stopped);
         };
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.answers.learn(call.def.nr, result);
+        }
         self.descriptors_changed(tid, call, result)?;
         // Whatever was called may have mapped a file that is written to.
         self.check_basis()?;
