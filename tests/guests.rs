@@ -244,6 +244,7 @@ guests! {
     proc_leader_exits          { end: Exit::Code(19) }
     proc_limits_bite           {}
     proc_many_children         {}
+    proc_name_bytes            {}
     proc_orphans               {}
     proc_parallel_pipeline     {}
     proc_pdeathsig             {}
