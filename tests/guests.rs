@@ -341,6 +341,7 @@ guests! {
     sock_peek_oob              {}
     sock_pidfd                 {}
     sock_raw                   {}
+    sock_recv_no_address       {}
     sock_reuseport_v4          {}
     sock_scm_credentials       {}
     sock_scm_rights            {}
