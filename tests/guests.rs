@@ -245,6 +245,7 @@ guests! {
     proc_leader_exits          { end: Exit::Code(19) }
     proc_limits_bite           {}
     proc_many_children         {}
+    proc_name_bytes            {}
     proc_orphans               {}
     proc_parallel_pipeline     {}
     proc_pdeathsig             {}
@@ -342,6 +343,7 @@ guests! {
     sock_peek_oob              {}
     sock_pidfd                 {}
     sock_raw                   {}
+    sock_recv_no_address       {}
     sock_reuseport_v4          {}
     sock_scm_credentials       {}
     sock_scm_rights            {}

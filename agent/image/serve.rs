@@ -160,6 +160,7 @@ fn holds(frame: &Frame, when: &When) -> bool {
     match *when {
         When::Always => true,
         When::Zero(index) => arg(frame, index) == 0,
+        When::BothZero(first, second) => arg(frame, first) | arg(frame, second) == 0,
         When::Only(index, bits) => arg(frame, index) as u32 & !bits == 0,
         When::OneOf(index, mask, values) => {
             let value = arg(frame, index) as u32 & !mask;

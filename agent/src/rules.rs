@@ -41,6 +41,8 @@ pub enum When {
     Always,
     /// The argument is zero, as a whole.
     Zero(u8),
+    /// Both arguments are.
+    BothZero(u8, u8),
     /// No other bits are set.
     Only(u8, u32),
     /// It is one of these, other bits masked out.
@@ -238,7 +240,7 @@ pub const RULES: &[Rule] = &[
         wait: Wait::Descriptor,
         writes: Span::Result(1, 1),
         when: [
-            When::Zero(4),
+            When::BothZero(4, 5),
             When::Only(3, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK),
         ],
         ..rule(45)

@@ -85,7 +85,9 @@ pub fn with_break(
     known: Option<(u64, u64)>,
     arguments: Option<Arguments>,
 ) -> io::Result<Vec<u8>> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let text = std::fs::read(format!("/proc/{process}/stat"))?;
+    // The name is any bytes.
+    let text = String::from_utf8_lossy(&text);
     let fields = text
         .rsplit_once(") ")
         .map(|(_, fields)| fields.split_ascii_whitespace().collect::<Vec<_>>())

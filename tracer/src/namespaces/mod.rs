@@ -10,6 +10,7 @@ mod clocks;
 
 pub use clocks::ClockOffsets;
 
+use crate::sys::host;
 use crate::sys::mounts;
 use crate::sys::namespaces::init::{self, Ask, Init, Setup};
 use crate::sys::namespaces::member::Home;
@@ -334,7 +335,7 @@ fn keep(setup: &Setup, tell: &mpsc::SyncSender<Result<Init, init::Failed>>) {
 
 /// The id of a thread in the PID namespace directly below this process's.
 pub(crate) fn inner_of(outer: Pid) -> io::Result<Tid> {
-    let status = std::fs::read_to_string(format!("/proc/{outer}/status"))?;
+    let status = host::status_of(outer)?;
     parse_inner(&status).ok_or_else(|| io::Error::other("no NSpid line in /proc/<pid>/status"))
 }
 

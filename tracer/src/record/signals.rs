@@ -454,7 +454,7 @@ fn disposition(tid: Pid, signal: i32) -> Disposition {
 
 /// Signals that have a handler, and those that are ignored.
 pub(super) fn signal_sets(tid: Pid) -> Option<(u64, u64)> {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let status = host::status_of(tid).ok()?;
     let set = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         u64::from_str_radix(line.trim(), 16).ok()

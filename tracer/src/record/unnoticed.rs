@@ -9,6 +9,7 @@ use super::session::Session;
 use super::signals::bit;
 use super::task::{InCall, State};
 use crate::agent::inside;
+use crate::sys::host;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
 
@@ -98,7 +99,7 @@ struct Sets {
 
 impl Sets {
     fn of(tid: Pid) -> Option<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+        let status = host::status_of(tid).ok()?;
         let set = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             u64::from_str_radix(line.trim(), 16).ok()

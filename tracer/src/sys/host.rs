@@ -198,10 +198,17 @@ pub fn take_all_events(set: &File, entries: usize) -> io::Result<()> {
     }
 }
 
+/// What `/proc` tells of a thread line by line. Its name is any bytes, such as a text that was cut in
+/// the midst of a character; what is none is replaced.
+pub fn status_of(thread: Pid) -> io::Result<String> {
+    let status = std::fs::read(format!("/proc/{thread}/status"))?;
+    Ok(String::from_utf8_lossy(&status).into_owned())
+}
+
 /// A duplicate of descriptor `fd` of another process: the same open file, its position included.
 pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     // Only a first thread can be opened.
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status"))?;
+    let status = status_of(thread)?;
     let process = status
         .lines()
         .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
