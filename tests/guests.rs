@@ -99,6 +99,7 @@ guests! {
     agent_buffers              {}
     agent_code                 {}
     agent_descriptors          {}
+    agent_files                {}
     agent_filters              {}
     agent_limits               {}
     agent_mapped_later         {}

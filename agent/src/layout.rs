@@ -52,6 +52,12 @@ pub const FRAME: u64 = STACK_TOP - core::mem::size_of::<Frame>() as u64;
 
 /// Records for the supervisor: a page that is [`Ring`], then the bytes. Shared.
 pub const RING: u64 = LOCAL + LOCAL_LEN;
+/// Offset of a bit for each [`mapped_bits`] of the files that somebody has mapped, or that are a standard
+/// stream; some others have theirs in common with them. What is written to those is the supervisor's
+/// concern.
+pub const MAPPED_AT: u64 = 0x800;
+/// Bytes of these bits.
+pub const MAPPED_BYTES: usize = 0x800;
 /// Offset of the records.
 pub const RING_BYTES_AT: u64 = 0x1000;
 /// Bytes of records.
@@ -94,8 +100,12 @@ pub mod class {
     pub const KNOWN: u8 = 8;
     /// Closing it concerns nobody but those who have it.
     pub const CLOSE: u8 = 16;
+    /// What the kernel copies to it is seen by nobody but who reads it there.
+    pub const COPIES: u8 = 32;
     /// What a file or a directory is that the agent has opened for reading.
     pub const OPENED: u8 = READ | KNOWN | CLOSE;
+    /// What a file is that the agent has opened for writing.
+    pub const OPENED_FOR_WRITING: u8 = OPENED | WRITE | COPIES;
 }
 
 /// The application's registers as the agent saves them, in the order of memory.
@@ -148,11 +158,30 @@ pub struct Ring {
     pub stop: core::sync::atomic::AtomicU32,
     /// Not 0: nobody else wants the CPU, and the agent may wait by itself.
     pub alone: core::sync::atomic::AtomicU32,
+    /// Not 0: what changes files may be served, and at [`MAPPED_AT`] is what must not be.
+    pub changes: core::sync::atomic::AtomicU32,
+    /// Nothing yet.
+    pub reserved: core::sync::atomic::AtomicU32,
     /// Bytes that the feed has; the supervisor's.
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.
     pub feed_used: core::sync::atomic::AtomicU64,
 }
 
+/// The numbers of the bits at [`MAPPED_AT`] that a file has, by device and inode.
+#[must_use]
+pub const fn mapped_bits(dev: u64, inode: u64) -> [usize; 2] {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    const BITS: u64 = MAPPED_BYTES as u64 * 8;
+    let spread = (dev.rotate_left(32) ^ inode).wrapping_mul(SPREAD);
+    [
+        ((spread >> 48) % BITS) as usize,
+        ((spread >> 32) % BITS) as usize,
+    ]
+}
+
+const _: () = assert!(
+    size_of::<Ring>() as u64 <= MAPPED_AT && MAPPED_AT + MAPPED_BYTES as u64 <= RING_BYTES_AT
+);
 const _: () = assert!(size_of::<Frame>() == 128 && size_of::<Info>() == 32);
 const _: () = assert!(END < 1 << 31 && VECTORS + 256 <= CLASSES);

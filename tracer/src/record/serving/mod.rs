@@ -90,6 +90,8 @@ struct Placed {
     classes: FxHashMap<i32, u8>,
     /// What the descriptors' classes rest on.
     basis: classes::Basis,
+    /// Which version of the files that are looked at the agent knows.
+    looked_at: u64,
 }
 
 impl Serving {

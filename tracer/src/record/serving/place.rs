@@ -55,7 +55,7 @@ impl Session {
         self.descriptors_changed(tid, call, result)?;
         // Whatever was called may have mapped a file that is written to.
         self.check_basis()?;
-        let rule = rules::find(call.def.nr.into());
+        let rule = rules::fitting(call.def.nr.into(), &call.args);
         let known = self.serving.spaces.get(&space);
         let may = self.serving.when != Agent::Never
             && !self.out.is_lost()
@@ -83,6 +83,9 @@ impl Session {
         }
         if rule.class != 0 && result != -i64::from(libc::EBADF) {
             self.learn_class(tid, space, call.int(0))?;
+            if let (second, 1..) = rule.second {
+                self.learn_class(tid, space, call.int(usize::from(second)))?;
+            }
         }
         if interrupted {
             return Ok(stopped);
@@ -117,6 +120,7 @@ impl Session {
             not_alone: 0,
             classes: FxHashMap::default(),
             basis: classes::Basis::default(),
+            looked_at: 0,
         });
         self.check_basis()?;
         self.update_off(space)?;
