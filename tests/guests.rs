@@ -111,6 +111,7 @@ guests! {
     agent_steps                {}
     agent_stress               {}
     agent_threads              { end: Exit::Code(31) }
+    agent_vfork                {}
     agent_waits                {}
     event_epoll_basic          {}
     event_epoll_oneshot        {}

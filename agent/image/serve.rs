@@ -2,7 +2,7 @@
 //! wrote.
 
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, PHASE, Phase,
+    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, Off, PHASE, Phase,
     MAPPED_AT, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN, class,
     mapped_bits,
 };
@@ -211,12 +211,16 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     // SAFETY: the ring is mapped.
     let ring = unsafe { &*(RING as *const Ring) };
     // SAFETY: an address of the agent's own.
-    if ring.stop.load(Ordering::Relaxed) != 0 || unsafe { get(OFF) } != 0 {
+    let off = unsafe { get(OFF) };
+    if ring.stop.load(Ordering::Relaxed) != 0 || off == Off::All as u32 {
         return 0;
     }
     let Some(rule) = fitting(*index, frame) else {
         return 0;
     };
+    if off != Off::Nothing as u32 && !rule.is_for_all() {
+        return 0;
+    }
     // SAFETY: an address of the agent's own.
     let replays = unsafe { get(REPLAYS) } != 0;
     let changes = match rule.descriptors {

@@ -25,7 +25,7 @@ pub const LOCAL: u64 = IMAGE + IMAGE_LEN;
 pub const LOCAL_LEN: u64 = 0x8000;
 /// Address of the agent's entry: trampolines jump through this word.
 pub const ENTRY_SLOT: u64 = LOCAL;
-/// Not 0: nothing is served in this address space.
+/// What is not served in this address space: [`Off`].
 pub const OFF: u64 = LOCAL + 0x8;
 /// Not 0: the `fs` and `gs` bases can be read by instructions.
 pub const READS_BASES: u64 = LOCAL + 0xc;
@@ -86,6 +86,19 @@ pub enum Phase {
     Performs = 2,
     /// The record is complete.
     Done = 3,
+}
+
+/// What is not served in an address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u32)]
+pub enum Off {
+    /// What no rule is for.
+    #[default]
+    Nothing = 0,
+    /// Besides, what concerns descriptors, or waits: several processes are here, each with its own.
+    Descriptors = 1,
+    /// Anything.
+    All = 2,
 }
 
 /// What is known of a descriptor. 0: nothing, its calls are not served.

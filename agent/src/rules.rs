@@ -23,6 +23,13 @@ pub enum Span {
 }
 
 impl Rule {
+    /// Whether it is the same whichever descriptors a process has, as far as the agent is concerned.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        let keeps = matches!(self.descriptors, Descriptors::Keep);
+        keeps && self.class == 0 && self.second.1 == 0 && matches!(self.wait, Wait::Never)
+    }
+
     /// Whether it is for a call with these arguments.
     #[must_use]
     pub fn fits(&self, args: &[u64; 6]) -> bool {

@@ -21,6 +21,7 @@ use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
+use agent::layout::Off;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -81,7 +82,7 @@ struct Placed {
     ring: Rc<Ring>,
     sites: Sites,
     /// What `OFF` holds.
-    off: bool,
+    off: Off,
     /// It stays so.
     off_for_good: bool,
     /// So many times more the agent may not wait by itself.
