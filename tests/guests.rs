@@ -100,6 +100,7 @@ guests! {
     agent_buffers              {}
     agent_code                 {}
     agent_descriptors          {}
+    agent_files                {}
     agent_filters              {}
     agent_limits               {}
     agent_mapped_later         {}
@@ -111,6 +112,7 @@ guests! {
     agent_steps                {}
     agent_stress               {}
     agent_threads              { end: Exit::Code(31) }
+    agent_vfork                {}
     agent_waits                {}
     event_epoll_basic          {}
     event_epoll_oneshot        {}

@@ -2,13 +2,15 @@
 //! wrote.
 
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, PHASE, Phase,
-    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN, class,
+    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, Off, PHASE, Phase,
+    MAPPED_AT, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN, class,
+    mapped_bits,
 };
 use crate::memory::copy;
-use crate::record::{Expected, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use crate::record::{Expected, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use crate::rules::{
-    BYTES_MAX, Descriptors, INDEX, NONE, RULES, Rule, Span, TEXT_MAX, VECTORS_MAX, Wait, When,
+    BYTES_MAX, Descriptors, INDEX, NONE, O_CREAT, O_EXCL, OPENS_FOR_WRITING, RULES, Rule, Span, TEXT_MAX,
+    VECTORS_MAX, Wait,
 };
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -22,6 +24,9 @@ const FSTAT: u64 = 5;
 const STAT_BYTES: usize = 144;
 /// `st_mode` is the lower half of this word (arch/x86/include/uapi/asm/stat.h).
 const STAT_MODE_WORD: usize = 3;
+const FSTATFS: u64 = 138;
+const STATFS_BYTES: usize = 120;
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
@@ -83,6 +88,14 @@ impl Writer {
             // SAFETY: as in `piece`.
             unsafe { self.piece(addr, len, IN) }
         }
+    }
+
+    /// Keeps what file it is that was opened.
+    #[inline(always)]
+    unsafe fn file(&mut self, dev: u64, inode: u64) {
+        let key = [dev, inode];
+        // SAFETY: as in `piece`, and nothing faults.
+        unsafe { self.piece(key.as_ptr() as u64, size_of_val(&key) as u64, FILE) }
     }
 
     /// Keeps a string up to its NUL; whether there is one.
@@ -155,20 +168,6 @@ fn arg(frame: &Frame, index: u8) -> u64 {
     }
 }
 
-#[inline(always)]
-fn holds(frame: &Frame, when: &When) -> bool {
-    match *when {
-        When::Always => true,
-        When::Zero(index) => arg(frame, index) == 0,
-        When::BothZero(first, second) => arg(frame, first) | arg(frame, second) == 0,
-        When::Only(index, bits) => arg(frame, index) as u32 & !bits == 0,
-        When::OneOf(index, mask, values) => {
-            let value = arg(frame, index) as u32 & !mask;
-            values.iter().any(|known| *known == value)
-        }
-    }
-}
-
 /// Performs a syscall unseen.
 #[inline(always)]
 unsafe fn perform(nr: u64, frame: &Frame) -> i64 {
@@ -209,22 +208,28 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     if *index == NONE {
         return 0;
     }
-    // SAFETY: `INDEX` has indices of `RULES` only; the ring is mapped.
-    let (rule, ring) = unsafe {
-        (
-            RULES.get_unchecked(*index as usize),
-            &*(RING as *const Ring),
-        )
-    };
+    // SAFETY: the ring is mapped.
+    let ring = unsafe { &*(RING as *const Ring) };
     // SAFETY: an address of the agent's own.
-    if ring.stop.load(Ordering::Relaxed) != 0 || unsafe { get(OFF) } != 0 {
+    let off = unsafe { get(OFF) };
+    if ring.stop.load(Ordering::Relaxed) != 0 || off == Off::All as u32 {
         return 0;
     }
-    if !holds(frame, &rule.when[0]) || !holds(frame, &rule.when[1]) {
+    let Some(rule) = fitting(*index, frame) else {
+        return 0;
+    };
+    if off != Off::Nothing as u32 && !rule.is_for_all() {
         return 0;
     }
     // SAFETY: an address of the agent's own.
     let replays = unsafe { get(REPLAYS) } != 0;
+    let changes = match rule.descriptors {
+        Descriptors::Open(flags) => arg(frame, flags) as u32 & OPENS_FOR_WRITING != 0,
+        Descriptors::Keep | Descriptors::Close => rule.changes,
+    };
+    if changes && !replays && ring.changes.load(Ordering::Relaxed) == 0 {
+        return 0;
+    }
     let known = if rule.class == 0 || replays {
         0
     } else {
@@ -239,10 +244,11 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
         }
         known
     };
-    if rule.second != 0 && !replays {
-        let fd = u64::from(frame.rsi as u32);
+    let (second, class) = rule.second;
+    if class != 0 && !replays {
+        let fd = u64::from(arg(frame, second) as u32);
         // SAFETY: an address of the agent's own.
-        if fd >= CLASSES_LEN || unsafe { ((CLASSES + fd) as *const u8).read() } & rule.second == 0 {
+        if fd >= CLASSES_LEN || unsafe { ((CLASSES + fd) as *const u8).read() } & class == 0 {
             return 0;
         }
     }
@@ -258,7 +264,10 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
         at: start + RECORD_BYTES,
     };
     // SAFETY: there is room.
-    if !unsafe { keep_inputs(&mut writer, rule, frame) } {
+    let kept = unsafe {
+        keep_inputs(&mut writer, rule.reads, frame) && keep_inputs(&mut writer, rule.also, frame)
+    };
+    if !kept {
         return 0;
     }
     if replays {
@@ -270,10 +279,13 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
         // SAFETY: there is room; the kernel has written there, when this was recorded.
         unsafe {
             give(ring, expected);
-            finish(&writer, frame, expected.result);
+            finish(&writer, frame, expected.result, false);
         }
         served(ring, &writer, frame, expected.result);
         return 1;
+    }
+    if rule.wait == Wait::Long && ring.alone.load(Ordering::Relaxed) == 0 {
+        return 0;
     }
     let Some(attempt) = Attempt::of(rule, frame, known) else {
         return 0;
@@ -300,22 +312,26 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
             return 0;
         }
     }
-    if rule.descriptors == Descriptors::Open && result >= 0 {
-        // SAFETY: a descriptor that nobody else knows yet.
-        unsafe { opened(result as u64) }
+    let mut look = false;
+    if let Descriptors::Open(flags) = rule.descriptors
+        && result >= 0
+    {
+        let flags = arg(frame, flags) as u32;
+        // SAFETY: a descriptor that nobody else knows yet; there is room.
+        look = unsafe { opened(&mut writer, result as u64, flags) };
     }
     if attempt.whole && result >= 0 && (result as u64) < frame.rdx {
         return result as u32 + 1;
     }
-    if result == EFAULT && rule.writes != Span::No {
-        // The kernel may have written a part. The supervisor has a look, before anything changes.
+    if look || (result == EFAULT && rule.writes != Span::No) {
+        // Or the kernel may have written a part. The supervisor has a look, before anything changes.
         // SAFETY: an address of the agent's own.
         unsafe { (EXIT_STOP as *mut u32).write_volatile(1) }
     }
     // SAFETY: there is room; the kernel wrote there.
     unsafe {
         keep_outputs(&mut writer, rule, frame, result);
-        finish(&writer, frame, result);
+        finish(&writer, frame, result, look);
     }
     served(ring, &writer, frame, result);
     1
@@ -326,7 +342,7 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
 unsafe fn wait(rule: &Rule, frame: &Frame) -> i64 {
     let ends = match rule.wait {
         Wait::Timeout(index) => arg(frame, index) as i32 > 0,
-        Wait::Never | Wait::Descriptor => false,
+        Wait::Never | Wait::Long | Wait::Descriptor => false,
     };
     // SAFETY: an address of the agent's own, and the application's call.
     unsafe {
@@ -353,11 +369,30 @@ unsafe fn set_class(fd: u32, class: u8) {
     unsafe { ((CLASSES + u64::from(fd)) as *mut u8).write(class) }
 }
 
-/// A new descriptor, for reading: if it is one of a file or a directory, its calls may be served.
+/// The rule for a call of which this is the first.
+#[inline(always)]
+fn fitting(first: u8, frame: &Frame) -> Option<&'static Rule> {
+    let mut at = usize::from(first);
+    let nr = RULES.get(at)?.nr;
+    loop {
+        let rule = RULES.get(at)?;
+        if rule.nr != nr {
+            return None;
+        }
+        if rule.when.iter().all(|when| when.holds(|index| arg(frame, index))) {
+            return Some(rule);
+        }
+        at += 1;
+    }
+}
+
+/// A new descriptor: if it is one of a file or a directory, its calls may be served. Whether the
+/// supervisor has to have a look at it: it is for writing, and what is written there may show elsewhere.
 #[inline(never)]
-unsafe fn opened(fd: u64) {
+unsafe fn opened(writer: &mut Writer, fd: u64, flags: u32) -> bool {
+    let writes = flags & OPENS_FOR_WRITING != 0;
     if fd >= CLASSES_LEN {
-        return;
+        return writes;
     }
     let mut stat = [0u64; STAT_BYTES / 8];
     let frame = Frame {
@@ -365,13 +400,48 @@ unsafe fn opened(fd: u64) {
         rsi: stat.as_mut_ptr() as u64,
         ..Frame::default()
     };
-    // SAFETY: the kernel writes one structure; the number is small enough.
+    // SAFETY: the kernel writes one structure; the number is small enough; there is room for one piece more.
     unsafe {
-        let done = perform(FSTAT, &frame);
+        let done = perform(FSTAT, &frame) == 0;
         let kind = stat[STAT_MODE_WORD] as u32 & S_IFMT;
-        let plain = done == 0 && (kind == S_IFREG || kind == S_IFDIR);
-        set_class(fd as u32, if plain { class::OPENED } else { 0 });
+        if !writes {
+            let plain = done && (kind == S_IFREG || kind == S_IFDIR);
+            set_class(fd as u32, if plain { class::OPENED } else { 0 });
+            return false;
+        }
+        let [dev, inode, ..] = stat;
+        let made = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+        // One that was just made may have the number of another that was mapped.
+        let plain = done && kind == S_IFREG && !is_mapped(dev, inode) && (made || is_stored(fd));
+        set_class(fd as u32, if plain { class::OPENED_FOR_WRITING } else { 0 });
+        if plain {
+            writer.file(dev, inode);
+        }
+        !plain
     }
+}
+
+/// Whether what is written to a file may show elsewhere.
+#[inline(always)]
+unsafe fn is_mapped(dev: u64, inode: u64) -> bool {
+    mapped_bits(dev, inode).iter().all(|bit| {
+        let byte = RING + MAPPED_AT + (*bit as u64) / 8;
+        // SAFETY: the number of a bit is small enough.
+        unsafe { (byte as *const u8).read() & (1 << (bit % 8)) != 0 }
+    })
+}
+
+/// Whether a file has bytes of its own: files of `/proc` are memory of processes.
+#[inline(always)]
+unsafe fn is_stored(fd: u64) -> bool {
+    let mut about = [0u64; STATFS_BYTES / 8];
+    let frame = Frame {
+        rdi: fd,
+        rsi: about.as_mut_ptr() as u64,
+        ..Frame::default()
+    };
+    // SAFETY: the kernel writes one structure.
+    unsafe { perform(FSTATFS, &frame) == 0 && about[0] != PROC_SUPER_MAGIC }
 }
 
 /// The record is complete.
@@ -452,7 +522,7 @@ fn moved_at_most(rule: &Rule, frame: &Frame) -> Option<u64> {
         }
         Span::Vector(..) | Span::Message(_) => Some(BYTES_MAX),
     };
-    let total = bytes(rule.reads)? + bytes(rule.writes)?;
+    let total = bytes(rule.reads)? + bytes(rule.also)? + bytes(rule.writes)?;
     (total <= 2 * BYTES_MAX).then_some(total)
 }
 
@@ -481,10 +551,10 @@ unsafe fn make_room(ring: &Ring, len: u64) -> Option<u64> {
 
 /// Keeps what the kernel is going to read; whether all of it could be.
 #[inline(always)]
-unsafe fn keep_inputs(writer: &mut Writer, rule: &Rule, frame: &Frame) -> bool {
+unsafe fn keep_inputs(writer: &mut Writer, reads: Span, frame: &Frame) -> bool {
     // SAFETY: there is room; memory of the application's may fault here.
     unsafe {
-        match rule.reads {
+        match reads {
             Span::No | Span::Result(..) => {}
             Span::Fixed(pointer, bytes) => writer.input(arg(frame, pointer), bytes.into()),
             Span::Arg(pointer, count, scale) => {
@@ -557,7 +627,7 @@ impl Attempt {
             whole: false,
         };
         match rule.wait {
-            Wait::Never => {}
+            Wait::Never | Wait::Long => {}
             Wait::Timeout(index) => {
                 // As an `int`: none, or less than none, is for ever.
                 if arg(frame, index) as i32 != 0 {
@@ -623,7 +693,7 @@ unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
 #[inline(always)]
 fn would_wait(rule: &Rule, result: i64) -> bool {
     match rule.wait {
-        Wait::Never => false,
+        Wait::Never | Wait::Long => false,
         Wait::Timeout(_) => result == 0,
         Wait::Descriptor => result == EAGAIN,
     }
@@ -631,7 +701,7 @@ fn would_wait(rule: &Rule, result: i64) -> bool {
 
 /// Completes the record.
 #[inline(always)]
-unsafe fn finish(writer: &Writer, frame: &Frame, result: i64) {
+unsafe fn finish(writer: &Writer, frame: &Frame, result: i64, look: bool) {
     // SAFETY: addresses of the agent's own; the instructions exist if the supervisor says so.
     unsafe {
         let (mut fs_base, mut gs_base) = (0u64, 0u64);
@@ -643,7 +713,7 @@ unsafe fn finish(writer: &Writer, frame: &Frame, result: i64) {
             len: (writer.at - writer.start) as u32,
             nr: frame.rax as u32,
             clocks: get(CLOCKS_USED),
-            reserved: 0,
+            look: look.into(),
             result,
             frame: *frame,
             after: (*(frame.info as *const Info)).after,

@@ -25,7 +25,7 @@ pub const LOCAL: u64 = IMAGE + IMAGE_LEN;
 pub const LOCAL_LEN: u64 = 0x8000;
 /// Address of the agent's entry: trampolines jump through this word.
 pub const ENTRY_SLOT: u64 = LOCAL;
-/// Not 0: nothing is served in this address space.
+/// What is not served in this address space: [`Off`].
 pub const OFF: u64 = LOCAL + 0x8;
 /// Not 0: the `fs` and `gs` bases can be read by instructions.
 pub const READS_BASES: u64 = LOCAL + 0xc;
@@ -52,6 +52,12 @@ pub const FRAME: u64 = STACK_TOP - core::mem::size_of::<Frame>() as u64;
 
 /// Records for the supervisor: a page that is [`Ring`], then the bytes. Shared.
 pub const RING: u64 = LOCAL + LOCAL_LEN;
+/// Offset of a bit for each [`mapped_bits`] of the files that somebody has mapped, or that are a standard
+/// stream; some others have theirs in common with them. What is written to those is the supervisor's
+/// concern.
+pub const MAPPED_AT: u64 = 0x800;
+/// Bytes of these bits.
+pub const MAPPED_BYTES: usize = 0x800;
 /// Offset of the records.
 pub const RING_BYTES_AT: u64 = 0x1000;
 /// Bytes of records.
@@ -82,6 +88,19 @@ pub enum Phase {
     Done = 3,
 }
 
+/// What is not served in an address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u32)]
+pub enum Off {
+    /// What no rule is for.
+    #[default]
+    Nothing = 0,
+    /// Besides, what concerns descriptors, or waits: several processes are here, each with its own.
+    Descriptors = 1,
+    /// Anything.
+    All = 2,
+}
+
 /// What is known of a descriptor. 0: nothing, its calls are not served.
 pub mod class {
     /// Reading never waits.
@@ -94,8 +113,12 @@ pub mod class {
     pub const KNOWN: u8 = 8;
     /// Closing it concerns nobody but those who have it.
     pub const CLOSE: u8 = 16;
+    /// What the kernel copies to it is seen by nobody but who reads it there.
+    pub const COPIES: u8 = 32;
     /// What a file or a directory is that the agent has opened for reading.
     pub const OPENED: u8 = READ | KNOWN | CLOSE;
+    /// What a file is that the agent has opened for writing.
+    pub const OPENED_FOR_WRITING: u8 = OPENED | WRITE | COPIES;
 }
 
 /// The application's registers as the agent saves them, in the order of memory.
@@ -148,6 +171,10 @@ pub struct Ring {
     pub stop: core::sync::atomic::AtomicU32,
     /// Not 0: nobody else wants the CPU, and the agent may wait by itself.
     pub alone: core::sync::atomic::AtomicU32,
+    /// Not 0: what changes files may be served, and at [`MAPPED_AT`] is what must not be.
+    pub changes: core::sync::atomic::AtomicU32,
+    /// Nothing yet.
+    pub reserved: core::sync::atomic::AtomicU32,
     /// Bytes that the feed has; the supervisor's.
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.
@@ -160,6 +187,21 @@ pub struct Ring {
 /// Calls with greater numbers are not answered without the kernel.
 pub const ANSWERS_LEN: usize = 192;
 
+/// The numbers of the bits at [`MAPPED_AT`] that a file has, by device and inode.
+#[must_use]
+pub const fn mapped_bits(dev: u64, inode: u64) -> [usize; 2] {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    const BITS: u64 = MAPPED_BYTES as u64 * 8;
+    let spread = (dev.rotate_left(32) ^ inode).wrapping_mul(SPREAD);
+    [
+        ((spread >> 48) % BITS) as usize,
+        ((spread >> 32) % BITS) as usize,
+    ]
+}
+
+const _: () = assert!(
+    size_of::<Ring>() as u64 <= MAPPED_AT && MAPPED_AT + MAPPED_BYTES as u64 <= RING_BYTES_AT
+);
 const _: () = assert!(size_of::<Frame>() == 128 && size_of::<Info>() == 32);
 const _: () = assert!(size_of::<Ring>() as u64 <= RING_BYTES_AT && RING_BYTES.is_power_of_two());
 const _: () = assert!(END < 1 << 31 && VECTORS + 256 <= CLASSES);

@@ -19,8 +19,8 @@ pub struct Record {
     pub nr: u32,
     /// How many clock reads had been answered before it.
     pub clocks: u32,
-    /// Nothing yet.
-    pub reserved: u32,
+    /// Not 0: what it has opened is to be looked at by the supervisor, and the thread does nothing before that.
+    pub look: u32,
     /// The result.
     pub result: i64,
     /// The registers of the application.
@@ -41,7 +41,7 @@ pub struct Piece {
     pub addr: u64,
     /// Bytes.
     pub len: u32,
-    /// One of [`IN`], [`OUT`], [`TEXT`].
+    /// One of [`IN`], [`OUT`], [`TEXT`], [`FILE`].
     pub kind: u32,
 }
 
@@ -72,6 +72,9 @@ pub const IN: u32 = 0;
 pub const OUT: u32 = 1;
 /// A string that the kernel read, NUL included.
 pub const TEXT: u32 = 2;
+
+/// No memory: device and inode of a file that was opened for writing.
+pub const FILE: u32 = 3;
 
 /// Rounds up to [`ALIGN`].
 #[must_use]

@@ -22,6 +22,22 @@ pub enum Span {
     Message(u8),
 }
 
+impl Rule {
+    /// Whether it is the same whichever descriptors a process has, as far as the agent is concerned.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        let keeps = matches!(self.descriptors, Descriptors::Keep);
+        keeps && self.class == 0 && self.second.1 == 0 && matches!(self.wait, Wait::Never)
+    }
+
+    /// Whether it is for a call with these arguments.
+    #[must_use]
+    pub fn fits(&self, args: &[u64; 6]) -> bool {
+        let arg = |index: u8| args.get(usize::from(index)).copied().unwrap_or(0);
+        self.when.iter().all(|when| when.holds(arg))
+    }
+}
+
 /// Whether a call could wait, and what is done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -29,6 +45,8 @@ pub enum Wait {
     Never,
     /// By its descriptor: see [`class`].
     Descriptor,
+    /// For nobody, but it may take long: it is served where nobody else wants the CPU.
+    Long,
     /// For as long as this argument says, in milliseconds: it is tried with 0 first. What it then
     /// answers with 0 would wait.
     Timeout(u8),
@@ -49,6 +67,25 @@ pub enum When {
     OneOf(u8, u32, &'static [u32]),
 }
 
+impl When {
+    /// Whether it does, with these arguments.
+    #[inline]
+    pub fn holds(&self, arg: impl Fn(u8) -> u64) -> bool {
+        #[allow(clippy::cast_possible_truncation, reason = "as the kernel does")]
+        let half = |index| arg(index) as u32;
+        match *self {
+            Self::Always => true,
+            Self::Zero(index) => arg(index) == 0,
+            Self::BothZero(first, second) => arg(first) | arg(second) == 0,
+            Self::Only(index, bits) => half(index) & !bits == 0,
+            Self::OneOf(index, mask, values) => {
+                let value = half(index) & !mask;
+                values.contains(&value)
+            }
+        }
+    }
+}
+
 /// What a call does to descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descriptors {
@@ -56,8 +93,8 @@ pub enum Descriptors {
     Keep,
     /// The one in the first argument is gone.
     Close,
-    /// The result is a new one, for reading.
-    Open,
+    /// The result is a new one; this argument has the flags of `open`.
+    Open(u8),
 }
 
 /// What the agent needs to know of one syscall.
@@ -67,14 +104,18 @@ pub struct Rule {
     pub nr: u16,
     /// What must be known of the descriptor in the first argument; 0: it has none.
     pub class: u8,
-    /// The same of a descriptor in the second argument.
-    pub second: u8,
+    /// The same of a descriptor in another argument: which one, and what.
+    pub second: (u8, u8),
+    /// It changes files, and not those of a descriptor that is known for writing.
+    pub changes: bool,
     /// What it does to descriptors.
     pub descriptors: Descriptors,
     /// Whether it waits.
     pub wait: Wait,
     /// What the kernel reads.
     pub reads: Span,
+    /// And what besides.
+    pub also: Span,
     /// What it writes if it succeeds.
     pub writes: Span,
     /// When it is served.
@@ -85,12 +126,24 @@ const fn rule(nr: u16) -> Rule {
     Rule {
         nr,
         class: 0,
-        second: 0,
+        second: (0, 0),
+        changes: false,
         descriptors: Descriptors::Keep,
         wait: Wait::Never,
         reads: Span::No,
+        also: Span::No,
         writes: Span::No,
         when: [When::Always, When::Always],
+    }
+}
+
+/// One that changes a file that these strings name.
+const fn changes(nr: u16, reads: Span, also: Span) -> Rule {
+    Rule {
+        changes: true,
+        reads,
+        also,
+        ..rule(nr)
     }
 }
 
@@ -99,15 +152,40 @@ const MSG_DONTWAIT: u32 = 0x40;
 const MSG_NOSIGNAL: u32 = 0x4000;
 const MSG_MORE: u32 = 0x8000;
 const F_GETFD: u32 = 1;
+const F_SETFD: u32 = 2;
 const F_GETFL: u32 = 3;
+const TCGETS: u32 = 0x5401;
 const FIONREAD: u32 = 0x541b;
+const FIONCLEX: u32 = 0x5450;
+const FIOCLEX: u32 = 0x5451;
+const FICLONE: u32 = 0x4004_9409;
 const IPPROTO_TCP: u32 = 6;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_NO_AUTOMOUNT: u32 = 0x800;
-/// Flags of `open` that neither write nor make anything: O_NONBLOCK, O_LARGEFILE, O_DIRECTORY,
-/// O_NOFOLLOW, O_NOATIME, O_CLOEXEC.
-const OPENS_FOR_READING: u32 = 0x800 | 0x8000 | 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x8_0000;
+/// Flags of `open` that neither write nor make anything: O_NOCTTY, O_NONBLOCK, O_DSYNC, O_DIRECT, O_LARGEFILE,
+/// O_DIRECTORY, O_NOFOLLOW, O_NOATIME, O_CLOEXEC, O_SYNC.
+const OPENS_FOR_READING: u32 = 0x100
+    | 0x800
+    | 0x1000
+    | 0x4000
+    | 0x8000
+    | 0x1_0000
+    | 0x2_0000
+    | 0x4_0000
+    | 0x8_0000
+    | 0x10_0000;
+/// `O_CREAT`.
+pub const O_CREAT: u32 = 0x40;
+/// `O_EXCL`.
+pub const O_EXCL: u32 = 0x80;
+const O_TRUNC: u32 = 0x200;
+const O_APPEND: u32 = 0x400;
+/// The bits of `open`'s flags that say what the descriptor is for; other than 0: (also) for writing.
+pub const O_ACCMODE: u32 = 3;
+/// Flags of `open` with which it may change a file, or lets it be changed.
+pub const OPENS_FOR_WRITING: u32 = O_ACCMODE | O_CREAT | O_TRUNC;
+const OPENS: u32 = OPENS_FOR_READING | OPENS_FOR_WRITING | O_EXCL | O_APPEND;
 const RUSAGE_BYTES: u32 = 144;
 const STATX_BYTES: u32 = 256;
 const TMS_BYTES: u32 = 32;
@@ -118,6 +196,13 @@ const FUTEX_WAKE_BITSET: u32 = 10;
 const FUTEX_FLAGS: u32 = 128 | 256;
 const EPOLL_EVENT_BYTES: u32 = 12;
 const STAT_BYTES: u32 = 144;
+const STATFS_BYTES: u32 = 120;
+const SIGACTION_BYTES: u32 = 32;
+const TERMIOS_BYTES: u32 = 36;
+const UTSNAME_BYTES: u32 = 390;
+const RLIMIT_BYTES: u32 = 16;
+const SYSINFO_BYTES: u32 = 112;
+const TIMES_BYTES: u32 = 32;
 const POLLFD_BYTES: u32 = 8;
 
 /// All rules, in the order of the numbers (arch/x86/entry/syscalls/syscall_64.tbl).
@@ -135,6 +220,13 @@ pub const RULES: &[Rule] = &[
         wait: Wait::Descriptor,
         reads: Span::Arg(1, 2, 1),
         ..rule(1)
+    },
+    // open
+    Rule {
+        descriptors: Descriptors::Open(1),
+        reads: Span::Text(0),
+        when: [When::Only(1, OPENS), When::Always],
+        ..rule(2)
     },
     // close
     Rule {
@@ -172,6 +264,13 @@ pub const RULES: &[Rule] = &[
         class: class::KNOWN,
         ..rule(8)
     },
+    // rt_sigaction
+    Rule {
+        reads: Span::Fixed(1, SIGACTION_BYTES),
+        writes: Span::Fixed(2, SIGACTION_BYTES),
+        when: [When::OneOf(3, 0, &[SIGSET_BYTES]), When::Always],
+        ..rule(13)
+    },
     // rt_sigprocmask
     Rule {
         reads: Span::Fixed(1, SIGSET_BYTES),
@@ -184,6 +283,22 @@ pub const RULES: &[Rule] = &[
         class: class::KNOWN,
         writes: Span::Fixed(2, 4),
         when: [When::OneOf(1, 0, &[FIONREAD]), When::Always],
+        ..rule(16)
+    },
+    Rule {
+        class: class::KNOWN,
+        writes: Span::Fixed(2, TERMIOS_BYTES),
+        when: [When::OneOf(1, 0, &[TCGETS]), When::Always],
+        ..rule(16)
+    },
+    Rule {
+        class: class::KNOWN,
+        when: [When::OneOf(1, 0, &[FIOCLEX, FIONCLEX]), When::Always],
+        ..rule(16)
+    },
+    Rule {
+        class: class::COPIES,
+        when: [When::OneOf(1, 0, &[FICLONE]), When::Always],
         ..rule(16)
     },
     // pread64
@@ -216,8 +331,8 @@ pub const RULES: &[Rule] = &[
     rule(39),
     // sendfile
     Rule {
-        class: class::WRITE,
-        second: class::READ,
+        class: class::COPIES,
+        second: (1, class::READ),
         wait: Wait::Descriptor,
         reads: Span::Fixed(2, OFFSET_BYTES),
         writes: Span::Fixed(2, OFFSET_BYTES),
@@ -263,22 +378,70 @@ pub const RULES: &[Rule] = &[
         when: [When::OneOf(1, 0, &[IPPROTO_TCP]), When::Always],
         ..rule(54)
     },
+    // uname
+    Rule {
+        writes: Span::Fixed(0, UTSNAME_BYTES),
+        ..rule(63)
+    },
     // fcntl
     Rule {
         class: class::KNOWN,
-        when: [When::OneOf(1, 0, &[F_GETFD, F_GETFL]), When::Always],
+        when: [
+            When::OneOf(1, 0, &[F_GETFD, F_SETFD, F_GETFL]),
+            When::Always,
+        ],
         ..rule(72)
     },
+    // getcwd
+    Rule {
+        writes: Span::Result(0, 1),
+        ..rule(79)
+    },
+    // rename, mkdir, rmdir, link, unlink, symlink
+    changes(82, Span::Text(0), Span::Text(1)),
+    changes(83, Span::Text(0), Span::No),
+    changes(84, Span::Text(0), Span::No),
+    changes(86, Span::Text(0), Span::Text(1)),
+    changes(87, Span::Text(0), Span::No),
+    changes(88, Span::Text(0), Span::Text(1)),
     // readlink
     Rule {
         reads: Span::Text(0),
         writes: Span::Result(1, 1),
         ..rule(89)
     },
+    // chmod
+    changes(90, Span::Text(0), Span::No),
+    // fchmod
+    Rule {
+        class: class::KNOWN,
+        ..changes(91, Span::No, Span::No)
+    },
+    // chown
+    changes(92, Span::Text(0), Span::No),
+    // fchown
+    Rule {
+        class: class::KNOWN,
+        ..changes(93, Span::No, Span::No)
+    },
+    // lchown
+    changes(94, Span::Text(0), Span::No),
+    // umask
+    rule(95),
+    // getrlimit
+    Rule {
+        writes: Span::Fixed(1, RLIMIT_BYTES),
+        ..rule(97)
+    },
     // getrusage
     Rule {
         writes: Span::Fixed(1, RUSAGE_BYTES),
         ..rule(98)
+    },
+    // sysinfo
+    Rule {
+        writes: Span::Fixed(0, SYSINFO_BYTES),
+        ..rule(99)
     },
     // times
     Rule {
@@ -292,6 +455,18 @@ pub const RULES: &[Rule] = &[
     rule(108),
     rule(110),
     rule(111),
+    // statfs
+    Rule {
+        reads: Span::Text(0),
+        writes: Span::Fixed(1, STATFS_BYTES),
+        ..rule(137)
+    },
+    // fstatfs
+    Rule {
+        class: class::KNOWN,
+        writes: Span::Fixed(1, STATFS_BYTES),
+        ..rule(138)
+    },
     // gettid
     rule(186),
     // futex
@@ -309,6 +484,11 @@ pub const RULES: &[Rule] = &[
         writes: Span::Result(1, 1),
         ..rule(217)
     },
+    // fadvise64
+    Rule {
+        class: class::KNOWN,
+        ..rule(221)
+    },
     // epoll_wait
     Rule {
         class: class::KNOWN,
@@ -324,11 +504,14 @@ pub const RULES: &[Rule] = &[
     },
     // openat
     Rule {
-        descriptors: Descriptors::Open,
+        descriptors: Descriptors::Open(2),
         reads: Span::Text(1),
-        when: [When::Only(2, OPENS_FOR_READING), When::Always],
+        when: [When::Only(2, OPENS), When::Always],
         ..rule(257)
     },
+    // mkdirat, fchownat
+    changes(258, Span::Text(1), Span::No),
+    changes(260, Span::Text(1), Span::No),
     // newfstatat
     Rule {
         reads: Span::Text(1),
@@ -339,17 +522,26 @@ pub const RULES: &[Rule] = &[
         ],
         ..rule(262)
     },
+    // unlinkat, renameat, linkat, symlinkat
+    changes(263, Span::Text(1), Span::No),
+    changes(264, Span::Text(1), Span::Text(3)),
+    changes(265, Span::Text(1), Span::Text(3)),
+    changes(266, Span::Text(0), Span::Text(2)),
     // readlinkat
     Rule {
         reads: Span::Text(1),
         writes: Span::Result(2, 1),
         ..rule(267)
     },
+    // fchmodat
+    changes(268, Span::Text(1), Span::No),
     // faccessat
     Rule {
         reads: Span::Text(1),
         ..rule(269)
     },
+    // utimensat
+    changes(280, Span::Text(1), Span::Fixed(2, TIMES_BYTES)),
     // epoll_pwait
     Rule {
         class: class::KNOWN,
@@ -358,16 +550,37 @@ pub const RULES: &[Rule] = &[
         when: [When::Zero(4), When::Always],
         ..rule(281)
     },
+    // prlimit64
+    Rule {
+        writes: Span::Fixed(3, RLIMIT_BYTES),
+        when: [When::Zero(2), When::Always],
+        ..rule(302)
+    },
+    // renameat2
+    changes(316, Span::Text(1), Span::Text(3)),
     // getrandom
     Rule {
         writes: Span::Result(0, 1),
         ..rule(318)
+    },
+    // copy_file_range
+    Rule {
+        class: class::READ,
+        second: (2, class::COPIES),
+        wait: Wait::Long,
+        when: [When::Zero(1), When::Zero(3)],
+        ..rule(326)
     },
     // statx
     Rule {
         reads: Span::Text(1),
         writes: Span::Fixed(4, STATX_BYTES),
         ..rule(332)
+    },
+    // faccessat2
+    Rule {
+        reads: Span::Text(1),
+        ..rule(439)
     },
 ];
 
@@ -377,11 +590,11 @@ pub const RULES: &[Rule] = &[
 pub const ANSWERED: [u16; 6] = [39, 102, 104, 107, 108, 186];
 
 /// Numbers from here on have no rule.
-pub const NUMBERS_MAX: usize = 335;
+pub const NUMBERS_MAX: usize = 440;
 /// No rule.
 pub const NONE: u8 = u8::MAX;
 
-/// The index in [`RULES`] of each number's rule.
+/// The index in [`RULES`] of each number's rule; of the first, if it has several.
 pub const INDEX: [u8; NUMBERS_MAX] = index();
 
 const fn index() -> [u8; NUMBERS_MAX] {
@@ -390,13 +603,24 @@ const fn index() -> [u8; NUMBERS_MAX] {
     while at < RULES.len() {
         #[allow(clippy::cast_possible_truncation, reason = "there are few")]
         let index = at as u8;
-        table[RULES[at].nr as usize] = index;
+        if table[RULES[at].nr as usize] == NONE {
+            table[RULES[at].nr as usize] = index;
+        }
         at += 1;
     }
     table
 }
 
-/// The rule of a syscall.
+/// The rule of a syscall with these arguments.
+#[must_use]
+pub fn fitting(nr: u64, args: &[u64; 6]) -> Option<&'static Rule> {
+    let index = usize::try_from(nr).ok().and_then(|nr| INDEX.get(nr))?;
+    let rules = RULES.get(usize::from(*index)..).unwrap_or_default();
+    let mut same = rules.iter().take_while(|rule| u64::from(rule.nr) == nr);
+    same.find(|rule| rule.fits(args))
+}
+
+/// The rule of a syscall; the first, if there are several.
 #[must_use]
 pub fn find(nr: u64) -> Option<&'static Rule> {
     let index = usize::try_from(nr).ok().and_then(|nr| INDEX.get(nr))?;
@@ -416,7 +640,8 @@ mod tests {
 
     #[test]
     fn rules_are_in_order_and_found() {
-        assert!(RULES.windows(2).all(|pair| pair[0].nr < pair[1].nr));
+        assert!(RULES.windows(2).all(|pair| pair[0].nr <= pair[1].nr));
+        assert!(RULES.len() < usize::from(NONE));
         for rule in RULES {
             assert_eq!(find(rule.nr.into()).map(|found| found.nr), Some(rule.nr));
         }
@@ -426,6 +651,10 @@ mod tests {
             assert_eq!(rule.when, [When::Always, When::Always], "{nr}");
             assert!(usize::from(nr) < crate::layout::ANSWERS_LEN, "{nr}");
         }
+        let ioctl = |request: u64| fitting(16, &[0, request, 0, 0, 0, 0]).map(|rule| rule.writes);
+        assert_eq!(ioctl(FIONREAD.into()), Some(Span::Fixed(2, 4)));
+        assert_eq!(ioctl(TCGETS.into()), Some(Span::Fixed(2, TERMIOS_BYTES)));
+        assert_eq!(ioctl(0x5402), None);
         assert!(find(57).is_none() && find(u64::MAX).is_none() && find(1 << 32).is_none());
     }
 }

@@ -4,7 +4,7 @@
 use crate::model::capture::Memory;
 use crate::sys::ring::Ring;
 use agent::layout::{Frame, RING_BYTES};
-use agent::record::{ALIGN, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use agent::record::{ALIGN, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use pmu::Regs;
 use std::cell::Cell;
 
@@ -38,6 +38,8 @@ struct Kept<'r> {
 pub struct Served<'r> {
     /// How many clock reads had been answered before it.
     pub clocks: u32,
+    /// What it has opened is to be looked at; the thread has done nothing since.
+    pub look: bool,
     /// The result.
     pub result: i64,
     /// The registers at the syscall's entry, as a stop there would show them. The bases are
@@ -144,13 +146,14 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
     };
     let mut pieces = &record[FIXED..];
     while let Some((kept, rest)) = piece(pieces)? {
-        if !matches!(kept.kind, IN | OUT | TEXT) {
+        if !matches!(kept.kind, IN | OUT | TEXT | FILE) {
             return Err(Broken);
         }
         pieces = rest;
     }
     let served = Served {
         clocks: int(fixed, 8)?,
+        look: int(fixed, 12)? != 0,
         result: word(fixed, 16)?.cast_signed(),
         regs,
         pieces: &record[FIXED..],
@@ -205,6 +208,19 @@ impl<'r> Served<'r> {
         }
     }
 
+    /// Device and inode of the file that it has opened for writing, if nobody has to look at it.
+    #[must_use]
+    pub fn file(&self) -> Option<(u64, u64)> {
+        let mut pieces = self.pieces;
+        while let Ok(Some((kept, rest))) = piece(pieces) {
+            pieces = rest;
+            if kept.kind == FILE {
+                return Some((word(kept.bytes, 0).ok()?, word(kept.bytes, 8).ok()?));
+            }
+        }
+        None
+    }
+
     /// What it had written.
     #[must_use]
     pub const fn behind(&self) -> Then<'r> {
@@ -223,7 +239,7 @@ impl<'r> Then<'r> {
         let mut pieces = self.pieces;
         while let Ok(Some((kept, rest))) = piece(pieces) {
             pieces = rest;
-            if (kept.kind == OUT) != self.written {
+            if kept.kind == FILE || (kept.kind == OUT) != self.written {
                 continue;
             }
             let into = addr
@@ -392,6 +408,21 @@ mod tests {
             assert_eq!(taken, Err(Broken));
             assert_eq!(found.len(), whole / FIXED);
         }
+    }
+
+    #[test]
+    fn a_file_is_no_memory() {
+        let key = [5u64.to_le_bytes(), 7u64.to_le_bytes()].concat();
+        let bytes = record(&[(0, FILE, &key)]);
+        let call = served(&bytes);
+        assert_eq!((call.file(), call.look), (Some((5, 7)), false));
+        let before = call.before();
+        assert_eq!(
+            (before.read(0, &mut [0; 4]), before.missing.get()),
+            (0, true)
+        );
+        let bytes = record(&[(0, FILE, &key[..12]), (0, IN, &key)]);
+        assert_eq!(served(&bytes).file(), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use super::error::{RecordError, Step};
 use super::journal_out::Output;
+use super::looked_at::LookedAt;
 use super::memory::{Memories, Object, PIECE};
 use super::task::Thread;
 use crate::layout::page_up;
@@ -46,6 +47,8 @@ pub(super) struct Descriptors {
     watched: HashMap<FileKey, u64>,
     /// `/proc/<pid>/mem` was opened for writing.
     memory_files: bool,
+    /// Files that are not to be opened for writing without a look.
+    pub looked_at: LookedAt,
 }
 
 /// What a descriptor leads to.
@@ -76,6 +79,7 @@ impl Descriptors {
     /// A file was mapped private.
     pub fn mapped_private(&mut self, meta: &std::fs::Metadata) {
         let key = (meta.dev(), meta.ino());
+        self.looked_at.add(key);
         if self.private.insert(key, meta.len()).is_none()
             && (self.written_overflow || self.written.contains(&key))
         {
@@ -91,7 +95,16 @@ impl Descriptors {
         if !meta.is_file() {
             return Some(meta);
         }
-        let key = (meta.dev(), meta.ino());
+        self.written((meta.dev(), meta.ino()));
+        if memory_file(&path).is_some() {
+            self.memory_files = true;
+            self.forget();
+        }
+        Some(meta)
+    }
+
+    /// A file may be written to from now on.
+    pub fn written(&mut self, key: FileKey) {
         if self.written.len() >= WRITTEN_MAX {
             self.written.clear();
             self.written_overflow = true;
@@ -103,11 +116,6 @@ impl Descriptors {
             self.watched.insert(key, *len);
             self.forget();
         }
-        if memory_file(&path).is_some() {
-            self.memory_files = true;
-            self.forget();
-        }
-        Some(meta)
     }
 }
 

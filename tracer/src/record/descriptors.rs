@@ -78,6 +78,9 @@ impl Session {
 
     /// Looks at the descriptors that the first process starts with.
     pub(super) fn first_descriptors(&mut self, first: Pid) {
+        for key in &self.options.standard_streams {
+            self.memories.descriptors.looked_at.add(*key);
+        }
         for entry in std::fs::read_dir(format!("/proc/{first}/fd"))
             .into_iter()
             .flatten()

@@ -131,6 +131,7 @@ impl Memories {
                 let size = meta.len();
                 let id = *id;
                 let object = Object { id, file, size };
+                self.descriptors.looked_at.add(key);
                 self.objects.entry(key).or_insert(object);
                 continue;
             }
@@ -334,6 +335,7 @@ impl Memories {
             content,
         });
         self.descriptors.forget();
+        self.descriptors.looked_at.add(key);
         self.objects.insert(
             key,
             Object {

@@ -18,6 +18,7 @@ mod guards;
 mod identities;
 mod journal_out;
 mod kills;
+mod looked_at;
 mod memory;
 mod prctl;
 mod received;

@@ -126,11 +126,29 @@ impl Session {
 mod tests {
     use super::*;
     use crate::model;
+    use agent::layout::class;
+    use agent::rules::{Descriptors, RULES};
 
     #[test]
     fn every_entry_names_a_syscall() {
         for (name, _) in TABLE {
             assert!(model::by_name(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_agent_changes_nothing_unless_it_may() {
+        for (name, _) in TABLE {
+            let nr = model::by_name(name).map(|def| def.nr);
+            for rule in RULES.iter().filter(|rule| Some(rule.nr.into()) == nr) {
+                let opens = matches!(rule.descriptors, Descriptors::Open(_));
+                // Of a descriptor it is told only where there is no such storage.
+                let told = rule.class | rule.second.1;
+                let known = told & (class::WRITE | class::COPIES) != 0;
+                // What other requests do concerns the descriptor.
+                let other = *name == "ioctl" && rule.class == class::KNOWN;
+                assert!(rule.changes || opens || known || other, "{name}");
+            }
         }
     }
 }

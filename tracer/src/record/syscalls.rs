@@ -20,6 +20,7 @@ use crate::sys::wait::Pid;
 use crate::timeouts;
 use journal::{Args, Effect, Enter, Event, Leave, Out, Tid};
 use pmu::Regs;
+use std::os::unix::fs::MetadataExt;
 
 /// Output pieces larger than this go ahead of their record.
 pub const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -579,7 +580,6 @@ impl Session {
     /// passing through the application's memory. Replay could not show them; `EINVAL`,
     /// which any descriptor may answer, makes programs use plain reads and writes.
     fn copies_to_standard_stream(&self, tid: Pid, call: &Call) -> bool {
-        use std::os::unix::fs::MetadataExt;
         let Some((_, index)) = KERNEL_COPIES
             .iter()
             .find(|(name, _)| *name == call.def.name)
@@ -588,12 +588,14 @@ impl Session {
         };
         #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
         let fd = call.args[*index] as i32;
-        let Ok(meta) = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")) else {
-            return false;
-        };
-        self.options
-            .standard_streams
-            .contains(&(meta.dev(), meta.ino()))
+        let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}"));
+        meta.is_ok_and(|meta| self.is_standard_stream(&meta))
+    }
+
+    /// Whether a file is the standard output or error.
+    pub(super) fn is_standard_stream(&self, meta: &std::fs::Metadata) -> bool {
+        let key = (meta.dev(), meta.ino());
+        self.options.standard_streams.contains(&key)
     }
 
     /// What a syscall's semantics ask for after the kernel performed it.
@@ -670,8 +672,20 @@ impl Session {
             Handler::ProcessVmWrite => self.wrote_other(tid, call, result, &mut effects),
             _ => {}
         }
+        self.files_changed(tid, call, result, &mut effects)?;
+        Ok((stopped, effects))
+    }
+
+    /// What a syscall that has succeeded did to memory by changing a file.
+    pub(super) fn files_changed(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        result: i64,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
         let Some(task) = self.tasks.get(&tid) else {
-            return Ok((stopped, effects));
+            return Ok(());
         };
         let (tgid, thread) = (task.tgid, task.into());
         let known = effects.len();
@@ -688,14 +702,14 @@ impl Session {
             call,
             result,
             &processes,
-            &mut effects,
+            effects,
         )?;
         let is_memory = |effect: &Effect<'_>| matches!(effect, Effect::Write(_));
         if effects.iter().skip(known).any(is_memory) {
             // It may have been code.
             self.close_counters();
         }
-        Ok((stopped, effects))
+        Ok(())
     }
 
     /// What a futex operation left in its words so far: a waiter for a priority-inheriting

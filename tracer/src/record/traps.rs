@@ -24,9 +24,10 @@ use std::rc::Rc;
 /// The signals that traps raise.
 const FORCED: [i32; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGTRAP];
 /// Bytes of the kernel's `sigaction`: handler, flags, restorer, mask.
-const ACTION_BYTES: usize = 32;
+pub const ACTION_BYTES: usize = 32;
 
-type Action = [u8; ACTION_BYTES];
+/// The kernel's `sigaction`.
+pub type Action = [u8; ACTION_BYTES];
 
 /// The actions for [`FORCED`] that are not the default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,6 +116,13 @@ impl Task {
         self.signals.mask = changed & !(bit(libc::SIGKILL) | bit(libc::SIGSTOP));
     }
 
+    /// A signal has another action now.
+    pub fn change_action(&self, signal: i32, action: &Action) {
+        if let Some(slot) = self.signals.actions.borrow_mut().of(signal) {
+            *slot = (word(action, 0) != 0).then_some(*action);
+        }
+    }
+
     /// Looks at the blocked signals: they may have changed.
     pub fn learn_mask(&mut self, stopped: &Stopped) -> Result<(), Gone> {
         self.signals.mask = stopped.signal_mask()?;
@@ -133,12 +141,10 @@ impl Task {
                         && piece.addr == call.args[1]
                         && piece.head.len() >= ACTION_BYTES
                 });
-                if let Some(new) = new
-                    && let Some(slot) = self.signals.actions.borrow_mut().of(call.int(0))
-                {
+                if let Some(new) = new {
                     let mut action = [0; ACTION_BYTES];
                     action.copy_from_slice(&new.head[..ACTION_BYTES]);
-                    *slot = (word(&action, 0) != 0).then_some(action);
+                    self.change_action(call.int(0), &action);
                 }
             }
             _ => {}

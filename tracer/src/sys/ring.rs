@@ -1,6 +1,8 @@
 //! The supervisor's view of a ring that the agent writes records into.
 
-use agent::layout::{FEED_AT, FEED_BYTES, RING_BYTES, RING_BYTES_AT, RING_LEN, Ring as Head};
+use agent::layout::{
+    FEED_AT, FEED_BYTES, MAPPED_AT, MAPPED_BYTES, RING_BYTES, RING_BYTES_AT, RING_LEN, Ring as Head,
+};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -85,6 +87,24 @@ impl Ring {
         if let Some(answer) = self.head().answers.get(usize::from(nr)) {
             answer.store(word.unwrap_or(0), Ordering::Relaxed);
         }
+    }
+
+    /// Lets the agent change files, except those that these bits stand for (see
+    /// [`agent::layout::mapped_bits`]).
+    pub fn let_change(&self, mapped: &[u8; MAPPED_BYTES]) {
+        let Ok(at) = usize::try_from(MAPPED_AT) else {
+            return;
+        };
+        // SAFETY: there is room in the head's page for them. The application reads them where it
+        // opens a file only; it is stopped.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                mapped.as_ptr(),
+                self.map.as_mut_ptr().add(at),
+                mapped.len(),
+            );
+        }
+        self.head().changes.store(1, Ordering::Release);
     }
 
     /// Puts calls into the feed, in place of what it had; false if there are too many.

@@ -88,8 +88,12 @@ const MAKE_NEW: &[&str] = &[
 
 /// Further frequent syscalls that leave descriptors what they are, sorted.
 const OTHER: &[&str] = &[
+    "arch_prctl",
     "bind",
     "brk",
+    "chdir",
+    "chmod",
+    "chown",
     "clone",
     "clone3",
     "connect",
@@ -97,16 +101,40 @@ const OTHER: &[&str] = &[
     "exit_group",
     "faccessat",
     "faccessat2",
+    "fadvise64",
+    "fchdir",
+    "fchmod",
+    "fchmodat",
+    "fchown",
+    "fchownat",
+    "fgetxattr",
     "fork",
+    "fstatfs",
     "getcwd",
     "getdents64",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpgid",
+    "getpgrp",
+    "getpriority",
+    "getrlimit",
+    "getsid",
+    "getuid",
+    "getxattr",
     "kill",
+    "lchown",
+    "lgetxattr",
+    "link",
+    "linkat",
     "listen",
     "mkdir",
     "mkdirat",
+    "msync",
     "pipe",
     "pipe2",
     "prctl",
+    "prlimit64",
     "readlink",
     "readlinkat",
     "recvmmsg",
@@ -115,21 +143,35 @@ const OTHER: &[&str] = &[
     "renameat",
     "renameat2",
     "restart_syscall",
+    "rmdir",
+    "rseq",
     "rt_sigpending",
     "rt_sigsuspend",
     "rt_sigtimedwait",
+    "sched_getaffinity",
     "set_robust_list",
+    "set_tid_address",
     "setitimer",
+    "setpgid",
+    "setsid",
     "shutdown",
     "sigaltstack",
     "socketpair",
     "statfs",
+    "symlink",
+    "symlinkat",
+    "sync",
+    "sysinfo",
     "tgkill",
     "timerfd_settime",
+    "times",
+    "umask",
     "uname",
     "unlink",
     "unlinkat",
+    "utime",
     "utimensat",
+    "utimes",
     "vfork",
     "wait4",
     "waitid",
@@ -242,7 +284,12 @@ impl Session {
         let kind = meta.file_type();
         let moves = class::READ | class::WRITE;
         let known = class::KNOWN | class::CLOSE;
-        let all = moves | known;
+        let copies = if self.is_standard_stream(&meta) {
+            0
+        } else {
+            class::COPIES
+        };
+        let all = moves | known | copies;
         if kind.is_dir() {
             return class::READ | known;
         }

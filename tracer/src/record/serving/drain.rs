@@ -4,6 +4,7 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
+use super::super::traps::ACTION_BYTES;
 use super::Answers as Known;
 use crate::agent::served::{self, Served};
 use crate::agent::{self, Answers};
@@ -12,11 +13,9 @@ use crate::model::capture::{Call, Entry, Memory, Range};
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use ::agent::rules::{self, Descriptors};
-use journal::{Args, Bytes, Enter, Event, Leave, Out, Tid};
+use journal::{Args, Bytes, Effect, Enter, Event, Leave, Out, Tid};
 use pmu::Regs;
 use std::rc::Rc;
-
-const SIGPROCMASK: u32 = 14;
 
 /// Room for what is made of one record, kept from record to record and from stop to stop.
 #[derive(Debug, Default)]
@@ -170,8 +169,8 @@ impl Session {
             }
             .into());
         }
-        self.follow_served(tid, &call, served);
         let mut effects = Vec::new();
+        self.follow_served(tid, &call, served, &mut effects)?;
         if let Some(intake) = self.intake(tid, &call, served.result) {
             // In this order, as where a stop tells of it.
             self.release_connections()?;
@@ -199,14 +198,20 @@ impl Session {
 }
 
 impl Session {
-    /// What a served call changes of what the recorder knows.
-    fn follow_served(&mut self, tid: Pid, call: &Call, served: &Served<'_>) {
-        let rule = rules::find(call.def.nr.into());
+    /// What a served call changes of what the recorder knows, and of memory.
+    fn follow_served(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        served: &Served<'_>,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        let rule = rules::fitting(call.def.nr.into(), &call.args);
         let changes = rule.map_or(Descriptors::Keep, |rule| rule.descriptors);
         let fd = match changes {
             Descriptors::Keep => None,
             Descriptors::Close => Some(call.int(0)),
-            Descriptors::Open => i32::try_from(served.result).ok(),
+            Descriptors::Open(_) => i32::try_from(served.result).ok(),
         };
         if let Some(fd) = fd
             && let Some(space) = self.tasks.get(&tid).map(|task| task.space)
@@ -217,14 +222,55 @@ impl Session {
                 placed.classes.remove(&fd);
             }
         }
-        let mut set = [0; 8];
-        if call.def.nr == SIGPROCMASK
-            && served.result == 0
-            && call.args[1] != 0
-            && served.before().read(call.args[1], &mut set) == set.len()
-            && let Some(task) = self.tasks.get_mut(&tid)
+        if let Descriptors::Open(flags) = changes
+            && served.result >= 0
         {
-            task.change_mask(call.int(0), u64::from_le_bytes(set));
+            self.follow_opened(tid, call, served, usize::from(flags), effects)?;
+        }
+        if served.result == 0 {
+            self.follow_signals_served(tid, call, served);
+        }
+        Ok(())
+    }
+
+    /// A served call has opened a file.
+    fn follow_opened(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        served: &Served<'_>,
+        flags: usize,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        if served.look {
+            // It stands behind that call, as at a stop there.
+            self.new_descriptors(tid, call, served.result, effects);
+            return self.files_changed(tid, call, served.result, effects);
+        }
+        if call.int(flags) & libc::O_ACCMODE != 0
+            && let Some(file) = served.file()
+        {
+            self.memories.descriptors.written(file);
+        }
+        Ok(())
+    }
+
+    /// A served call may have changed what is known of a thread's signals.
+    fn follow_signals_served(&mut self, tid: Pid, call: &Call, served: &Served<'_>) {
+        let Some(task) = self.tasks.get_mut(&tid).filter(|_| call.args[1] != 0) else {
+            return;
+        };
+        let before = served.before();
+        let mut set = [0; 8];
+        let mut action = [0; ACTION_BYTES];
+        match i64::from(call.def.nr) {
+            libc::SYS_rt_sigprocmask if before.read(call.args[1], &mut set) == set.len() => {
+                task.change_mask(call.int(0), u64::from_le_bytes(set));
+            }
+            libc::SYS_rt_sigaction if before.read(call.args[1], &mut action) == action.len() => {
+                task.change_action(call.int(0), &action);
+            }
+            _ => {}
         }
     }
 }

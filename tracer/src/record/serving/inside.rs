@@ -165,7 +165,26 @@ impl Session {
             placed.ring.ask_stop(!task.stash.is_empty() || task.is_seen);
             task.answers.tell(&placed.ring);
         }
+        self.let_change(tid);
         self.leave_alone(tid);
+    }
+
+    /// Tells the agent which files it must not open for writing without a look. Where both nodes reach the
+    /// storage, it changes none.
+    fn let_change(&mut self, tid: Pid) {
+        if self.keeps_shared() {
+            return;
+        }
+        let Some(space) = self.tasks.get(&tid).map(|task| task.space) else {
+            return;
+        };
+        let looked_at = &self.memories.descriptors.looked_at;
+        if let Some(placed) = self.serving.placed_mut(space)
+            && placed.looked_at != looked_at.version()
+        {
+            placed.ring.let_change(looked_at.bits());
+            placed.looked_at = looked_at.version();
+        }
     }
 
     /// A thread sleeps, and others could run. Whether it does so inside the agent, where it must

@@ -25,6 +25,7 @@ use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
+use agent::layout::Off;
 use agent::rules::NUMBERS_MAX;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -86,7 +87,7 @@ struct Placed {
     ring: Rc<Ring>,
     sites: Sites,
     /// What `OFF` holds.
-    off: bool,
+    off: Off,
     /// It stays so.
     off_for_good: bool,
     /// So many times more the agent may not wait by itself.
@@ -95,6 +96,8 @@ struct Placed {
     classes: FxHashMap<i32, u8>,
     /// What the descriptors' classes rest on.
     basis: classes::Basis,
+    /// Which version of the files that are looked at the agent knows.
+    looked_at: u64,
 }
 
 impl Serving {

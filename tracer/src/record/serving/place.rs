@@ -13,7 +13,7 @@ use crate::model::capture::Call;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
-use agent::layout::OFF;
+use agent::layout::{OFF, Off};
 use agent::rules;
 use journal::{Effect, Mapping, Source};
 use pmu::Regs;
@@ -58,7 +58,7 @@ impl Session {
         self.descriptors_changed(tid, call, result)?;
         // Whatever was called may have mapped a file that is written to.
         self.check_basis()?;
-        let rule = rules::find(call.def.nr.into());
+        let rule = rules::fitting(call.def.nr.into(), &call.args);
         let known = self.serving.spaces.get(&space);
         let may = self.serving.when != Agent::Never
             && !self.out.is_lost()
@@ -84,8 +84,13 @@ impl Session {
             }
             stopped = self.bring_agent(tid, space, stopped, regs, effects)?;
         }
-        if rule.class != 0 && result != -i64::from(libc::EBADF) {
+        let off = self.serving.placed(space).map(|placed| placed.off);
+        // Where there are several processes, those of this one are not those that the agent is to know.
+        if rule.class != 0 && result != -i64::from(libc::EBADF) && off == Some(Off::Nothing) {
             self.learn_class(tid, space, call.int(0))?;
+            if let (second, 1..) = rule.second {
+                self.learn_class(tid, space, call.int(usize::from(second)))?;
+            }
         }
         if interrupted {
             return Ok(stopped);
@@ -115,11 +120,12 @@ impl Session {
         known.agent = Some(Placed {
             ring: Rc::new(ring),
             sites: Sites::default(),
-            off: false,
+            off: Off::Nothing,
             off_for_good: false,
             not_alone: 0,
             classes: FxHashMap::default(),
             basis: classes::Basis::default(),
+            looked_at: 0,
         });
         self.check_basis()?;
         self.update_off(space)?;
@@ -202,8 +208,8 @@ impl Session {
         }
     }
 
-    /// Tells the agent whether it may serve: not where several processes have one address space
-    /// (`vfork`), each with descriptors of its own, and not while a thread computes apart.
+    /// Tells the agent what it may serve: nothing while a thread computes apart, and nothing that concerns
+    /// descriptors where several processes have one address space (`vfork`), each with its own.
     pub(in super::super) fn update_off(&mut self, space: SpaceId) -> Step {
         let Some(placed) = self.serving.placed(space) else {
             return Ok(());
@@ -216,9 +222,18 @@ impl Session {
         let apart = |task: &super::super::task::Task| {
             matches!(task.state, super::super::task::State::Apart)
         };
-        let off = placed.off_for_good
-            || apart(first)
-            || inside.any(|task| task.process != process || apart(task));
+        let (mut several, mut any_apart) = (false, apart(first));
+        for task in inside {
+            several |= task.process != process;
+            any_apart |= apart(task);
+        }
+        let off = if placed.off_for_good || any_apart {
+            Off::All
+        } else if several {
+            Off::Descriptors
+        } else {
+            Off::Nothing
+        };
         if off == placed.off {
             return Ok(());
         }
@@ -226,7 +241,7 @@ impl Session {
             placed.off = off;
         }
         // Whoever has just been killed is served nothing.
-        let _ = Remote(tid).write(OFF, &u32::from(off).to_le_bytes());
+        let _ = Remote(tid).write(OFF, &(off as u32).to_le_bytes());
         Ok(())
     }
 
