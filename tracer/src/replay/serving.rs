@@ -230,6 +230,10 @@ impl Session {
             },
         )?;
         self.waiting.records = records;
+        // A call that was not served is not to be given to a later one that looks the same.
+        if !ring.feed(&[]) {
+            return Err(self.inconsistent("a feed without room for nothing"));
+        }
         let regs = self.stopped_regs(tid)?;
         if inside::reports(&regs) && status == Status::Event(libc::PTRACE_EVENT_SECCOMP) {
             self.compare_clocks(due, taken)?;

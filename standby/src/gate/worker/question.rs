@@ -8,6 +8,9 @@ use tracer::arrears::Arrears;
 
 /// From one question to the next: the application is interrupted for each.
 const PAUSE: Duration = Duration::from_micros(150);
+/// How long the gate looks whether the application comes to rest by itself, if it did the last time: to be
+/// woken later takes longer.
+const LOOK: Duration = Duration::from_micros(15);
 /// When a question is repeated that has not been answered. The recorder misses few, and may be busy.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -19,6 +22,8 @@ pub(super) struct Question {
     asked: u64,
     /// When the next one may be asked.
     next_at: Option<Instant>,
+    /// The application came to rest by itself when something was sent last.
+    rests: bool,
     /// When something is to be done even if nothing comes.
     due: Option<Instant>,
 }
@@ -29,6 +34,7 @@ impl Question {
             arrears,
             asked: 0,
             next_at: None,
+            rests: false,
             due: None,
         }
     }
@@ -47,8 +53,11 @@ impl Question {
     /// the last one that got it and that somebody waits for.
     pub fn settle(&mut self, outlet: &Outlet, appender: &Appender) -> Option<u64> {
         self.due = None;
+        let open = outlet.lock().hold.last_question()?;
+        if open > self.asked {
+            self.rests = self.is_at_rest();
+        }
         let mut out = outlet.lock();
-        out.hold.last_question()?;
         // In this order: what was journaled for the answer is counted.
         let answered = if self.arrears.are_none() {
             u64::MAX
@@ -69,6 +78,17 @@ impl Question {
             self.ask(open, Instant::now());
         }
         awaited
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let until = Instant::now() + LOOK;
+        loop {
+            let rests = self.arrears.are_none();
+            if rests || !self.rests || Instant::now() >= until {
+                return rests;
+            }
+            std::hint::spin_loop();
+        }
     }
 
     fn ask(&mut self, open: u64, now: Instant) {
