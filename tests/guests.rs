@@ -200,6 +200,7 @@ guests! {
     mem_proc_self_mem          {}
     mem_self_modifying         {}
     mem_shared_anonymous       {}
+    mem_shared_dev_zero        {}
     mem_shared_written         {}
     mem_shm_open               {}
     mem_sparse_zero            {}
