@@ -185,6 +185,7 @@ guests! {
     mem_madvise                {}
     mem_madvise_fork           {}
     mem_madvise_guard          {}
+    mem_madvise_midway         {}
     mem_malloc_churn           {}
     mem_map_anonymous          {}
     mem_map_kinds              {}

@@ -1,5 +1,6 @@
 //! Syscalls of the application while recording: entry, exit, and what the table cannot say.
 
+use super::advice;
 use super::claimed;
 use super::clocks;
 use super::doubt::{self, Doubt, unsupported};
@@ -636,6 +637,7 @@ impl Session {
         }
         self.follow_sockets(tid, call, result, &mut effects);
         if is_error(result) && !may_be_partial(call, result) {
+            effects.extend(advice::followed(tid, call, result)?);
             return Ok((stopped, effects));
         }
         self.new_descriptors(tid, call, result, &mut effects);
@@ -758,7 +760,8 @@ const fn with_what_was_done(done: i64, result: i64) -> i64 {
 }
 
 /// Whether a failed call may have done part of its work: changes of a range stop at the
-/// first hole in it (`mprotect`), or go on behind it (`madvise`), and then say so.
+/// first hole in it (`mprotect`), or go on behind it (`madvise`), and then say so. Advice that stops
+/// at memory for which it cannot be given is another matter: see [`advice`].
 #[must_use]
 pub fn may_be_partial(call: &Call, result: i64) -> bool {
     matches!(call.def.handler, Handler::Mprotect | Handler::Madvise)
