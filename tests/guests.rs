@@ -393,6 +393,7 @@ guests! {
     thread_fork                {}
     thread_fork_copies         {}
     thread_futex2              {}
+    thread_futex_numa_node     {}
     thread_futex_ops           {}
     thread_futex_waitv         {}
     thread_many                {}
