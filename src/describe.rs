@@ -402,6 +402,7 @@ fn describe_effect(effect: &Effect<'_>) -> String {
                 conn.0
             )
         }
+        Effect::Advised { end } => format!("followed up to {end:#x}"),
         Effect::Socket { fd, local, remote } => {
             let with = remote.map_or_else(String::new, |remote| format!(", with {remote}"));
             format!("descriptor {fd} is {local}{with}")

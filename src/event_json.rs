@@ -260,6 +260,7 @@ fn effect(effect: &Effect<'_>) -> serde_json::Value {
             "taken": taken,
             "referred": spans.iter().map(|span| span.len).sum::<u64>(),
         }),
+        Effect::Advised { end } => json!({ "effect": "advised", "end": end }),
         Effect::Socket { fd, local, remote } => json!({
             "effect": "socket",
             "descriptor": fd,

@@ -164,7 +164,8 @@ impl Order {
             | Effect::Stream { .. }
             | Effect::Connection { .. }
             | Effect::Received { .. }
-            | Effect::Socket { .. } => Ok(()),
+            | Effect::Socket { .. }
+            | Effect::Advised { .. } => Ok(()),
         }
     }
 

@@ -188,6 +188,7 @@ guests! {
     mem_madvise                {}
     mem_madvise_fork           {}
     mem_madvise_guard          {}
+    mem_madvise_midway         {}
     mem_malloc_churn           {}
     mem_map_anonymous          {}
     mem_map_kinds              {}
@@ -203,6 +204,7 @@ guests! {
     mem_proc_self_mem          {}
     mem_self_modifying         {}
     mem_shared_anonymous       {}
+    mem_shared_dev_zero        {}
     mem_shared_written         {}
     mem_shm_open               {}
     mem_sparse_zero            {}
@@ -395,6 +397,7 @@ guests! {
     thread_fork                {}
     thread_fork_copies         {}
     thread_futex2              {}
+    thread_futex_numa_node     {}
     thread_futex_ops           {}
     thread_futex_waitv         {}
     thread_many                {}

@@ -446,6 +446,12 @@ pub enum Effect<'a> {
         /// The other end, if it has one.
         remote: Option<Endpoint>,
     },
+    /// Advice for a range of memory (`madvise`) failed in its midst: for what is before, it has
+    /// been followed.
+    Advised {
+        /// The first address for which it has not.
+        end: u64,
+    },
 }
 
 /// A range of memory.

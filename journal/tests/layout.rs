@@ -298,6 +298,7 @@ fn every_field_of_every_structure_is_documented() {
     }
     fields(&common::header(), &mut found);
     fields(&samples::received(), &mut found);
+    fields(&samples::advised(), &mut found);
     let enums = [
         "Event",
         "Effect",
@@ -348,6 +349,7 @@ fn every_variant_is_documented_with_its_number() {
     check_variants("Event", &samples::all());
     let mut effects = samples::effects();
     effects.push(samples::received());
+    effects.push(samples::advised());
     check_variants("Effect", &effects);
     check_variants("Source", &samples::sources());
     check_variants("Delivery", &samples::deliveries());

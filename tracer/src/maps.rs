@@ -47,6 +47,49 @@ pub fn read(pid: Pid) -> io::Result<Vec<Area>> {
         .collect()
 }
 
+/// An area, and what the kernel tells of it beyond that: as much as decides which advice
+/// (`madvise`) it takes for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advisable {
+    /// The area.
+    pub area: Area,
+    /// The kernel's names for what it is (`VmFlags`), of two letters each.
+    pub flags: String,
+}
+
+impl Advisable {
+    /// Whether it is what the kernel calls so.
+    #[must_use]
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.split_ascii_whitespace().any(|has| has == flag)
+    }
+}
+
+/// Reads the map of a process with all that the kernel tells of it. It looks at every page for that.
+pub fn advisable(pid: Pid) -> io::Result<Vec<Advisable>> {
+    let text = std::fs::read(format!("/proc/{pid}/smaps"))?;
+    parse_advisable(&text).ok_or_else(|| io::Error::other("unreadable line in /proc/<pid>/smaps"))
+}
+
+fn parse_advisable(text: &[u8]) -> Option<Vec<Advisable>> {
+    let mut found = Vec::new();
+    let mut area = None;
+    for line in text.split(|&byte| byte == b'\n') {
+        let first = line.split(|&byte| byte == b' ').next().unwrap_or(line);
+        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+            let flags = String::from_utf8_lossy(flags).into_owned();
+            let area = area.take()?;
+            found.push(Advisable { area, flags });
+        } else if !line.is_empty() && !first.ends_with(b":") {
+            let before = area.replace(parse(line)?);
+            if before.is_some() {
+                return None;
+            }
+        }
+    }
+    area.is_none().then_some(found)
+}
+
 /// The numbers of the descriptors of a process.
 #[must_use]
 pub fn descriptors(pid: Pid) -> Vec<i32> {
@@ -134,6 +177,28 @@ mod tests {
             b""
         );
         assert_eq!(parse(b"nonsense"), None);
+    }
+
+    #[test]
+    fn flags_belong_to_their_areas() {
+        let text = b"1000-2000 rw-p 00000000 00:00 0 /a: b\nSize:   4 kB\nVmFlags: rd wr lo \n\
+            3000-5000 r--p 00000000 00:00 0 \nSize:  8 kB\nTHPeligible:    0\nVmFlags: rd \n";
+        let found = parse_advisable(text).expect("parses");
+        let has: Vec<_> = found
+            .iter()
+            .map(|found| (found.area.start, found.has("lo"), found.has("rd")))
+            .collect();
+        assert_eq!(has, [(0x1000, true, true), (0x3000, false, true)]);
+        for bad in [
+            &b"1000-2000 rw-p 00000000 00:00 0\nSize: 4 kB\n"[..],
+            b"VmFlags: rd\n",
+            b"1000-2000 rw-p 00000000 00:00 0\n3000-4000 rw-p 00000000 00:00 0\nVmFlags: rd\n",
+            b"what is this\n",
+        ] {
+            assert_eq!(parse_advisable(bad), None);
+        }
+        let own = advisable(Pid(std::process::id().cast_signed())).expect("reads");
+        assert!(own.iter().any(|found| found.has("ex")));
     }
 
     #[test]

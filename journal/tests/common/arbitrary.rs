@@ -135,6 +135,7 @@ fn effect() -> impl Strategy<Value = Effect<'static>> {
         }),
         (any::<u8>(), bytes()).prop_map(|(stream, data)| Effect::Echo { stream, data }),
         id().prop_map(|id| Effect::Forget { id }),
+        number().prop_map(|end| Effect::Advised { end }),
     ]
 }
 

@@ -144,6 +144,11 @@ pub fn effects() -> Vec<Effect<'static>> {
     effects
 }
 
+/// Not in the files that earlier versions wrote.
+pub fn advised() -> Effect<'static> {
+    Effect::Advised { end: 0x7000 }
+}
+
 /// What refers to bytes that came in before: `payload` are those of connection 300.
 pub fn received() -> Effect<'static> {
     Effect::Received {

@@ -512,6 +512,17 @@ impl Session {
             if executable {
                 self.close_counter(tid);
             }
+            if shared && offset != 0 {
+                // The memory behind it is as large as the mapping, which begins in its midst: the
+                // last pages lie beyond its end.
+                let id = self.memories.new_object();
+                let (size, content) = (end - start, None);
+                mapping.source = Source::Object { id, offset };
+                effects.push(Effect::Object { id, size, content });
+                effects.push(Effect::Map(mapping));
+                effects.push(Effect::Forget { id });
+                return Ok(());
+            }
             effects.push(Effect::Map(mapping));
             return Ok(());
         }

@@ -2,6 +2,7 @@
 //! nondeterministic that reaches it.
 
 mod adopt;
+mod advice;
 mod affinity;
 mod agents;
 mod apart;

@@ -4,7 +4,7 @@
 //! at a sync point: at once if the thread has executed nothing since its last one,
 //! otherwise before its next syscall, which is set back and made again after the handler.
 
-use super::error::{RecordError, Step};
+use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::task::{State, Task};
 use crate::agent::inside;
@@ -35,7 +35,7 @@ impl Session {
         let stopped = if is_fault(signal, &info) {
             stopped
         } else {
-            let noticed = || disposition(tid, signal) != Disposition::Ignored;
+            let noticed = || Ok(disposition(tid, signal)? != Disposition::Ignored);
             self.surface(tid, stopped, noticed)?
         };
         let mut regs = stopped.regs()?;
@@ -75,7 +75,7 @@ impl Session {
         if signal == libc::SIGSYS {
             self.check_arch(tid, &info)?;
         }
-        let disposition = disposition(tid, signal);
+        let disposition = disposition(tid, signal)?;
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
@@ -239,7 +239,7 @@ impl Session {
             signature: regs.signature(),
         };
         self.at_sync_point(tid, *regs);
-        match disposition(tid, signal) {
+        match disposition(tid, signal)? {
             Disposition::Caught => self.enter_handler(tid, stopped, signal, info, at, regs),
             _ => {
                 self.emit_signal(tid, info, at, Action::Fatal)?;
@@ -290,7 +290,7 @@ impl Session {
             signal,
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
         );
-        let stopped = self.surface(tid, stopped, || stops)?;
+        let stopped = self.surface(tid, stopped, || Ok(stops))?;
         let Some(stopped) = self.leave_inside(tid, stopped, stops)? else {
             return Ok(());
         };
@@ -431,35 +431,46 @@ fn take_stashed(task: &mut Task, signal: i32, info: &[u8; 128]) -> Option<[u8; 1
     task.sent.remove(index)
 }
 
-fn disposition(tid: Pid, signal: i32) -> Disposition {
+fn disposition(tid: Pid, signal: i32) -> Step<Disposition> {
     if signal == libc::SIGKILL {
-        return Disposition::Fatal;
+        return Ok(Disposition::Fatal);
     }
     if signal == libc::SIGSTOP {
-        return Disposition::Stops;
+        return Ok(Disposition::Stops);
     }
-    let (caught, ignored) = signal_sets(tid).unwrap_or((0, 0));
+    let (caught, ignored) = signal_sets(tid)?;
     if caught & bit(signal) != 0 {
-        return Disposition::Caught;
+        return Ok(Disposition::Caught);
     }
     if ignored & bit(signal) != 0 {
-        return Disposition::Ignored;
+        return Ok(Disposition::Ignored);
     }
-    match signal {
+    Ok(match signal {
         libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => Disposition::Ignored,
         libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Disposition::Stops,
         _ => Disposition::Fatal,
-    }
+    })
 }
 
 /// Signals that have a handler, and those that are ignored.
-pub(super) fn signal_sets(tid: Pid) -> Option<(u64, u64)> {
-    let status = host::status_of(tid).ok()?;
-    let set = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(line.trim(), 16).ok()
+pub(super) fn signal_sets(tid: Pid) -> Step<(u64, u64)> {
+    let what = || format!("looking at the signal handlers of thread {tid}");
+    let status = host::status_of(tid).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => Stumble::Gone,
+        _ => RecordError::os(what())(error).into(),
+    })?;
+    let missing = |name| std::io::Error::other(format!("its status has no {name}"));
+    sets_in(&status).map_err(|name| RecordError::os(what())(missing(name)).into())
+}
+
+/// The same, from what `/proc` tells; else the line that is missing or no set.
+fn sets_in(status: &str) -> Result<(u64, u64), &'static str> {
+    let set = |name: &'static str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let set = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok());
+        set.ok_or(name)
     };
-    Some((set("SigCgt:")?, set("SigIgn:")?))
+    Ok((set("SigCgt:")?, set("SigIgn:")?))
 }
 
 /// The bytes that the kernel wrote for a handler: from the stack pointer to the end of the
@@ -495,4 +506,36 @@ fn signal_frame(tid: Pid, regs: &Regs) -> Vec<u8> {
     let read = memory.read_some(regs.rsp, &mut frame);
     frame.truncate(read);
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_that_are_not_told_are_not_empty() {
+        let told = "Name:\ta\nSigIgn:\t0000000000001000\nSigCgt:\t0000000180000002\n";
+        assert_eq!(sets_in(told), Ok((0x1_8000_0002, 0x1000)));
+        let cases = [
+            ("", "SigCgt:"),
+            ("SigIgn:\t0\n", "SigCgt:"),
+            ("SigCgt:\t0\n", "SigIgn:"),
+            ("SigCgt:\t-\nSigIgn:\t0\n", "SigCgt:"),
+            ("SigCgt:\t0\nSigIgn:\t\n", "SigIgn:"),
+        ];
+        for (status, missing) in cases {
+            assert_eq!(sets_in(status), Err(missing), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_no_error() {
+        // Beyond the largest id that there can be.
+        let nobody = Pid(1 << 23);
+        assert!(matches!(signal_sets(nobody), Err(Stumble::Gone)));
+        assert!(matches!(
+            disposition(nobody, libc::SIGTERM),
+            Err(Stumble::Gone)
+        ));
+    }
 }

@@ -1,5 +1,6 @@
 //! Syscalls of the application while recording: entry, exit, and what the table cannot say.
 
+use super::advice;
 use super::claimed;
 use super::clocks;
 use super::doubt::{self, Doubt, unsupported};
@@ -641,6 +642,7 @@ impl Session {
         }
         self.follow_sockets(tid, call, result, &mut effects);
         if is_error(result) && !may_be_partial(call, result) {
+            effects.extend(advice::followed(tid, call, result)?);
             return Ok((stopped, effects));
         }
         self.new_descriptors(tid, call, result, &mut effects);
@@ -775,16 +777,52 @@ const fn with_what_was_done(done: i64, result: i64) -> i64 {
 }
 
 /// Whether a failed call may have done part of its work: changes of a range stop at the
-/// first hole in it (`mprotect`), or go on behind it (`madvise`), and then say so.
+/// first hole in it (`mprotect`), or go on behind it (`madvise`), and then say so. Advice that stops
+/// at memory for which it cannot be given is another matter: see [`advice`].
 #[must_use]
 pub fn may_be_partial(call: &Call, result: i64) -> bool {
     matches!(call.def.handler, Handler::Mprotect | Handler::Madvise)
         && result == -i64::from(libc::ENOMEM)
 }
 
+/// Where futexes that a call names have the number of the memory node that they belong to: the kernel
+/// stores the caller's where there is none yet.
+fn node_words(tid: Pid, call: &Call) -> Vec<u64> {
+    const NUMA: u64 = 0x04;
+    const WAITERS_MAX: u64 = 128;
+    const WAITER_BYTES: u64 = 24;
+    /// Behind a futex of the only size that there is.
+    const NODE: u64 = 4;
+    let [first, second, _, flags, ..] = call.args;
+    let waiters = match call.def.name {
+        "futex_wake" | "futex_wait" if flags & NUMA != 0 => return vec![first.wrapping_add(NODE)],
+        "futex_requeue" => 2,
+        "futex_waitv" => (second & u64::from(u32::MAX)).min(WAITERS_MAX),
+        _ => return Vec::new(),
+    };
+    let memory = Remote(tid);
+    (0..waiters)
+        .map(|index| first.wrapping_add(index * WAITER_BYTES))
+        .map_while(|at| {
+            let addr = memory.read_u64(at.wrapping_add(8)).ok()?;
+            Some((addr, memory.read_u64(at.wrapping_add(16)).ok()?))
+        })
+        .filter(|(_, flags)| flags & NUMA != 0)
+        .map(|(addr, _)| addr.wrapping_add(NODE))
+        .collect()
+}
+
 /// The words of a futex operation that changes them on behalf of the caller or of a waiter.
 fn futex_words(tid: Pid, call: &Call) -> Vec<(u64, Vec<u8>)> {
     const PRIVATE_AND_CLOCK: i32 = 128 | 256;
+    let nodes = node_words(tid, call).into_iter().filter_map(|addr| {
+        let mut word = vec![0u8; 4];
+        (Remote(tid).read_some(addr, &mut word) == 4).then_some((addr, word))
+    });
+    let nodes: Vec<_> = nodes.collect();
+    if !nodes.is_empty() {
+        return nodes;
+    }
     if call.def.handler != Handler::Futex || call.def.name != "futex" {
         return Vec::new();
     }

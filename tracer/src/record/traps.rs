@@ -156,7 +156,7 @@ impl Task {
 impl Session {
     /// A new program has the blocked and the ignored signals of the old one, no handlers.
     pub(super) fn signals_after_exec(&mut self, tid: Pid, stopped: &Stopped) -> Step {
-        let (_, ignored) = signal_sets(tid).unwrap_or_default();
+        let (_, ignored) = signal_sets(tid)?;
         let mut actions = Actions::default();
         for signal in FORCED {
             if ignored & bit(signal) != 0

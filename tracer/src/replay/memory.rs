@@ -171,7 +171,8 @@ impl Session {
             | Effect::Stream { .. }
             | Effect::Connection { .. }
             | Effect::Received { .. }
-            | Effect::Socket { .. } => Ok(()),
+            | Effect::Socket { .. }
+            | Effect::Advised { .. } => Ok(()),
         }
     }
 
@@ -334,6 +335,35 @@ impl Session {
             self.remote_as_then(tid, "madvise", libc::SYS_madvise, args, result)?;
         }
         Ok(())
+    }
+
+    /// Advice that failed in the midst of its range, at `end`.
+    pub(super) fn advise_in_part(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        end: u64,
+        result: i64,
+    ) -> Result<(), ReplayError> {
+        let [start, len, ..] = call.args;
+        let range = start..start.saturating_add(page_up(len));
+        if call.def.handler != Handler::Madvise || !range.contains(&end) {
+            return Err(self.inconsistent("advice that was followed beyond its range"));
+        }
+        let advice = match call.int(2) {
+            libc::MADV_FREE => libc::MADV_DONTNEED,
+            other => other,
+        };
+        let args = [start, end - start, advice.cast_unsigned().into(), 0, 0, 0];
+        let found = self.remote_result(tid, libc::SYS_madvise, args)?;
+        // Holes in the part are told only if nothing worse comes, which then it did.
+        if [0, -i64::from(libc::ENOMEM)].contains(&found) {
+            return Ok(());
+        }
+        Err(self.diverged(
+            format!("madvise up to {end:#x}, then result {result}"),
+            format!("madvise with result {found}"),
+        ))
     }
 
     /// Makes a mapping.

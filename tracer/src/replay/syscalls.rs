@@ -151,6 +151,11 @@ impl Session {
         if !is_error(leave.result) || may_be_partial(call, leave.result) {
             self.perform(tid, call, leave.result)?;
         }
+        for effect in &leave.effects {
+            if let Effect::Advised { end } = effect {
+                self.advise_in_part(tid, call, *end, leave.result)?;
+            }
+        }
         if is_error(leave.result) {
             self.follow_failed(tid, call, leave)?;
         } else if call.def.handler != Handler::Sigreturn {

@@ -77,13 +77,13 @@ impl Session {
         &mut self,
         tid: Pid,
         stopped: Stopped,
-        noticed: impl FnOnce() -> bool,
+        noticed: impl FnOnce() -> Step<bool>,
     ) -> Step<Stopped> {
         let at = stopped.regs()?;
         let Some(mut in_call) = self.wait_inside(tid, &at)? else {
             return Ok(stopped);
         };
-        in_call.noticed = noticed();
+        in_call.noticed = noticed()?;
         let mut exit = in_call.regs;
         exit.rax = at.rax;
         stopped.set_regs(&exit)?;
