@@ -303,6 +303,7 @@ guests! {
     signal_altstack            {}
     signal_child               {}
     signal_context             {}
+    signal_clock_loop          {}
     signal_default_actions     {}
     signal_faults              {}
     signal_fork_exec           {}

@@ -336,6 +336,10 @@ impl Session {
         let stopped = self.undo_force(tid, stopped, signal, &after)?;
         stopped.set_regs(&after)?;
         self.at_sync_point(tid, after);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            // It may make no syscall for long.
+            send_stashed(task);
+        }
         self.runnable(tid, stopped);
         Ok(())
     }
