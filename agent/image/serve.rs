@@ -2,15 +2,15 @@
 //! wrote.
 
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, OFF, Off, PHASE, Phase,
-    MAPPED_AT, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN, class,
-    mapped_bits,
+    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, MAPPED_AT, OFF, Off, PHASE,
+    Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN,
+    class, mapped_bits,
 };
 use crate::memory::copy;
 use crate::record::{Expected, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
 use crate::rules::{
-    BYTES_MAX, Descriptors, INDEX, NONE, O_CREAT, O_EXCL, OPENS_FOR_WRITING, RULES, Rule, Span, TEXT_MAX,
-    VECTORS_MAX, Wait,
+    BYTES_MAX, Descriptors, INDEX, NONE, O_CREAT, O_EXCL, OPENS_FOR_WRITING, RULES, Rule, Span,
+    TEXT_MAX, VECTORS_MAX, Wait,
 };
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -379,7 +379,11 @@ fn fitting(first: u8, frame: &Frame) -> Option<&'static Rule> {
         if rule.nr != nr {
             return None;
         }
-        if rule.when.iter().all(|when| when.holds(|index| arg(frame, index))) {
+        if rule
+            .when
+            .iter()
+            .all(|when| when.holds(|index| arg(frame, index)))
+        {
             return Some(rule);
         }
         at += 1;
