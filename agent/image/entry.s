@@ -26,6 +26,30 @@
 .set RECORD_AFTER, {RECORD_AFTER}
 .set RECORD_BASES, {RECORD_BASES}
 
+# The flags in r11, as far as comparisons change them, and in eax what is left of them: the overflow flag by
+# an addition that overflows, the others from their byte. Cheaper than popfq.
+.macro restore_flags
+    mov eax, r11d
+    and eax, 0x800
+    shl eax, 20
+    add eax, eax
+    mov ah, byte ptr [FRAME + 0x70]
+    sahf
+.endm
+
+# The registers of the frame that no call passes back by itself.
+.macro push_rest
+    push r8
+    push r9
+    push r10
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+.endm
+
 .section .entry, "ax"
 .globl ftrun_agent_header
 ftrun_agent_header:
@@ -108,12 +132,7 @@ ftrun_agent_entry:
     mov qword ptr [TARGET], r11
     mov rcx, qword ptr [rcx + 16]
     mov r11, qword ptr [FRAME + 0x70]
-    mov eax, r11d
-    and eax, 0x800
-    shl eax, 20
-    add eax, eax
-    mov ah, byte ptr [FRAME + 0x70]
-    sahf
+    restore_flags
     mov rax, qword ptr [FRAME + 0x48]
     mov rdx, qword ptr [FRAME + 0x50]
     mov rsi, qword ptr [FRAME + 0x58]
@@ -123,15 +142,7 @@ ftrun_agent_entry:
 
 # The supervisor wants to see the thread: the frame is completed.
 report_answer:
-    push r8
-    push r9
-    push r10
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    push_rest
     xor edi, edi
     jmp report
 
@@ -143,15 +154,7 @@ by_rule:
     pushfq
     and qword ptr [rsp], -0x40401
     popfq
-1:  push r8
-    push r9
-    push r10
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+1:  push_rest
     movaps xmmword ptr [VECTORS + 0x00], xmm0
     movaps xmmword ptr [VECTORS + 0x10], xmm1
     movaps xmmword ptr [VECTORS + 0x20], xmm2
@@ -216,13 +219,7 @@ leave_agent:
     mov r11, qword ptr [FRAME + 0x70]
     test r11d, 0x40500
     jnz 3f
-    # The overflow flag by an addition that overflows, the others from their byte: cheaper than popfq.
-    mov eax, r11d
-    and eax, 0x800
-    shl eax, 20
-    add eax, eax
-    mov ah, byte ptr [FRAME + 0x70]
-    sahf
+    restore_flags
     pop rax
     pop rdx
     pop rsi

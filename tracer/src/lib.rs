@@ -3,6 +3,7 @@
 //! It traces one application with one thread of its own, and speaks to the world through
 //! a [`journal`] only. It prints nothing and knows no command line.
 
+mod advice;
 mod agent;
 pub mod arrears;
 mod backtrace;

@@ -3,16 +3,13 @@
 //! as locked memory.
 
 use super::error::{RecordError, Step, Stumble};
+use crate::advice::{self, MADV_DONTNEED_LOCKED, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE};
 use crate::layout;
 use crate::maps::{self, Advisable};
 use crate::model::Handler;
 use crate::model::capture::Call;
 use crate::sys::wait::Pid;
 use journal::Effect;
-
-const MADV_DONTNEED_LOCKED: i32 = 24;
-const MADV_GUARD_INSTALL: i32 = 102;
-const MADV_GUARD_REMOVE: i32 = 103;
 
 /// What the failed `call` of a stopped thread did all the same, if it is advice that failed in the
 /// midst of a range.
@@ -21,7 +18,7 @@ pub(super) fn followed(tid: Pid, call: &Call, result: i64) -> Step<Option<Effect
     let refused = [libc::EINVAL, libc::EACCES].map(|error| -i64::from(error));
     if call.def.handler != Handler::Madvise
         || !refused.contains(&result)
-        || !matters(call.int(2))
+        || !advice::matters(advice::performed(call.int(2)))
         || !start.is_multiple_of(layout::KERNEL_PAGE)
     {
         return Ok(None);
@@ -46,22 +43,6 @@ pub(super) fn followed(tid: Pid, call: &Call, result: i64) -> Step<Option<Effect
         .map(|found| found.area.start)
         .filter(|&end| end > start)
         .map(|end| Effect::Advised { end }))
-}
-
-/// Whether advice changes what memory holds, what a fork does with it, or whether it can be accessed.
-const fn matters(advice: i32) -> bool {
-    matches!(
-        advice,
-        libc::MADV_DONTNEED
-            | libc::MADV_FREE
-            | libc::MADV_REMOVE
-            | libc::MADV_DOFORK
-            | libc::MADV_WIPEONFORK
-            | libc::MADV_KEEPONFORK
-            | MADV_DONTNEED_LOCKED
-            | MADV_GUARD_INSTALL
-            | MADV_GUARD_REMOVE
-    )
 }
 
 /// Whether the kernel turns down advice for an area. (mm/madvise.c)

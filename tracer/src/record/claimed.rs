@@ -1,6 +1,9 @@
-//! Which changes of mappings would reach the pages that ftrun claims in every address space.
+//! Which memory calls are about to change, and which of these changes would reach the pages that ftrun claims
+//! in every address space.
 //! What the kernel itself turns down is no such change.
 
+use crate::advice::{MADV_DONTNEED_LOCKED, MADV_GUARD_INSTALL};
+use crate::agent::inside;
 use crate::layout::{self, touches_page as touches};
 use crate::model::Handler;
 use crate::model::capture::Call;
@@ -53,8 +56,6 @@ pub(super) const DISCARDS: [i32; 5] = [
     libc::MADV_REMOVE,
     MADV_GUARD_INSTALL,
 ];
-const MADV_DONTNEED_LOCKED: i32 = 24;
-const MADV_GUARD_INSTALL: i32 = 102;
 
 /// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
 /// bit's meaning but not this: it fails where something is.)
@@ -62,6 +63,31 @@ pub(super) const fn replaces(flags: u64) -> bool {
     let fixed = libc::MAP_FIXED.cast_unsigned() as u64;
     let no_replace = libc::MAP_FIXED_NOREPLACE.cast_unsigned() as u64;
     flags & (fixed | no_replace) == fixed
+}
+
+/// The addresses whose memory a call is going to replace, take away, discard, or make writable.
+pub(super) fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
+    let [addr, len, prot, flags, to, ..] = call.args;
+    let bit = |flag: i32| u64::from(flag.cast_unsigned());
+    let range = |at: u64, len: u64| Some(at..at.saturating_add(layout::page_up(len)));
+    let there = range(addr, len);
+    match call.def.name {
+        "munmap" => [there, None],
+        "mremap" if flags & bit(libc::MREMAP_FIXED) != 0 => [there, range(to, prot)],
+        "mremap" => [there, None],
+        "mmap" if replaces(flags) => [there, None],
+        // How much it attaches is not known here.
+        "shmat" if prot & bit(libc::SHM_REMAP) != 0 => [Some(len..u64::MAX), None],
+        "mprotect" | "pkey_mprotect" => {
+            let writes = prot & bit(libc::PROT_WRITE) != 0;
+            [
+                there.filter(|range| writes || inside::occupies(range)),
+                None,
+            ]
+        }
+        "madvise" if DISCARDS.contains(&call.int(2)) => [there, None],
+        _ => [None, None],
+    }
 }
 
 #[cfg(test)]

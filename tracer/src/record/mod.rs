@@ -15,6 +15,7 @@ mod descriptors;
 mod doubt;
 mod error;
 mod exec;
+mod futexes;
 mod guards;
 mod identities;
 mod journal_out;

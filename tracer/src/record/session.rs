@@ -24,6 +24,7 @@ use journal::{Event, Tid};
 use rustc_hash::FxHashMap;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -380,12 +381,26 @@ impl Session {
     /// The next report, while `tid` has the CPU and nothing but a report ends that.
     fn certain_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         loop {
+            if let ControlFlow::Break(report) = self.report_or_tick(tid)? {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// The next report, while `tid` has the CPU; questions about arrears are answered. Goes on at a tick.
+    fn report_or_tick(&mut self, tid: Pid) -> Step<ControlFlow<Option<(Pid, Status)>>> {
+        loop {
             match self.await_report(Some(tid)) {
-                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
-                Awaited::Interrupted => self.answer_arrears(tid)?,
-                Awaited::Nobody => return Ok(None),
+                Awaited::Report(pid, status) => {
+                    return Ok(ControlFlow::Break(Some((pid, status))));
+                }
+                Awaited::Interrupted => {}
+                Awaited::Nobody => return Ok(ControlFlow::Break(None)),
                 Awaited::Failed(error) => return Err(error.into()),
-            };
+            }
+            if !self.answer_arrears(tid)? {
+                return Ok(ControlFlow::Continue(()));
+            }
         }
     }
 
@@ -424,14 +439,8 @@ impl Session {
     fn lone_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         self.tick.arm();
         loop {
-            match self.await_report(Some(tid)) {
-                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
-                Awaited::Interrupted => {}
-                Awaited::Nobody => return Ok(None),
-                Awaited::Failed(error) => return Err(error.into()),
-            }
-            if self.answer_arrears(tid)? {
-                continue;
+            if let ControlFlow::Break(report) = self.report_or_tick(tid)? {
+                return Ok(report);
             }
             if self.tasks.get_mut(&tid).and_then(Task::kernel_state) != Some(b'S') {
                 continue;
@@ -459,14 +468,8 @@ impl Session {
     fn contended_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
         self.tick.arm();
         loop {
-            match self.await_report(Some(tid)) {
-                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
-                Awaited::Interrupted => {}
-                Awaited::Nobody => return Ok(None),
-                Awaited::Failed(error) => return Err(error.into()),
-            }
-            if self.answer_arrears(tid)? {
-                continue;
+            if let ControlFlow::Break(report) = self.report_or_tick(tid)? {
+                return Ok(report);
             }
             let state = self.tasks.get_mut(&tid).and_then(Task::kernel_state);
             if matches!(state, Some(b'Z' | b'X')) {

@@ -5,6 +5,7 @@ use super::claimed;
 use super::clocks;
 use super::doubt::{self, Doubt, unsupported};
 use super::error::{RecordError, Step};
+use super::futexes;
 use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
 use super::signals;
@@ -521,7 +522,7 @@ impl Session {
         regs: &Regs,
     ) -> Step<Option<i64>> {
         let arg = |index: usize| call.args[index];
-        for range in remaps(call).into_iter().flatten() {
+        for range in claimed::remaps(call).into_iter().flatten() {
             self.sites_remapped(tid, &range)?;
         }
         let unsupported = |what: &str| {
@@ -628,7 +629,7 @@ impl Session {
             return self.exec_done(tid, stopped, regs);
         }
         let id = self.name(tid)?;
-        effects.extend(futex_words(tid, call).into_iter().map(|(addr, word)| {
+        effects.extend(futexes::words(tid, call).into_iter().map(|(addr, word)| {
             Effect::Write(journal::Write {
                 tid: id,
                 addr,
@@ -714,24 +715,6 @@ impl Session {
         Ok(())
     }
 
-    /// What a futex operation left in its words so far: a waiter for a priority-inheriting
-    /// futex marks the word before it sleeps.
-    pub(super) fn emit_futex_words(&mut self, tid: Pid) -> Step {
-        let Some(in_call) = self.tasks.get(&tid).and_then(|task| task.call.as_ref()) else {
-            return Ok(());
-        };
-        for (addr, word) in futex_words(tid, &in_call.call) {
-            self.emit(
-                tid,
-                &Event::Data(Out {
-                    addr,
-                    data: word.into(),
-                }),
-            )?;
-        }
-        Ok(())
-    }
-
     /// `process_vm_writev` into another process of the recording.
     fn wrote_other(
         &mut self,
@@ -785,61 +768,6 @@ pub fn may_be_partial(call: &Call, result: i64) -> bool {
         && result == -i64::from(libc::ENOMEM)
 }
 
-/// Where futexes that a call names have the number of the memory node that they belong to: the kernel
-/// stores the caller's where there is none yet.
-fn node_words(tid: Pid, call: &Call) -> Vec<u64> {
-    const NUMA: u64 = 0x04;
-    const WAITERS_MAX: u64 = 128;
-    const WAITER_BYTES: u64 = 24;
-    /// Behind a futex of the only size that there is.
-    const NODE: u64 = 4;
-    let [first, second, _, flags, ..] = call.args;
-    let waiters = match call.def.name {
-        "futex_wake" | "futex_wait" if flags & NUMA != 0 => return vec![first.wrapping_add(NODE)],
-        "futex_requeue" => 2,
-        "futex_waitv" => (second & u64::from(u32::MAX)).min(WAITERS_MAX),
-        _ => return Vec::new(),
-    };
-    let memory = Remote(tid);
-    (0..waiters)
-        .map(|index| first.wrapping_add(index * WAITER_BYTES))
-        .map_while(|at| {
-            let addr = memory.read_u64(at.wrapping_add(8)).ok()?;
-            Some((addr, memory.read_u64(at.wrapping_add(16)).ok()?))
-        })
-        .filter(|(_, flags)| flags & NUMA != 0)
-        .map(|(addr, _)| addr.wrapping_add(NODE))
-        .collect()
-}
-
-/// The words of a futex operation that changes them on behalf of the caller or of a waiter.
-fn futex_words(tid: Pid, call: &Call) -> Vec<(u64, Vec<u8>)> {
-    const PRIVATE_AND_CLOCK: i32 = 128 | 256;
-    let nodes = node_words(tid, call).into_iter().filter_map(|addr| {
-        let mut word = vec![0u8; 4];
-        (Remote(tid).read_some(addr, &mut word) == 4).then_some((addr, word))
-    });
-    let nodes: Vec<_> = nodes.collect();
-    if !nodes.is_empty() {
-        return nodes;
-    }
-    if call.def.handler != Handler::Futex || call.def.name != "futex" {
-        return Vec::new();
-    }
-    let operation = call.int(1) & !PRIVATE_AND_CLOCK;
-    if !CHANGES_WORD.contains(&operation) {
-        return Vec::new();
-    }
-    let mut words = Vec::new();
-    for addr in [call.args[0], call.args[4]] {
-        let mut word = vec![0u8; 4];
-        if addr != 0 && Remote(tid).read_some(addr, &mut word) == 4 {
-            words.push((addr, word));
-        }
-    }
-    words
-}
-
 /// The number of the syscall that a thread enters: the kernel takes it as an `int`.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, reason = "as the kernel does")]
@@ -858,31 +786,6 @@ pub(super) fn bare_entry(entered: &Regs) -> Enter<'static> {
     }
 }
 
-/// The addresses whose memory a call is going to replace, take away, discard, or make writable.
-fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
-    let [addr, len, prot, flags, to, ..] = call.args;
-    let bit = |flag: i32| u64::from(flag.cast_unsigned());
-    let range = |at: u64, len: u64| Some(at..at.saturating_add(layout::page_up(len)));
-    let there = range(addr, len);
-    match call.def.name {
-        "munmap" => [there, None],
-        "mremap" if flags & bit(libc::MREMAP_FIXED) != 0 => [there, range(to, prot)],
-        "mremap" => [there, None],
-        "mmap" if claimed::replaces(flags) => [there, None],
-        // How much it attaches is not known here.
-        "shmat" if prot & bit(libc::SHM_REMAP) != 0 => [Some(len..u64::MAX), None],
-        "mprotect" | "pkey_mprotect" => {
-            let writes = prot & bit(libc::PROT_WRITE) != 0;
-            [
-                there.filter(|range| writes || inside::occupies(range)),
-                None,
-            ]
-        }
-        "madvise" if claimed::DISCARDS.contains(&call.int(2)) => [there, None],
-        _ => [None, None],
-    }
-}
-
 /// Syscalls that copy inside the kernel, and the argument that says where to.
 const KERNEL_COPIES: [(&str, usize); 5] = [
     ("vmsplice", 0),
@@ -891,16 +794,5 @@ const KERNEL_COPIES: [(&str, usize); 5] = [
     ("tee", 1),
     ("copy_file_range", 2),
 ];
-/// Futex operations after which a word may hold something else.
-const CHANGES_WORD: [i32; 7] = [
-    libc::FUTEX_WAKE_OP,
-    libc::FUTEX_LOCK_PI,
-    libc::FUTEX_UNLOCK_PI,
-    libc::FUTEX_TRYLOCK_PI,
-    libc::FUTEX_WAIT_REQUEUE_PI,
-    libc::FUTEX_CMP_REQUEUE_PI,
-    FUTEX_LOCK_PI2,
-];
-const FUTEX_LOCK_PI2: i32 = 13;
 const UNTRACED: u64 = libc::CLONE_UNTRACED.cast_unsigned() as u64;
 const PROT_EXEC: u64 = libc::PROT_EXEC.cast_unsigned() as u64;

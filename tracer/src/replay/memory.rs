@@ -4,6 +4,7 @@
 use super::Sink;
 use super::error::ReplayError;
 use super::session::{Session, shared_path};
+use crate::advice;
 use crate::layout::{KERNEL_PAGE, page_up};
 use crate::model::Handler;
 use crate::model::capture::Call;
@@ -23,10 +24,6 @@ const FIXED: u64 = libc::MAP_FIXED.cast_unsigned() as u64;
 const NO_RESERVE: u64 = libc::MAP_NORESERVE.cast_unsigned() as u64;
 const PROT_WRITE: u64 = libc::PROT_WRITE.cast_unsigned() as u64;
 const PIECE: usize = 1 << 20;
-/// Advice newer than the C library's list (include/uapi/asm-generic/mman-common.h).
-const MADV_DONTNEED_LOCKED: i32 = 24;
-const MADV_GUARD_INSTALL: i32 = 102;
-const MADV_GUARD_REMOVE: i32 = 103;
 /// Kept files open at a time.
 const OPEN_FILES_MAX: usize = 256;
 
@@ -312,24 +309,8 @@ impl Session {
         advice: i32,
         result: i64,
     ) -> Result<(), ReplayError> {
-        let advice = if advice == libc::MADV_FREE {
-            libc::MADV_DONTNEED
-        } else {
-            advice
-        };
-        let matters = matches!(
-            advice,
-            libc::MADV_DONTNEED
-                | libc::MADV_REMOVE
-                | libc::MADV_DONTFORK
-                | libc::MADV_DOFORK
-                | libc::MADV_WIPEONFORK
-                | libc::MADV_KEEPONFORK
-                | MADV_DONTNEED_LOCKED
-                | MADV_GUARD_INSTALL
-                | MADV_GUARD_REMOVE
-        );
-        if matters {
+        let advice = advice::performed(advice);
+        if advice::matters(advice) {
             let advice = advice.cast_unsigned().into();
             let args = [addr, len, advice, 0, 0, 0];
             self.remote_as_then(tid, "madvise", libc::SYS_madvise, args, result)?;
@@ -350,10 +331,7 @@ impl Session {
         if call.def.handler != Handler::Madvise || !range.contains(&end) {
             return Err(self.inconsistent("advice that was followed beyond its range"));
         }
-        let advice = match call.int(2) {
-            libc::MADV_FREE => libc::MADV_DONTNEED,
-            other => other,
-        };
+        let advice = advice::performed(call.int(2));
         let args = [start, end - start, advice.cast_unsigned().into(), 0, 0, 0];
         let found = self.remote_result(tid, libc::SYS_madvise, args)?;
         // Holes in the part are told only if nothing worse comes, which then it did.

@@ -43,9 +43,7 @@ impl Status {
             event => Self::Event(event),
         }
     }
-}
 
-impl Status {
     /// Whether the thread has ended, or executes nothing more.
     #[must_use]
     pub const fn is_end(&self) -> bool {
