@@ -138,6 +138,8 @@ fn append_only_file_and_snapshots() {
     // Both forks on demand besides those by themselves, and work while the children write.
     assert_eq!(cli(port, &["set", "kept", "value"]), "OK\n");
     let before = number(&cli(port, &["info", "persistence"]), "rdb_saves");
+    // While one goes on by itself, none begins on demand.
+    assert_eq!(cli(port, &["config", "set", "save", ""]), "OK\n");
     wait(port, "rdb_bgsave_in_progress", 0);
     assert_eq!(cli(port, &["bgsave"]), "Background saving started\n");
     benchmark(port, &["-t", "set", "-n", "2000", "-c", "5", "-r", "1000"]);
@@ -146,6 +148,7 @@ fn append_only_file_and_snapshots() {
         cli(port, &["bgrewriteaof"]),
         "Background append only file rewriting started\n"
     );
+    assert_eq!(cli(port, &["config", "set", "save", "1 1000"]), "OK\n");
     wait(port, "aof_rewrite_in_progress", 0);
     let info = cli(port, &["info", "persistence"]);
     assert!(number(&info, "rdb_saves") > before, "{info}");
