@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use backend::Door;
 use clients::Clients;
 use common::nodes::{GAP_MAX, Nodes, Place, Plan, VIP};
-use common::{Scratch, build_c, heavy, verify, wait_until};
+use common::{Scratch, build_c, heavy, verify};
 use messages::{Exchange, echo_socket};
 use nix::sys::signal::Signal;
 
@@ -132,16 +132,8 @@ fn connections_in_every_state() {
         (TcpListener::bind(any), UdpSocket::bind(any))
     });
     let (peer, asked) = (peer.expect("listens"), asked.expect("listens"));
-    // The first connection is the one that it answers: none may be made only to see whether it is there.
-    let at: SocketAddr = format!("{VIP}:{PORT}").parse().expect("an address");
-    let mut found = None;
-    nodes.within_client(|| {
-        wait_until("the guest", END_LIMIT, || {
-            found = TcpStream::connect_timeout(&at, GAP_MAX).ok();
-            found.is_some()
-        });
-    });
-    let mut control = found.expect("it was waited for");
+    // The first connection is the one that it answers.
+    let mut control = nodes.first_connection(PORT);
     let (mut ended, _) = peer.accept().expect("asked for");
     let mut bytes = Vec::new();
     ended.read_to_end(&mut bytes).expect("its end");

@@ -221,7 +221,10 @@ fn every_way_to_read() {
     let mut nodes = Nodes::start(&scratch, Plan::default(), &command);
     let mut sent = 0;
     for round in 0..6 {
-        let mut stream = nodes.connect(PORT);
+        let mut stream = match round {
+            0 => nodes.first_connection(PORT),
+            _ => nodes.connect(PORT),
+        };
         for piece in 0..24 {
             let data = noise(
                 round * 100 + piece,

@@ -545,6 +545,20 @@ impl<'a> Nodes<'a> {
         self.net.within(Client, action)
     }
 
+    /// Connects as soon as the application accepts connections, for one that must see no
+    /// connection made only to find out.
+    #[track_caller]
+    pub fn first_connection(&self, port: u16) -> TcpStream {
+        let mut found = None;
+        self.net.within(Client, || {
+            wait_until("listener", START_LIMIT, || {
+                found = try_dial(VIP, port).ok();
+                found.is_some()
+            });
+        });
+        found.expect("it was waited for")
+    }
+
     /// Connects so many times.
     #[track_caller]
     pub fn connect_all(&self, port: u16, count: usize) -> Vec<TcpStream> {
