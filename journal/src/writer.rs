@@ -309,7 +309,8 @@ impl Appender {
 
 #[inline]
 fn append(queue: &Queue, event: &Event<'_>) -> Result<EventIndex, WriteError> {
-    queue.append(matches!(event, Event::File(_)), |index, buffer| {
+    let last = matches!(event, Event::End(_));
+    queue.append((matches!(event, Event::File(_)), last), |index, buffer| {
         record::append(buffer, event).map_err(|error| match error {
             postcard::Error::SerializeBufferFull => WriteError::TooLarge { index },
             error => WriteError::Encode { index, error },
@@ -391,6 +392,20 @@ mod tests {
         ));
         assert!(matches!(writer.flush(), Err(WriteError::Thread)));
         assert!(matches!(writer.finish(), Err(WriteError::Thread)));
+    }
+
+    #[test]
+    fn nobody_appends_behind_the_end() {
+        let storage = MemoryStorage::default();
+        let options = WriterOptions::default();
+        let mut writer = Writer::create_on(Box::new(storage), &header(), options).expect("begins");
+        let other = writer.appender();
+        writer.append(&Event::Time(1)).expect("appends");
+        other.append(&Event::Time(2)).expect("appends");
+        writer.append(&Event::End(0)).expect("appends");
+        let late = other.append(&Event::Time(3));
+        assert!(matches!(late, Err(WriteError::Ended)), "{late:?}");
+        assert_eq!(writer.finish().expect("ends").events, 3);
     }
 
     #[test]

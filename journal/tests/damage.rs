@@ -307,16 +307,18 @@ fn a_frame_that_stands_twice_is_corrupt() {
 
 #[test]
 fn an_event_after_the_end_is_corrupt() {
-    let mut events = few();
-    events.push(Event::Time(1));
-    for options in [one_frame_each(1 << 20), WriterOptions::default()] {
-        let (count, tail) = read_and_compare(&common::segments(options, &events), &events);
-        assert_eq!(count, events.len() - 1);
-        assert!(
-            tail.expect_err("goes on")
-                .to_string()
-                .contains("an event follows the end")
-        );
+    // "Event::End(0)" twice, in one frame and in two: no writer does so.
+    let end: &[u8] = &[2, 14, 0];
+    let one = forged(&[end, end].concat(), false, 6, 2);
+    let mut two = forged(end, false, 3, 1);
+    let seed = crc32c::crc32c(&common::segments(WriterOptions::default(), &[])[0][SEGMENT_HEAD..]);
+    two.extend(frame(seed, end, false, (3, 1, 1)));
+    for segment in [one, two] {
+        let events = [Event::End(0), Event::End(0)];
+        let (count, tail) = read_and_compare(&[segment], &events);
+        assert_eq!(count, 1);
+        let text = tail.expect_err("goes on").to_string();
+        assert!(text.contains("an event follows the end"), "{text}");
     }
 }
 
@@ -354,17 +356,27 @@ fn something_else_is_not_a_journal() {
 fn forged(payload: &[u8], packed: bool, raw_len: u32, count: u32) -> Vec<u8> {
     let mut segment = common::segments(WriterOptions::default(), &[]).remove(0);
     let seed = crc32c::crc32c(&segment[SEGMENT_HEAD..]);
+    segment.extend(frame(seed, payload, packed, (raw_len, 0, count)));
+    segment
+}
+
+/// The frame alone: bytes of its records, its first event, and how many it has.
+fn frame(
+    seed: u32,
+    payload: &[u8],
+    packed: bool,
+    (raw_len, first, count): (u32, u64, u32),
+) -> Vec<u8> {
     let mut head = b"\xf7FRM".to_vec();
     head.extend([u8::from(packed), 0, 0, 0]);
     head.extend((payload.len() as u32).to_le_bytes());
     head.extend(raw_len.to_le_bytes());
-    head.extend(0u64.to_le_bytes());
+    head.extend(first.to_le_bytes());
     head.extend(count.to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c_append(seed, &head), payload);
     head.extend(crc.to_le_bytes());
-    segment.extend(head);
-    segment.extend(payload);
-    segment
+    head.extend(payload);
+    head
 }
 
 /// Reads to the end, whatever the events are.

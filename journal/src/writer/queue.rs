@@ -198,11 +198,11 @@ impl Queue {
     }
 
     /// Adds the record that `encode` appends to the buffer that it is given; it is told the
-    /// event's index.
+    /// event's index. Nothing follows the last one, whoever else appends.
     #[inline]
     pub fn append(
         &self,
-        names_file: bool,
+        (names_file, last): (bool, bool),
         encode: impl FnOnce(EventIndex, &mut Vec<u8>) -> Result<(), WriteError>,
     ) -> Result<EventIndex, WriteError> {
         self.check()?;
@@ -230,6 +230,10 @@ impl Queue {
         state.current.names_files |= names_file;
         state.next += 1;
         self.appended.store(state.next, Ordering::Release);
+        if last {
+            self.close_locked(&mut state);
+            return Ok(index);
+        }
         if state.current.bytes.len() >= self.batch_bytes || state.next == self.events_max {
             self.end_batch(state)?;
         }
@@ -428,10 +432,14 @@ impl Queue {
 
     /// Nothing more will be appended.
     pub fn close(&self) {
-        let mut state = self.lock();
+        self.close_locked(&mut self.lock());
+    }
+
+    #[cold]
+    fn close_locked(&self, state: &mut State) {
         state.push_current();
         state.closed = true;
-        self.wake(&mut state);
+        self.wake(state);
     }
 
     /// The next batch to write, if there is one, for whoever holds the output. The flag says
