@@ -186,6 +186,8 @@ pub struct StandbyArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
     #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
     pub protection: standby::config::StandbyOptions,
 }
 
@@ -195,6 +197,8 @@ pub struct FollowArgs {
     /// A network of its own, with nothing but a loopback device
     #[arg(long)]
     pub private_network: bool,
+    #[command(flatten)]
+    pub agent: AgentArgs,
     #[command(flatten)]
     pub recording: RecordingArg,
 }

@@ -31,6 +31,7 @@ pub fn run(args: &FollowArgs) -> anyhow::Result<ExitCode> {
         applied: Box::new(|_| ()),
         record: tracer::record::Options {
             affinity,
+            agent: args.agent.when(),
             ..tracer::record::Options::new(dir.clone())?
         },
         promote: Box::new(|| {

@@ -27,6 +27,7 @@ pub fn run(args: StandbyArgs) -> anyhow::Result<ExitCode> {
     let dir = recording.dir.clone();
     let options = tracer::record::Options {
         affinity,
+        agent: args.agent.when(),
         flush_ms: record::PROTECTED_FLUSH_MS,
         ..tracer::record::Options::new(dir.clone())?
     };

@@ -22,13 +22,16 @@ struct Metrics(String);
 
 impl Metrics {
     fn of(nodes: &Nodes<'_>, place: Place) -> Self {
-        let stream = nodes.net().within(place, || TcpStream::connect(METRICS));
-        let mut stream = stream.expect("it listens");
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\n\r\n")
-            .expect("it is there");
         let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it answers");
+        // A connection lasts no longer than a second: more may pass on a machine that stands still.
+        common::wait_until("answer", LIMIT, || {
+            let stream = nodes.net().within(place, || TcpStream::connect(METRICS));
+            let mut stream = stream.expect("it listens");
+            text.clear();
+            let asked = stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n");
+            let heard = asked.and_then(|()| stream.read_to_string(&mut text));
+            heard.is_ok() && !text.is_empty()
+        });
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         Self(text)
     }
@@ -104,7 +107,9 @@ fn meters_and_messages_of_two_nodes() {
     let server = program("redis-server");
     let server = server.to_str().expect("a path");
     let command = [server, "--save", "", "--protected-mode", "no"];
-    let options = ["--metrics", METRICS, "--log", "json"];
+    // Longer than it takes to look at a primary whose standby stands still, and less than clients wait.
+    let detect = ["--detect-ms", "5000"];
+    let options = ["--metrics", METRICS, "--log", "json", detect[0], detect[1]];
     let plan = Plan {
         options: options.map(str::to_owned).to_vec(),
         ..Plan::default()
@@ -161,6 +166,10 @@ fn meters_and_messages_of_two_nodes() {
     nodes.wait_for_state(Place::Primary, "PROTECTED", LIMIT);
 
     let standby = Metrics::of(&nodes, Place::Standby);
+    let served = standby.get("ftrun_replay_served_calls_total");
+    let without = std::env::var_os("FTRUN_NO_AGENT").is_some_and(|value| value != "0");
+    // Each request is a wait, a read and a write; those of the program's start are more.
+    assert_eq!(served >= 100.0, !without, "{served} calls were served");
     assert_eq!(standby.get("ftrun_takeovers_total"), 0.0);
     assert!(standby.get("ftrun_link_received_bytes_total") > link);
     nodes.signal(Place::Primary, Signal::SIGKILL);

@@ -54,11 +54,14 @@ fn openssl_server_and_client() {
         $o s_server -accept 127.0.0.1:{port} -key key.pem -cert cert.pem -rev -quiet 2> server.log & server=$!
         for version in -tls1_2 -tls1_3; do
             for try in $(seq 1 100); do
-                answer=$( (echo hello $version; sleep 0.2) | $o s_client -connect 127.0.0.1:{port} \
-                    -CAfile cert.pem $version -quiet -no_ign_eof -verify_return_error 2> client.log) && break
+                rm -f answer over
+                # The client ends with its input, whatever it has heard by then.
+                (echo hello $version; until [ -s answer ] || [ -e over ]; do sleep 0.02; done) |
+                    ($o s_client -connect 127.0.0.1:{port} -CAfile cert.pem $version -quiet -no_ign_eof \
+                        -verify_return_error > answer 2> client.log; code=$?; touch over; exit $code) && break
                 sleep 0.1
             done
-            echo "$version: $answer"
+            echo "$version: $(cat answer)"
         done
         kill $server; wait $server || echo "server ended with $?"
         "#

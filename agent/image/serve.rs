@@ -2,9 +2,9 @@
 //! wrote.
 
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, MAPPED_AT, OFF, Off, PHASE,
-    Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, Ring, WAIT_BEGUN,
-    class, mapped_bits,
+    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, MAPPED_AT, OFF,
+    OTHER_FILES, Off, PHASE, Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES,
+    RING_BYTES_AT, Ring, WAIT_BEGUN, class, mapped_bits,
 };
 use crate::memory::copy;
 use crate::record::{Expected, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
@@ -223,6 +223,10 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     }
     // SAFETY: an address of the agent's own.
     let replays = unsafe { get(REPLAYS) } != 0;
+    // SAFETY: an address of the agent's own.
+    if rule.tells && unsafe { get(OTHER_FILES) } != 0 {
+        return 0;
+    }
     let changes = match rule.descriptors {
         Descriptors::Open(flags) => arg(frame, flags) as u32 & OPENS_FOR_WRITING != 0,
         Descriptors::Keep | Descriptors::Close => rule.changes,

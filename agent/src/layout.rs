@@ -37,6 +37,9 @@ pub const EXIT_STOP: u64 = LOCAL + 0x14;
 pub const REPLAYS: u64 = LOCAL + 0x20;
 /// Where the agent goes when it leaves.
 pub const TARGET: u64 = LOCAL + 0x18;
+/// Not 0: what tells which file something is stops, for it is another one to the application than to
+/// the kernel.
+pub const OTHER_FILES: u64 = LOCAL + 0x24;
 /// When the wait began that the agent is in, a `timespec` of CLOCK_MONOTONIC; zero if it has no end.
 pub const WAIT_BEGUN: u64 = LOCAL + 0x28;
 /// What is known of each descriptor, one byte each: [`class`].

@@ -108,6 +108,8 @@ pub struct Rule {
     pub second: (u8, u8),
     /// It changes files, and not those of a descriptor that is known for writing.
     pub changes: bool,
+    /// It tells which file something is: device and inode.
+    pub tells: bool,
     /// What it does to descriptors.
     pub descriptors: Descriptors,
     /// Whether it waits.
@@ -128,6 +130,7 @@ const fn rule(nr: u16) -> Rule {
         class: 0,
         second: (0, 0),
         changes: false,
+        tells: false,
         descriptors: Descriptors::Keep,
         wait: Wait::Never,
         reads: Span::No,
@@ -236,18 +239,21 @@ pub const RULES: &[Rule] = &[
     },
     // stat
     Rule {
+        tells: true,
         reads: Span::Text(0),
         writes: Span::Fixed(1, STAT_BYTES),
         ..rule(4)
     },
     // fstat
     Rule {
+        tells: true,
         class: class::KNOWN,
         writes: Span::Fixed(1, STAT_BYTES),
         ..rule(5)
     },
     // lstat
     Rule {
+        tells: true,
         reads: Span::Text(0),
         writes: Span::Fixed(1, STAT_BYTES),
         ..rule(6)
@@ -514,6 +520,7 @@ pub const RULES: &[Rule] = &[
     changes(260, Span::Text(1), Span::No),
     // newfstatat
     Rule {
+        tells: true,
         reads: Span::Text(1),
         writes: Span::Fixed(2, STAT_BYTES),
         when: [
@@ -573,6 +580,7 @@ pub const RULES: &[Rule] = &[
     },
     // statx
     Rule {
+        tells: true,
         reads: Span::Text(1),
         writes: Span::Fixed(4, STATX_BYTES),
         ..rule(332)

@@ -188,6 +188,13 @@ impl Reader {
         Ok(Some((index, event, end)))
     }
 
+    /// Whether [`Reader::next`] may wait for somebody to write.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        let follow = self.follow.as_ref();
+        self.frame.left == 0 && follow.is_some_and(|follow| !follow.has(self.next_event))
+    }
+
     /// How the journal ends, once [`Reader::next`] has returned `None`.
     #[must_use]
     pub fn tail(&self) -> Tail {

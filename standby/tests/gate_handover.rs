@@ -7,6 +7,7 @@ mod common;
 
 use common::lab::{Lab, Place, VIP4, VIP6};
 use common::node::{Follower, Node, PORT, make_tun, prefixes};
+use nix::sys::socket::{setsockopt, sockopt};
 use standby::gate::Streams;
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -59,6 +60,8 @@ impl Listening {
     fn new(lab: &Lab, app: Place) -> Self {
         let socket = lab.within(app, || UdpSocket::bind(("::", PORT)).expect("binds"));
         socket.set_nonblocking(true).expect("an option");
+        // Whatever comes while nobody looks: the ordinary buffer is full after a fifth of a second.
+        setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20)).expect("root may");
         Self {
             socket,
             heard: Vec::new(),

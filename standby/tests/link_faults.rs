@@ -108,8 +108,8 @@ fn a_corrupting_link_is_noticed_and_left() {
                 .append(&noise(round * 100 + number, 1500))
                 .expect("appends");
         }
-        let reason = standby.lost("");
-        assert!(reason.contains("not authenticated"), "{reason}");
+        // It may be lost for another reason before, if the machine stands still.
+        standby.lost("not authenticated");
         nodes.assert_beginning();
     }
     primary.connected();

@@ -8,7 +8,6 @@ use standby::role::machine::About;
 use standby::role::witness::Witness;
 use standby::role::witness::command::Fencing;
 use standby::role::{Answer, Ask, NodeId, Record, Session};
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use support::etcd::Cluster;
 
@@ -25,15 +24,33 @@ fn swap(expected: Option<&Record>, new: &Record) -> Ask {
 }
 
 fn done(answer: &Answer) -> bool {
-    matches!(answer, Answer::Done { lease: Some(lease) } if *lease <= Duration::from_secs(2) && *lease > Duration::from_secs(1))
+    leased(answer, Duration::from_millis(LONG_MS))
+}
+
+/// Done, with nearly the lease that was asked for.
+fn leased(answer: &Answer, asked: Duration) -> bool {
+    matches!(answer, Answer::Done { lease: Some(lease) } if *lease <= asked && *lease > asked / 2)
+}
+
+/// Says that its owner lives until that is done once: then it has a connection and a lease.
+fn keep(witness: &mut impl Witness, record: &Record) {
+    let deadline = Instant::now() + PATIENT;
+    while !done(&witness.ask(&Ask::Keep(record.clone()))) {
+        assert!(Instant::now() < deadline, "{:?}", witness.ask(&READ));
+    }
 }
 
 const READ: Ask = Ask::Read { hint: None };
+/// Longer than a test lasts.
+const LONG_MS: u64 = 600_000;
+/// Long enough for a slow disk, and for a machine that stands still for a while.
+const PATIENT: Duration = Duration::from_secs(60);
 
 #[test]
 fn etcd_swaps_only_what_is_expected_and_the_lease_runs_out() {
     let cluster = Cluster::start(1);
-    let (mut a, mut b) = (cluster.witness(0, 2000), cluster.witness(0, 2000));
+    let mut a = cluster.patient(0, LONG_MS, PATIENT);
+    let mut b = cluster.patient(0, 2000, PATIENT);
     assert_eq!(
         a.ask(&READ),
         Answer::Current {
@@ -56,7 +73,8 @@ fn etcd_swaps_only_what_is_expected_and_the_lease_runs_out() {
     );
     assert!(done(&a.ask(&Ask::Keep(first.clone()))));
     let second = Record::taken(Some(&first), NodeId::new("b").unwrap(), Session(2));
-    assert!(done(&b.ask(&swap(Some(&first), &second))));
+    let answer = b.ask(&swap(Some(&first), &second));
+    assert!(leased(&answer, Duration::from_secs(2)), "{answer:?}");
     assert_eq!(
         a.ask(&Ask::Keep(first.clone())),
         Answer::Refused(Some(second.clone()))
@@ -66,7 +84,7 @@ fn etcd_swaps_only_what_is_expected_and_the_lease_runs_out() {
         Answer::Refused(Some(second.clone()))
     );
     // Nobody prolongs b's lease.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENT;
     loop {
         match a.ask(&READ) {
             Answer::Current {
@@ -87,9 +105,11 @@ fn etcd_swaps_only_what_is_expected_and_the_lease_runs_out() {
 #[test]
 fn a_frozen_etcd_costs_no_more_than_the_limit() {
     let cluster = Cluster::start(1);
-    let mut a = cluster.witness(0, 2000);
+    let mut ready = cluster.patient(0, LONG_MS, PATIENT);
+    let mut a = cluster.witness(0, LONG_MS);
     let first = record("a", 1);
-    assert!(done(&a.ask(&swap(None, &first))));
+    assert!(done(&ready.ask(&swap(None, &first))));
+    keep(&mut a, &first);
     cluster.signal(0, Signal::SIGSTOP);
     let began = Instant::now();
     assert!(matches!(a.ask(&READ), Answer::Unreachable(_)));
@@ -98,11 +118,11 @@ fn a_frozen_etcd_costs_no_more_than_the_limit() {
         matches!(a.ask(&swap(Some(&first), &changed)), Answer::Unknown(_)),
         "it may yet be done"
     );
-    assert!(began.elapsed() < support::PATIENCE, "{:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENT, "{:?}", began.elapsed());
     cluster.signal(0, Signal::SIGCONT);
     // Whichever it was, the next change settles it.
     let again = first.with_standby(None);
-    match a.ask(&swap(Some(&first), &again)) {
+    match ready.ask(&swap(Some(&first), &again)) {
         Answer::Done { .. } => {}
         Answer::Refused(Some(actual)) => assert_eq!(actual, changed),
         other => panic!("{other:?}"),
@@ -112,17 +132,14 @@ fn a_frozen_etcd_costs_no_more_than_the_limit() {
 #[test]
 fn a_restarted_etcd_remembers() {
     let mut cluster = Cluster::start(1);
-    let mut a = cluster.witness(0, 2000);
+    let mut a = cluster.patient(0, LONG_MS, Duration::from_secs(10));
     let first = record("a", 1);
     assert!(done(&a.ask(&swap(None, &first))));
     cluster.kill(0);
     assert!(matches!(a.ask(&READ), Answer::Unreachable(_)));
     cluster.run(0);
     cluster.wait(0);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done(&a.ask(&Ask::Keep(first.clone()))) {
-        assert!(Instant::now() < deadline, "{:?}", a.ask(&READ));
-    }
+    keep(&mut a, &first);
     assert_eq!(
         a.ask(&READ),
         Answer::Current {
@@ -136,11 +153,13 @@ fn a_restarted_etcd_remembers() {
 fn a_cluster_that_loses_its_leader_goes_on_and_one_without_a_majority_does_not() {
     let cluster = Cluster::start(3);
     let leader = cluster.leader();
-    let mut a = cluster.witness(leader, 2000);
+    let mut a = cluster.witness(leader, LONG_MS);
     let first = record("a", 1);
-    assert!(done(&a.ask(&swap(None, &first))));
+    let mut ready = cluster.patient(leader, LONG_MS, PATIENT);
+    assert!(done(&ready.ask(&swap(None, &first))));
+    keep(&mut a, &first);
     cluster.signal(leader, Signal::SIGSTOP);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENT;
     let mut current = first.clone();
     loop {
         let next = current.with_standby(Some(Session(2)));
@@ -166,7 +185,7 @@ fn a_cluster_that_loses_its_leader_goes_on_and_one_without_a_majority_does_not()
 #[test]
 fn what_is_no_record_is_an_error_and_no_record() {
     let cluster = Cluster::start(1);
-    let mut a = cluster.witness(0, 2000);
+    let mut a = cluster.patient(0, LONG_MS, PATIENT);
     let put = std::process::Command::new("etcdctl")
         .env("ETCDCTL_API", "3")
         .args([
@@ -188,12 +207,20 @@ fn what_is_no_record_is_an_error_and_no_record() {
 fn fencing(script: &str, limit: Duration) -> (Fencing, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("fence");
-    std::fs::write(
-        &path,
-        format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()),
-    )
-    .unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display());
+    // By another process: a child that another test makes meanwhile would have it open for writing, and
+    // then nobody can execute it.
+    let written = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"",
+            "sh",
+            &text,
+        ])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(written.success());
     let fencing = Fencing::new(path, NodeId::new("b").unwrap(), limit);
     (fencing, dir)
 }
@@ -208,7 +235,7 @@ fn takeover() -> Ask {
 fn a_fencing_command_is_told_whom_and_why() {
     let (mut fencing, dir) = fencing(
         "echo \"$1 $2 $FTRUN_NODE $FTRUN_EPOCH $FTRUN_REASON\" > told",
-        Duration::from_secs(10),
+        PATIENT,
     );
     assert_eq!(fencing.ask(&takeover()), Answer::Done { lease: None });
     let told = std::fs::read_to_string(dir.path().join("told")).unwrap();
@@ -229,7 +256,7 @@ fn a_fencing_command_is_told_whom_and_why() {
 #[test]
 fn a_standby_is_switched_off_only_if_it_might_take_over() {
     let script = "echo \"$2 $FTRUN_REASON\" > told";
-    let (mut fencing, dir) = fencing(script, Duration::from_secs(10));
+    let (mut fencing, dir) = fencing(script, PATIENT);
     let told = dir.path().join("told");
     let before = record("b", 2).with_standby(Some(Session(3)));
     let alone = |harmless| Ask::Swap {
@@ -248,15 +275,16 @@ fn a_standby_is_switched_off_only_if_it_might_take_over() {
 
 #[test]
 fn a_fencing_command_that_fails_hangs_or_is_killed_grants_nothing() {
-    for (script, expected) in [
-        ("exit 1", "exit code 1"),
-        ("exit 17", "exit code 17"),
-        ("kill -9 $$", "exit code 137"),
-        ("sleep 1000", "longer than 300 ms"),
-        ("sleep 1000 & sleep 1000", "longer than 300 ms"),
-        ("kill -9 $PPID; exit 0", "killed"),
+    const SHORT: Duration = Duration::from_millis(300);
+    for (script, limit, expected) in [
+        ("exit 1", PATIENT, "exit code 1"),
+        ("exit 17", PATIENT, "exit code 17"),
+        ("kill -9 $$", PATIENT, "exit code 137"),
+        ("sleep 1000", SHORT, "longer than 300 ms"),
+        ("sleep 1000 & sleep 1000", SHORT, "longer than 300 ms"),
+        ("kill -9 $PPID; exit 0", PATIENT, "killed"),
     ] {
-        let (mut fencing, _dir) = fencing(script, Duration::from_millis(300));
+        let (mut fencing, _dir) = fencing(script, limit);
         let began = Instant::now();
         match fencing.ask(&takeover()) {
             Answer::Unreachable(trouble) => {
@@ -264,7 +292,7 @@ fn a_fencing_command_that_fails_hangs_or_is_killed_grants_nothing() {
             }
             other => panic!("{script}: {other:?}"),
         }
-        assert!(began.elapsed() < Duration::from_secs(5), "{script}");
+        assert!(began.elapsed() < PATIENT, "{script}");
     }
     let mut missing = Fencing::new(
         "/nonexistent/fence".into(),

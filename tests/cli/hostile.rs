@@ -28,7 +28,7 @@ fn names_are_shown_harmless() {
     let scratch = Scratch::new("hostile");
     let base: PathBuf = scratch.root().join(OsStr::from_bytes(EVIL));
     let program = scratch.work().join(OsStr::from_bytes(EVIL));
-    fs::copy(tiny(), &program).expect("work/ is ours");
+    scratch.copy_program(&tiny(), &program);
     let ask = |args: &[&OsStr]| {
         let mut command = command(&scratch, args);
         command.env("FTRUN_DIR", &base);

@@ -196,7 +196,7 @@ fn stat_adds_up() {
 fn stat_tells_what_was_served() {
     let scratch = Scratch::new("served");
     let original = scratch.work().join("bin/calls");
-    std::fs::copy(built("calls", &["-O1"]), &original).expect("work/ is ours");
+    scratch.copy_program(&built("calls", &["-O1"]), &original);
     std::fs::create_dir_all(base(&scratch)).expect("the scratch directory is ours");
     for (name, option) in [("served", "--agent-at-once"), ("stopped", "--no-agent")] {
         let record = Record::new(&scratch, &original).dir(base(&scratch).join(name));

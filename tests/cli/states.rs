@@ -1,7 +1,5 @@
 //! Recordings that are not whole: being made, cut short, damaged.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 
 use crate::common::{Exit, Scratch, Spawned, wait_until};
@@ -100,7 +98,7 @@ fn a_follower_whose_reader_is_gone_ends() {
     sh.arg("-c").arg(line).arg(crate::common::ftrun());
     sh.env("FTRUN_DIR", base(&scratch))
         .current_dir(scratch.empty());
-    let output = crate::common::run_command(sh, None, Duration::from_secs(20));
+    let output = crate::common::run_command(sh, None, LIMIT);
     output.expect_code(0);
     running.signal(Signal::SIGKILL);
     running.wait().expect_signal(Signal::SIGKILL);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{Build, Output, Record, Scratch, ftrun, native_mode, run_command};
+use crate::common::{Build, Output, Record, Scratch, ftrun, native_mode, run_command, wait_until};
 
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -129,7 +129,7 @@ pub fn tiny() -> PathBuf {
 pub fn record_tiny(scratch: &Scratch, name: &str) -> PathBuf {
     fs::create_dir_all(base(scratch)).expect("the scratch directory is ours");
     let original = scratch.work().join("bin/tiny");
-    fs::copy(tiny(), &original).expect("work/ is ours");
+    scratch.copy_program(&tiny(), &original);
     let recorded = Record::new(scratch, original)
         .dir(base(scratch).join(name))
         .run();
@@ -142,7 +142,7 @@ pub fn record_tiny(scratch: &Scratch, name: &str) -> PathBuf {
 pub fn record_family(scratch: &Scratch, name: &str) -> PathBuf {
     fs::create_dir_all(base(scratch)).expect("the scratch directory is ours");
     let original = scratch.work().join("bin/family");
-    fs::copy(built("family", &["-O1", "-pthread"]), &original).expect("work/ is ours");
+    scratch.copy_program(&built("family", &["-O1", "-pthread"]), &original);
     let recorded = Record::new(scratch, original)
         .arg("an argument")
         .dir(base(scratch).join(name))
@@ -177,8 +177,22 @@ pub fn edit_journal(dir: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
 /// A recording that is damaged in its middle: readable, and corrupt.
 #[track_caller]
 pub fn record_corrupt(scratch: &Scratch, name: &str) -> PathBuf {
-    let script = "echo one; sleep 0.15; echo two; sleep 0.15; echo three";
-    let recorded = record_script(scratch, name, script).run();
+    let fifo = scratch.path("go-on");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let script = "echo one; read x; /bin/true; echo two; read x; echo three";
+    let script = format!("exec < {}; {script}", fifo.display());
+    let running = record_script(scratch, name, &script).spawn();
+    let feeder = fs::OpenOptions::new().write(true).open(&fifo);
+    let mut feeder = feeder.expect("a reader");
+    // Each is a frame of its own, because it is written before the next one begins.
+    for said in ["one", "two"] {
+        let shown = format!("\"{said}\\n\"");
+        wait_until("the events wanted", LIMIT, || {
+            ask(scratch, ["events", name]).out().contains(&shown)
+        });
+        std::io::Write::write_all(&mut feeder, b"\n").expect("a reader");
+    }
+    let recorded = running.wait();
     recorded.expect_code(0);
     let frames = frames(&recorded.dir);
     assert!(frames.len() >= 3, "several frames: {frames:?}");

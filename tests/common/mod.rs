@@ -22,7 +22,7 @@ mod programs;
 mod random;
 mod record;
 mod scratch;
-mod stalls;
+pub mod stalls;
 mod takeover;
 pub mod touches;
 mod wire;

@@ -111,6 +111,19 @@ pub(super) fn writing_a_program<T>(write: impl FnOnce() -> T) -> T {
     write()
 }
 
+/// Runs a command that needs no limit, and whose end is nobody's business.
+pub(super) fn run_quietly(command: &mut Command) {
+    let child = {
+        let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    };
+    let _ = child.and_then(|mut child| child.wait());
+}
+
 /// Runs `command` to its end, or kills its process group after `limit` and panics.
 #[track_caller]
 pub fn run_command(command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> Output {
@@ -223,6 +236,12 @@ impl Spawned {
                 show(&self.stderr.so_far())
             );
         }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended |= self.child.try_wait().expect("our own child").is_some();
+        self.ended
     }
 
     /// Waits for the end; after `limit` kills the process group and panics with both outputs.
@@ -419,7 +438,7 @@ impl Pipe {
 
     /// The whole output, or nothing if a leaked process keeps the pipe open.
     fn finish(&mut self) -> Option<Vec<u8>> {
-        self.closed = self.done.recv_timeout(Duration::from_secs(5)).is_ok();
+        self.closed = self.done.recv_timeout(Duration::from_secs(30)).is_ok();
         self.closed
             .then(|| std::mem::take(&mut *self.bytes.lock().expect("no reader panics")))
     }

@@ -117,6 +117,14 @@ impl<'a> Record<'a> {
     }
 
     /// An option for `ftrun record` itself.
+    /// Has calls served from the first one on that can be, unless a whole run of the tests is made otherwise.
+    pub fn at_once(self) -> Self {
+        match agent_switch() {
+            None => self.option(AT_ONCE),
+            Some(_) => self,
+        }
+    }
+
     pub fn option(mut self, option: impl AsRef<OsStr>) -> Self {
         self.options.push(option.as_ref().to_owned());
         self
@@ -401,14 +409,18 @@ pub fn replay_digest(scratch: &Scratch, dir: &Path, limit: Duration) -> Replayed
     }
 }
 
+/// Serves calls from the first one on that can be.
+pub const AT_ONCE: &str = "--agent-at-once";
+
 /// Variables by which a whole run of the tests is made with another agent, and what they stand for: the
 /// commands of the tests have an environment of their own.
 const AGENT_SWITCHES: [(&str, &str); 2] = [
-    ("FTRUN_AGENT_AT_ONCE", "--agent-at-once"),
+    ("FTRUN_AGENT_AT_ONCE", AT_ONCE),
     ("FTRUN_NO_AGENT", "--no-agent"),
 ];
 
-fn agent_switch() -> Option<&'static str> {
+/// What a whole run of the tests is made with.
+pub fn agent_switch() -> Option<&'static str> {
     let given = |name: &str| std::env::var_os(name).is_some_and(|value| value == "1");
     let mut switches = AGENT_SWITCHES.iter();
     switches

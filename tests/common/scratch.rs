@@ -87,9 +87,14 @@ impl Scratch {
     pub fn private_binary(&self, original: &Path) -> PathBuf {
         let name = original.file_name().expect("a program has a name");
         let copy = self.work().join("bin").join(name);
-        writing_a_program(|| fs::copy(original, &copy)).expect("programs are readable");
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("our own copy");
+        self.copy_program(original, &copy);
         copy
+    }
+
+    /// Copies a program that is to be executed.
+    pub fn copy_program(&self, original: &Path, to: &Path) {
+        writing_a_program(|| fs::copy(original, to)).expect("programs are readable");
+        fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("our own copy");
     }
 
     /// A private copy of a shared library in `work/lib`; use with `LD_LIBRARY_PATH`.
@@ -114,10 +119,10 @@ impl Scratch {
         fs::remove_dir_all(self.work()).expect("work/ exists until the originals are removed");
     }
 
-    /// Fails if a process that belongs to this test is still there (after a grace of 2 s).
+    /// Fails if a process that belongs to this test is still there (after a grace of 30 s).
     #[track_caller]
     pub fn assert_no_process_left(&self) {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let left = self.processes();
             if left.is_empty() {

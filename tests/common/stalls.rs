@@ -29,6 +29,12 @@ pub fn watch() {
     });
 }
 
+/// How long all of it was that was seen.
+pub fn total() -> Duration {
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.iter().map(|(late, _)| *late).sum()
+}
+
 /// What was seen so far, the latest last.
 pub fn seen() -> String {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);

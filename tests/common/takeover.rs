@@ -6,11 +6,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use journal::{Effect, Event, Reader, Writer, WriterOptions};
 
-use super::proc::Spawned;
-use super::record::ftrun;
+use super::proc::{Spawned, native};
+use super::record::{AT_ONCE, agent_switch, ftrun};
 use super::scratch::Scratch;
 
 /// What a recording has to say about where it can be cut.
@@ -64,24 +65,22 @@ pub fn cut(recording: &Path, to: &Path, events: u64) {
 /// Copies a directory with all that tells files apart.
 #[track_caller]
 pub fn copy_tree(from: &Path, to: &Path) {
-    let done = Command::new("cp")
-        .arg("-a")
-        .arg(from)
-        .arg(to)
-        .status()
-        .expect("cp is there");
-    assert!(done.success(), "copying {}", from.display());
+    let words = ["-a".as_ref(), from.as_os_str(), to.as_os_str()];
+    native("cp", words, Duration::from_secs(60));
 }
 
 /// Starts following a recording of a program whose directory is `work/`; to the program here
-/// `twin` is that directory.
+/// `twin` is that directory. Where the recording had the agent, it serves here from the first call on, unless
+/// the whole run of the tests is to be made otherwise.
 #[track_caller]
 pub fn follow(scratch: &Scratch, recording: &Path, twin: &Path) -> Spawned {
-    const SCRIPT: &str = r#"mount --bind "$1" "$2" && cd "$2" && exec "$3" follow "$4""#;
+    const SCRIPT: &str = r#"mount --bind "$1" "$2" && cd "$2" && exec "$3" follow "$4" "$5""#;
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "/bin/sh", "-c", SCRIPT, "sh"])
-        .args([twin, &scratch.work(), &ftrun(), recording])
+        .args([twin, &scratch.work(), &ftrun()])
+        .arg(agent_switch().unwrap_or(AT_ONCE))
+        .arg(recording)
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("FTRUN_TEST_SCRATCH", scratch.root());

@@ -14,7 +14,7 @@ pub type Port = i32;
 
 /// The ports of all packets in the application's name, in the order of their arrival.
 pub struct Wire {
-    seen: Arc<Mutex<Vec<Port>>>,
+    taken: Arc<Mutex<Taken>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -24,21 +24,27 @@ impl Wire {
     pub fn tap(address: &str) -> Self {
         let address: Ipv4Addr = address.parse().expect("an address");
         let socket = packets();
-        let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let (to, ended) = (Arc::clone(&seen), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || listen(&socket, address, &to, &ended));
+        let waiting = socket.try_clone().expect("descriptors are left");
+        let taken = Arc::new(Mutex::new(Taken {
+            socket,
+            address,
+            seen: Vec::new(),
+        }));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (to, ended) = (Arc::clone(&taken), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || listen(&waiting, &to, &ended));
         Self {
-            seen,
+            taken,
             stop,
             thread: Some(thread),
         }
     }
 
+    /// All that have arrived by now, whether the listener has come to them or not.
     pub fn seen(&self) -> Vec<Port> {
-        self.seen
-            .lock()
-            .expect("the listener does not panic")
-            .clone()
+        let mut taken = self.taken.lock().expect("the listener does not panic");
+        taken.take();
+        taken.seen.clone()
     }
 }
 
@@ -60,22 +66,39 @@ fn packets() -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(socket) }
 }
 
-fn listen(socket: &OwnedFd, address: Ipv4Addr, to: &Mutex<Vec<Port>>, stop: &AtomicBool) {
-    let mut frame = [0; 2048];
-    while !stop.load(Ordering::Relaxed) {
-        let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        if !matches!(poll(&mut ready, PollTimeout::from(100_u8)), Ok(1..)) {
-            continue;
+/// Where packets arrive, and what was taken from there so far.
+struct Taken {
+    socket: OwnedFd,
+    address: Ipv4Addr,
+    seen: Vec<Port>,
+}
+
+impl Taken {
+    /// Takes what has arrived.
+    fn take(&mut self) {
+        let mut frame = [0; 2048];
+        loop {
+            let (length, port) = match receive(&self.socket, &mut frame) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // A link that goes down is told once as an error of the next read.
+                Err(_) => continue,
+            };
+            let frame = frame.get(..length).unwrap_or(&frame);
+            if let Some(port) = port
+                && sender(frame) == Some(self.address)
+            {
+                self.seen.push(port);
+            }
         }
-        // A link that goes down is told as an error of the next read.
-        let Ok((length, port)) = receive(socket, &mut frame) else {
-            continue;
-        };
-        let frame = frame.get(..length).unwrap_or(&frame);
-        if let Some(port) = port
-            && sender(frame) == Some(address)
-        {
-            to.lock().expect("nobody panics with it").push(port);
+    }
+}
+
+fn listen(waiting: &OwnedFd, to: &Mutex<Taken>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut ready = [PollFd::new(waiting.as_fd(), PollFlags::POLLIN)];
+        if matches!(poll(&mut ready, PollTimeout::from(100_u8)), Ok(1..)) {
+            to.lock().expect("nobody panics with it").take();
         }
     }
 }
@@ -91,7 +114,7 @@ fn receive(socket: &OwnedFd, frame: &mut [u8]) -> io::Result<(usize, Option<Port
             socket.as_raw_fd(),
             frame.as_mut_ptr().cast(),
             frame.len(),
-            libc::MSG_TRUNC,
+            libc::MSG_TRUNC | libc::MSG_DONTWAIT,
             (&raw mut from).cast(),
             &raw mut size,
         )

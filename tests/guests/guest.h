@@ -206,6 +206,23 @@ __attribute__((unused)) static void sleep_ms(long ms) {
         CHECK(errno == EINTR);
 }
 
+/* Waits until a process sleeps in a wait that a signal can end. Whoever does is in the call that it said it would make, if
+ * there is no other wait before it. */
+__attribute__((unused)) static void until_asleep(pid_t pid) {
+    char path[32], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    for (;;) {
+        int fd = OK(open(path, O_RDONLY | O_CLOEXEC));
+        size_t length = read_to_end(fd, text, sizeof text - 1);
+        OK(close(fd));
+        text[length] = 0;
+        const char *name_end = strrchr(text, ')');
+        if (name_end != NULL && strncmp(name_end, ") S ", 4) == 0)
+            return;
+        sleep_ms(1);
+    }
+}
+
 /* Installs a handler that gets siginfo and context. */
 __attribute__((unused)) static void handle(int signal_number, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action;

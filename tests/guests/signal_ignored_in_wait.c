@@ -41,11 +41,13 @@ static int wait_in(int kind, int ms, int semaphores, const int *pair) {
     }
 }
 
-/* One is sent while the others may still wait for delivery. */
-static pid_t sender(const int *signals) {
+/* One is sent while the others may still wait for delivery; on request, not before the parent waits. */
+static pid_t sender(const int *signals, int asleep) {
     pid_t parent = getpid(), pid = OK(fork());
     if (pid != 0)
         return pid;
+    if (asleep)
+        until_asleep(parent);
     for (int i = 0; i < SIGNALS; i++) {
         sleep_ms(MS / (SIGNALS + 1));
         OK(kill(parent, signals[i]));
@@ -73,7 +75,7 @@ int main(void) {
     signal(SIGUSR2, SIG_IGN);
     OK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, NULL));
     for (int kind = 0; kind < KINDS; kind++) {
-        pid_t pid = sender(unnoticed);
+        pid_t pid = sender(unnoticed, 0);
         uint64_t start = now_ns();
         CHECK_EQ(wait_in(kind, MS, semaphores, pair), expected[kind]);
         uint64_t took = now_ns() - start;
@@ -85,7 +87,7 @@ int main(void) {
         CHECK_EQ(wait_in(kind, MS, semaphores, pair), expected[kind]);
         expect_exit(brief, 0);
         expect_exit(pid, 0);
-        pid = sender(noticed);
+        pid = sender(noticed, 1);
         CHECK_EQ(wait_in(kind, LONG_MS, semaphores, pair), EINTR);
         expect_exit(pid, 0);
         say("kind %d: first %lu us", kind, (unsigned long)(took / 1000));
@@ -93,7 +95,7 @@ int main(void) {
     /* A thread is found for them that does wait, where the first one computes or stands still. */
     pthread_t waiting;
     ZERO(pthread_create(&waiting, NULL, thread, NULL));
-    pid_t pid = sender(unnoticed);
+    pid_t pid = sender(unnoticed, 0);
     for (uint64_t end = now_ns() + MS * 1000000ull; now_ns() < end;)
         sched_yield();
     ZERO(pthread_join(waiting, NULL));

@@ -11,8 +11,9 @@ static void on_signal(int s) {
 int main(void) {
     /* Stopped and continued without a handler: nanosleep and poll go on by restart_syscall. */
     for (int kind = 0; kind < 3; kind++) {
-        int ready[2];
+        int ready[2], go_on[2];
         OK(pipe(ready));
+        OK(pipe(go_on));
         pid_t pid = OK(fork());
         if (pid == 0) {
             struct timespec t = {0, 40000000};
@@ -26,6 +27,9 @@ int main(void) {
             uint64_t took = now_ns() - start;
             CHECK(took >= 40000000);
             say("kind %d slept %lu ns", kind, (unsigned long)took);
+            /* Not before it has been stopped. */
+            char byte;
+            read_exactly(go_on[0], &byte, 1);
             _exit(5);
         }
         char c;
@@ -36,6 +40,7 @@ int main(void) {
         CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
         sleep_ms(2);
         OK(kill(pid, SIGCONT));
+        write_all(go_on[1], "g", 1);
         expect_exit(pid, 5);
     }
     /* The same with a handler for SIGCONT: then the sleep is interrupted. */
@@ -52,7 +57,7 @@ int main(void) {
     }
     char c;
     read_exactly(ready[0], &c, 1);
-    sleep_ms(5);
+    until_asleep(pid);
     OK(kill(pid, SIGSTOP));
     int status;
     CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);

@@ -16,7 +16,7 @@ fn switchovers_lose_no_segment() {
         let mut nodes = redis(&scratch, &[], Plan::default());
         let clients = Clients::start_pausing(nodes.connect_all(PORT, 24), PAUSE_MAX);
         clients.go_on_for(300, END_LIMIT);
-        nodes.switchover(Place::Primary).expect_code(0);
+        nodes.switch_over();
         clients.go_on_for(300, END_LIMIT);
         let sum = clients.finish(|| nodes.said());
         report(&format!("switchover {round}, with pauses"), sum);

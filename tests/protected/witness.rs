@@ -37,7 +37,7 @@ fn witness_away_when_the_primary_dies() {
     clients.go_on_for(100, END_LIMIT);
     nodes.bridge(Place::Witness, false);
     clients.go_on_for(1000, END_LIMIT);
-    nodes.assert_state(Place::Primary, "PROTECTED");
+    nodes.assert_protected();
     nodes.signal(Place::Primary, Signal::SIGKILL);
     nodes.wait_for_state(Place::Standby, "TAKING-OVER", END_LIMIT);
     assert_silent(&nodes);

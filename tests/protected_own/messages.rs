@@ -18,7 +18,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 /// After this long a packet is taken for lost, and sent again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Nothing for so long is no loss of packets.
-const GIVE_UP: Duration = Duration::from_secs(20);
+const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// What one round is: everything that is heard must be what is expected, or late.
 type Round = Box<dyn FnMut(u32) -> Result<bool, String> + Send>;

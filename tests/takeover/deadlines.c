@@ -8,7 +8,10 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 
-enum { MS = 1000, LATE_MS = 550, KINDS = 10 };
+enum { MS = 1000, KINDS = 10 };
+
+/* How late the last one was; the test knows how late others were on this machine. */
+static _Atomic long *late_ms;
 
 /* The kernel may not write to it. */
 static const struct timespec second = {1, 0};
@@ -67,10 +70,13 @@ static void one(int kind) {
     uint64_t begun = now_ns();
     wait_in(kind);
     long took = (long)((now_ns() - begun) / 1000000);
-    if (took < MS - 1 || took > MS + LATE_MS) {
+    if (took < MS - 1) {
         dprintf(STDERR_FILENO, "kind %d took %ld ms\n", kind, took);
         _exit(1);
     }
+    for (long late = took - MS, latest = atomic_load(late_ms); late > latest;)
+        if (atomic_compare_exchange_weak(late_ms, &latest, late))
+            break;
 }
 
 static void *thread(void *argument) {
@@ -80,9 +86,10 @@ static void *thread(void *argument) {
 
 int main(int argc, char **argv) {
     (void)argv;
+    late_ms = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     if (argc > 1) {
         one(2);
-        say("alone");
+        say("%ld ms late", atomic_load(late_ms));
         return 0;
     }
     pid_t child = OK(fork());
@@ -96,6 +103,6 @@ int main(int argc, char **argv) {
     for (int kind = 0; kind < KINDS; kind++)
         ZERO(pthread_join(threads[kind], NULL));
     expect_exit(child, 0);
-    say("in time");
+    say("%ld ms late", atomic_load(late_ms));
     return 0;
 }

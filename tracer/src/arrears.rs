@@ -20,6 +20,8 @@ struct Shared {
     may_be: AtomicBool,
     /// No thread can execute anything before the recorder lets it, and all is journaled.
     none: AtomicBool,
+    /// There is nothing any more that could execute anything, and all is journaled.
+    ended: AtomicBool,
     asked: AtomicU64,
     answered: AtomicU64,
     /// The recorder's thread while it waits for the application, otherwise 0.
@@ -55,7 +57,7 @@ impl Arrears {
     /// may be asked for.
     #[must_use]
     pub fn are_none(&self) -> bool {
-        self.0.none.load(Ordering::SeqCst)
+        self.0.none.load(Ordering::SeqCst) || self.0.ended.load(Ordering::SeqCst)
     }
 
     /// Asks that all the application has done until now be journaled. The number of the question.
@@ -100,6 +102,14 @@ impl Arrears {
     /// The recorder has journaled everything that was done before question `number`.
     pub(crate) fn answer(&self, number: u64) {
         self.0.answered.store(number, Ordering::Release);
+        if let Some(told) = self.0.told.get() {
+            told();
+        }
+    }
+
+    /// The application has ended, and all that it has done is in the journal: nobody will answer any more.
+    pub(crate) fn end(&self) {
+        self.0.ended.store(true, Ordering::SeqCst);
         if let Some(told) = self.0.told.get() {
             told();
         }
@@ -153,6 +163,22 @@ mod tests {
         assert_eq!(arrears.wait(0, false, "woken", || "slept"), "woken");
         arrears.answer(1);
         assert_eq!(arrears.wait(0, false, "woken", || "slept"), "slept");
+    }
+
+    #[test]
+    fn who_asks_the_last_question_is_not_left_waiting() {
+        let arrears = Arrears::default();
+        let times = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&times);
+        arrears.subscribe(move || {
+            told.fetch_add(1, Ordering::SeqCst);
+        });
+        assert!(arrears.begin());
+        arrears.ask();
+        assert!(!arrears.are_none());
+        arrears.end();
+        assert!(arrears.are_none());
+        assert_eq!(times.load(Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -140,6 +140,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_agent_knows_what_tells() {
+        for rule in ::agent::rules::RULES {
+            let def = crate::model::lookup(rule.nr.into()).expect("a syscall");
+            let call = Call { def, args: [0; 6] };
+            assert_eq!(rule.tells, Told::by(&call).is_some(), "{}", def.name);
+        }
+    }
+
+    #[test]
     fn no_two_files_look_alike() {
         let mut files = Identities::default();
         files.is((1, 10), (1, 20));

@@ -7,7 +7,7 @@ use crate::namespaces::{Namespaces, Plan};
 use crate::network::{Attach, Ground, Network};
 use crate::record::{self, Keep, RecordError, Tree};
 use crate::replay::shadow::Shadow;
-use crate::replay::{self, Outcome, ReplayError, Sink};
+use crate::replay::{self, Outcome, ReplayError, Replayed, Sink};
 use crate::sys::{host, tsc};
 use journal::{Follow, Reader, Tail, Writer, WriterOptions};
 use std::path::Path;
@@ -27,8 +27,8 @@ pub struct Options {
     pub trees: Option<Vec<Tree>>,
     /// How to wait for more of the journal.
     pub follow: Follow,
-    /// Told after every event how many are replayed.
-    pub applied: Box<dyn Fn(u64)>,
+    /// Told how far the replay is whenever it has got further.
+    pub applied: Box<dyn Fn(Replayed)>,
     /// How to record after a takeover.
     pub record: record::Options,
     /// Whether to go on when the journal breaks off. Asked once, and answered when it is clear
@@ -101,6 +101,7 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
         shadow.mind_trees(trees)?;
     }
     session.follow_with(shadow);
+    session.serve(options.record.agent);
     let mut events = 0;
     let played = replay::play(
         &mut session,
@@ -131,6 +132,7 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
         ..WriterOptions::default()
     };
     let brake = Brake::default();
+    let arrears = Arrears::default();
     let namespaces = session.namespaces();
     let ready = || {
         let writer = Writer::resume(dir, &end, writer_options)?;
@@ -138,8 +140,7 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
             dir,
             appender: writer.appender(),
             brake: brake.clone(),
-            // Nothing is served after a takeover.
-            arrears: Arrears::default(),
+            arrears: arrears.clone(),
             namespaces,
         };
         let network = (options.attach)(ground)?;
@@ -152,7 +153,7 @@ pub fn run(dir: &Path, options: Options, sink: &mut dyn Sink) -> Result<Ended, S
     let outcome = record::go_on(
         options.record,
         taken,
-        (writer, brake),
+        (writer, brake, arrears),
         network,
         options.notice,
     )?;

@@ -22,6 +22,12 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Whether event `next` is known to be there.
+    pub(super) fn has(&self, next: u64) -> bool {
+        let told = self.progress.as_ref();
+        told.is_some_and(|progress| progress.events() > next)
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancel
             .as_ref()

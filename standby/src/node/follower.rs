@@ -1,9 +1,9 @@
 //! The standby: follows the primary's journal with a shadow of the application, and takes over.
 
 use super::NodeError;
-use super::network::Following;
-use super::parts::{self, Doors, Told};
-use super::primary::{LAST_WORDS, Say};
+use super::network::{Following, Live};
+use super::parts::{self, Doors, LAST_WORDS, Told};
+use super::primary::Say;
 use crate::commit::Commit;
 use crate::config;
 use crate::gate::Streams;
@@ -146,14 +146,20 @@ impl Follower {
             Ok(Some(network))
         });
         let node = config.node.clone();
+        let gates = meters.clone();
+        // The way to the network, for longer than the application lives.
+        let way: Arc<Mutex<Option<Arc<Live>>>> = Arc::default();
+        let held = Arc::clone(&way);
         let attach = Box::new(move |ground: Ground<'_>| {
             let made = tun.lock().unwrap_or_else(PoisonError::into_inner).take();
             let made = made.ok_or(NodeError::NotIsolated)?;
             let appender = (ground.appender, ground.arrears);
-            let live = parts::make_gate(&node, made, appender, &commit, streams, &meters)?;
+            let live = parts::make_gate(&node, made, appender, &commit, streams, &gates)?;
             // Peers need not wait for their timers if what they send meanwhile is not lost.
             live.gate.claim().map_err(NodeError::Gate)?;
-            let network: Arc<dyn Network> = Arc::new(live);
+            let live = Arc::new(live);
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+            let network: Arc<dyn Network> = live;
             Ok::<_, RecordError>(Some(network))
         });
         let applied: Arc<Applied> = receiver.applied();
@@ -166,7 +172,10 @@ impl Follower {
                 progress: Some(Arc::clone(&progress)),
                 ..Follow::default()
             },
-            applied: Box::new(move |events| applied.set(events)),
+            applied: Box::new(move |replayed| {
+                applied.set(replayed.events);
+                meters.set_served_calls(replayed.served);
+            }),
             record,
             promote: Box::new(move || {
                 let decided = decision.recv().unwrap_or(false);
@@ -186,7 +195,10 @@ impl Follower {
                 handle.tell(Event::TakeoverFailed(error.to_string()));
             }
         }
-        std::thread::sleep(LAST_WORDS);
+        match way.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(live) if ended.is_ok() => parts::let_last_words_out(&live.gate),
+            _ => std::thread::sleep(LAST_WORDS),
+        }
         drop(doors);
         drop(driver);
         Ok(ended?)

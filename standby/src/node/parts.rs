@@ -14,9 +14,12 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracer::arrears::Arrears;
 use tracer::namespaces::{Kind, Namespaces};
+
+/// How long the last heartbeat, which says what happened, may take to leave.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// The application's only interface.
 const TUN_NAME: &str = "eth0";
@@ -84,6 +87,19 @@ pub(super) fn make_gate(
         commit: Arc::clone(commit),
         changed: Changed::of(commit),
     })
+}
+
+/// The application has ended by itself: waits until what it has said last has gone out.
+pub(super) fn let_last_words_out(gate: &Gate) {
+    /// It may be that nothing may go out.
+    const MAX: Duration = Duration::from_secs(1);
+    const LOOK: Duration = Duration::from_millis(1);
+    // Its kernel may say something yet.
+    std::thread::sleep(LAST_WORDS);
+    let until = Instant::now() + MAX;
+    while gate.stats().held_packets > 0 && Instant::now() < until {
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// The role's settings.

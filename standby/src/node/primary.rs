@@ -19,9 +19,6 @@ use tracer::network::{Attach, Ground, Network};
 /// How long the end of the journal may take to reach the standby.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
-/// How long the last heartbeat, which says what happened, may take to leave.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
-
 /// How long a node that goes on may take to say where the virtual addresses are. A takeover is a
 /// matter of tens of milliseconds; on a busy machine, of many.
 const MOVED_MAX: Duration = Duration::from_secs(2);
@@ -47,7 +44,7 @@ impl Protection {
         self.driver
             .handle()
             .tell(Event::AppKilled(reason.to_owned()));
-        std::thread::sleep(LAST_WORDS);
+        std::thread::sleep(parts::LAST_WORDS);
     }
 
     /// Another node goes on with the application: what still comes here is passed on to it, until
@@ -65,7 +62,7 @@ impl Protection {
             let _ = self.complete.recv_timeout(FAREWELL_MAX);
         }
         self.driver.handle().tell(Event::AppEnded);
-        std::thread::sleep(LAST_WORDS);
+        parts::let_last_words_out(&self.gate);
     }
 }
 

@@ -59,6 +59,7 @@ pub struct Meters {
     lag_events: Number,
     lag_seconds: Real,
     takeovers: Counter,
+    served: Counter,
     round_trip: Family<OfPath, Real>,
     output: Number,
     witness_up: Number,
@@ -91,6 +92,7 @@ impl Meters {
             lag_events: Number::default(),
             lag_seconds: Real::default(),
             takeovers: Counter::default(),
+            served: Counter::default(),
             round_trip: Family::default(),
             output: Number::default(),
             witness_up: Number::default(),
@@ -163,6 +165,11 @@ impl Meters {
             "Takeovers by this node since it was started",
             m.takeovers,
         );
+        registry.register(
+            "replay_served_calls",
+            "System calls that this node has replayed without a stop",
+            m.served,
+        );
         registry.register_with_unit(
             "heartbeat_round_trip",
             "Latest heartbeat there and back, by way",
@@ -191,6 +198,11 @@ impl Meters {
         for (counter, now) in [(&self.link_sent, sent), (&self.link_received, received)] {
             counter.inc_by(now.saturating_sub(counter.get()));
         }
+    }
+
+    /// So many calls were replayed without a stop in all.
+    pub fn set_served_calls(&self, calls: u64) {
+        self.served.inc_by(calls.saturating_sub(self.served.get()));
     }
 
     /// A packet has waited so long.

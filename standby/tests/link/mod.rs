@@ -64,7 +64,12 @@ impl Nodes {
         Self {
             keys: dirs.map(|dir| Keys::load(&dir).expect("keys")),
             session: Session::random().expect("random"),
-            times: LinkTimes::default(),
+            // A machine that stands still for a while loses no connection here.
+            times: LinkTimes {
+                silence: LIMIT,
+                handshake: LIMIT,
+                ..LinkTimes::default()
+            },
             scratch,
         }
     }

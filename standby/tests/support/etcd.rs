@@ -3,11 +3,32 @@
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use standby::role::witness::Witness;
 use standby::role::witness::etcd::{Etcd, EtcdConfig};
-use std::net::{TcpListener, TcpStream};
+use standby::role::{Answer, Ask};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// A port that nothing listens on, below the range that the kernel hands out to clients: one of those could be
+/// anybody's before the server binds it.
+fn free_port() -> u16 {
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 16_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97) % u32::from(COUNT);
+    let start = u16::try_from(start).unwrap();
+    for _ in 0..COUNT {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (start + offset % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port");
+}
 
 struct Member {
     index: usize,
@@ -23,14 +44,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(members: usize) -> Self {
-        let sockets: Vec<_> = (0..members * 2)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let ports: Vec<_> = sockets
-            .iter()
-            .map(|socket| socket.local_addr().unwrap().port())
-            .collect();
-        drop(sockets);
+        let ports: Vec<_> = (0..members * 2).map(|_| free_port()).collect();
         let members = (0..members)
             .map(|index| Member {
                 index,
@@ -90,13 +104,27 @@ impl Cluster {
         member.child = Some(child);
     }
 
-    /// Until it answers on its port.
+    /// Until it answers a question: it listens long before it has a leader and its files.
     pub fn wait(&self, index: usize) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", self.members[index].client_port)).is_err() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let read = Ask::Read { hint: None };
+        while !matches!(self.one(index).ask(&read), Answer::Current { .. }) {
             assert!(Instant::now() < deadline, "etcd does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// A witness that knows this member alone.
+    fn one(&self, index: usize) -> Etcd {
+        Etcd::new(EtcdConfig {
+            endpoints: vec![self.url(index)],
+            service: "test".to_owned(),
+            lease: Duration::from_secs(2),
+            limit: Duration::from_secs(10),
+            ca: None,
+            identity: None,
+        })
+        .unwrap()
     }
 
     pub fn signal(&self, index: usize, signal: Signal) {
@@ -123,6 +151,11 @@ impl Cluster {
 
     /// A witness that knows all members, the given one first.
     pub fn witness(&self, first: usize, lease_ms: u64) -> Etcd {
+        self.patient(first, lease_ms, Duration::from_millis(1000))
+    }
+
+    /// The same with another limit for an answer.
+    pub fn patient(&self, first: usize, lease_ms: u64, limit: Duration) -> Etcd {
         let count = self.members.len();
         let endpoints = (0..count)
             .map(|index| self.url((first + index) % count))
@@ -131,7 +164,7 @@ impl Cluster {
             endpoints,
             service: "test".to_owned(),
             lease: Duration::from_millis(lease_ms),
-            limit: Duration::from_millis(1000),
+            limit,
             ca: None,
             identity: None,
         })
@@ -140,7 +173,10 @@ impl Cluster {
 
     /// Which member leads, as the others see it.
     pub fn leader(&self) -> usize {
-        for index in 0..self.members.len() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // They may be about to elect another.
+        for index in (0..self.members.len()).cycle() {
+            assert!(Instant::now() < deadline, "no member leads");
             let Ok(output) = Command::new("etcdctl")
                 .env("ETCDCTL_API", "3")
                 .args([
@@ -155,13 +191,15 @@ impl Cluster {
             else {
                 panic!("etcdctl is installed (Debian: etcd-client)");
             };
-            let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let Ok(status) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
+                continue;
+            };
             let status = &status[0]["Status"];
-            if status["leader"] == status["header"]["member_id"] {
+            if status["leader"].is_u64() && status["leader"] == status["header"]["member_id"] {
                 return index;
             }
         }
-        panic!("no member leads");
+        unreachable!("there is no end to it")
     }
 }
 

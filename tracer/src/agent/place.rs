@@ -9,8 +9,8 @@ use crate::sys::ptrace::Stopped;
 use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
 use agent::layout::{
-    ENTRY_SLOT, EXIT_SYSCALL, EXIT_SYSCALL_CODE, IMAGE, IMAGE_LEN, LOCAL, LOCAL_LEN, RAW_SYSCALL,
-    RAW_SYSCALL_CODE, READS_BASES, RING, RING_LEN,
+    ENTRY_SLOT, EXIT_SYSCALL, EXIT_SYSCALL_CODE, IMAGE, IMAGE_LEN, LOCAL, LOCAL_LEN, OTHER_FILES,
+    RAW_SYSCALL, RAW_SYSCALL_CODE, READS_BASES, RING, RING_LEN,
 };
 use pmu::Regs;
 use std::fs::File;
@@ -63,6 +63,8 @@ pub struct Hand<'h> {
     pub mapped: Vec<(Range<u64>, i32)>,
     /// There may be memory where the agent is to be, which is to give way.
     pub over: bool,
+    /// Files are other ones to the application than to the kernel.
+    pub other_files: bool,
 }
 
 impl<'h> Hand<'h> {
@@ -76,6 +78,7 @@ impl<'h> Hand<'h> {
             met: Met::new(),
             mapped: Vec::new(),
             over: false,
+            other_files: false,
         }
     }
 
@@ -183,12 +186,13 @@ impl<'h> Hand<'h> {
 
     fn fill(&self) -> Result<(), PlaceError> {
         let bases = host::hardware_capabilities_2() & HWCAP2_FSGSBASE != 0;
-        let writes: [(u64, &[u8]); 5] = [
+        let writes: [(u64, &[u8]); 6] = [
             (IMAGE, image::bytes()),
             (RAW_SYSCALL, &RAW_SYSCALL_CODE),
             (EXIT_SYSCALL, &EXIT_SYSCALL_CODE),
             (ENTRY_SLOT, &image::entry().to_le_bytes()),
             (READS_BASES, &u32::from(bases).to_le_bytes()),
+            (OTHER_FILES, &u32::from(self.other_files).to_le_bytes()),
         ];
         for (at, bytes) in writes {
             Remote(self.tid)

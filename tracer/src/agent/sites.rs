@@ -167,6 +167,14 @@ impl Sites {
 }
 
 impl Sites {
+    /// Where there are trampolines: address and length.
+    #[must_use]
+    pub fn regions(&self) -> Vec<(u64, u64)> {
+        let all = self.regions.iter();
+        all.map(|region| (region.start(), region.end() - region.start()))
+            .collect()
+    }
+
     /// A thread has met the syscall that ends at `entered.rip` and stands behind its entry: the
     /// site is rewritten once it has been met `patience` times, if that is safe.
     pub fn meet(

@@ -9,6 +9,7 @@ use super::task::{InCall, SpaceId, State, Task};
 use super::traps::Signals;
 use super::{Notice, Options, Outcome, RecordError, Stumble, finish, supervise};
 use crate::agent;
+use crate::arrears::Arrears;
 use crate::brake::Brake;
 use crate::maps;
 use crate::model::capture::Call;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 pub(crate) fn go_on(
     options: Options,
     taken: TakeOver,
-    (writer, brake): (Writer, Brake),
+    (writer, brake, arrears): (Writer, Brake, Arrears),
     network: Option<Arc<dyn Network>>,
     notice: Arc<dyn Fn(Notice) + Send + Sync>,
 ) -> Result<Outcome, RecordError> {
@@ -58,6 +59,8 @@ pub(crate) fn go_on(
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();
     session.network = network;
+    session.serving.when = session.options.agent;
+    session.arrears = arrears;
     let opening = taken.opening.into_iter();
     let opening = opening.map(|(inode, (local, remote))| (inode, (local.into(), remote.into())));
     session.connections = Connections::of(taken.connections, opening.collect());
@@ -138,6 +141,9 @@ impl Session {
                 let agent = agent::Recording::begin(Remote(real), true)
                     .map_err(RecordError::os("preparing the agent's page"))?;
                 vacant.insert(agent);
+                if thread.agent_was {
+                    self.give_way_to_agent(space);
+                }
                 self.memories.adopt_space(space, real, objects)?;
             }
             let mut task = Task::new(real, thread.id, space, State::Running);

@@ -251,6 +251,7 @@ pub fn record_with(
 fn finish(mut session: Session, ran: Result<(), RecordError>) -> Result<Outcome, RecordError> {
     match ran {
         Ok(()) => {
+            session.arrears.end();
             let status = session.first_status.unwrap_or(0);
             let lost = session.out.take_loss();
             let served = session.serving.served();

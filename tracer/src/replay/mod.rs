@@ -48,6 +48,15 @@ pub struct Outcome {
     pub digest: u128,
 }
 
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replayed {
+    /// Events that are reproduced.
+    pub events: u64,
+    /// System calls among them that were served inside the program, without a stop.
+    pub served: u64,
+}
+
 /// Events between two reports of progress.
 const PROGRESS_EVENTS: u64 = 1024;
 
@@ -86,19 +95,31 @@ pub(crate) fn play(
     reader: &mut Reader,
     sink: &mut dyn Sink,
     events: &mut u64,
-    applied: &dyn Fn(u64),
+    applied: &dyn Fn(Replayed),
 ) -> Result<(), ReplayError> {
+    let tell = |session: &Session, events| {
+        let served = session.served();
+        applied(Replayed { events, served });
+    };
     loop {
         if events.is_multiple_of(PROGRESS_EVENTS) {
             let (read, total) = reader.progress();
             sink.progress(EventIndex(*events), read, total);
         }
+        if session.is_behind() && reader.may_wait() {
+            session.catch_up(sink)?;
+            tell(session, *events);
+        }
         let Some((index, event)) = reader.next()? else {
-            return session.catch_up(sink);
+            session.catch_up(sink)?;
+            tell(session, *events);
+            return Ok(());
         };
         *events = index.0 + 1;
         session.apply(index, &event, sink)?;
-        applied(*events);
+        if !session.is_behind() {
+            tell(session, *events);
+        }
     }
 }
 

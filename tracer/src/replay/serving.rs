@@ -2,6 +2,9 @@
 //! then given to it all at once. It takes their results without a stop, and tells what the
 //! program passed, which is compared here like at a stop.
 //!
+//! A shadow serves what it can follow behind the call ([`super::shadow`]), and only where the
+//! recording had an agent: at a takeover nothing may be there that the journal does not have.
+//!
 //! Nothing has to be served. Where the agent does not, the thread stops as ever: that call is
 //! then dealt with like one that was not held back. So what is rewritten here does not depend on
 //! what was while recording, and a recording made without the agent replays with it.
@@ -25,7 +28,7 @@ use crate::sys::wait::Status;
 use ::agent::layout::{FEED_BYTES, REPLAYS};
 use ::agent::record::{Expected, OUT, Piece, aligned};
 use ::agent::rules::{self, BYTES_MAX};
-use journal::{Bytes, ClockRead, Enter, Event, EventIndex, In, Leave, Mapping, Out, Tid};
+use journal::{Bytes, ClockRead, Effect, Enter, Event, EventIndex, In, Leave, Mapping, Out, Tid};
 use pmu::Regs;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -46,7 +49,7 @@ pub struct Placed {
     sites: Sites,
 }
 
-/// When the agent serves; a shadow has none.
+/// When the agent serves.
 type When = crate::record::Agent;
 
 /// What is known of it in one address space.
@@ -57,6 +60,13 @@ pub struct Agent {
     /// Where it belongs there is memory, for there was an agent when this was recorded.
     reserved: bool,
     placed: Option<Placed>,
+}
+
+impl Agent {
+    /// Whether there is memory where it belongs.
+    pub const fn is_reserved(&self) -> bool {
+        self.reserved
+    }
 }
 
 /// One call held back.
@@ -84,6 +94,8 @@ pub struct Waiting {
     records: Vec<u8>,
     /// When it serves.
     when: When,
+    /// Calls that were served.
+    served: u64,
 }
 
 impl Waiting {
@@ -93,6 +105,16 @@ impl Waiting {
 }
 
 impl Session {
+    /// Whether events are held back.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How many calls were served so far.
+    pub(super) const fn served(&self) -> u64 {
+        self.waiting.served
+    }
+
     /// Whether calls are served; they are not unless this is called.
     pub(crate) fn serve(&mut self, when: When) {
         self.waiting.when = when;
@@ -122,6 +144,9 @@ impl Session {
                 let Some(bytes) = self.size_if_servable(enter, leave) else {
                     return Ok(false);
                 };
+                if !self.can_be_followed_behind(enter)? {
+                    return Ok(false);
+                }
                 let waiting = &self.waiting;
                 if waiting.calls.len() >= HELD_MAX || waiting.bytes + bytes > FEED_BYTES {
                     self.catch_up(sink)?;
@@ -160,7 +185,7 @@ impl Session {
         let free = task.call.is_none() && task.restart.is_none() && !task.prelude;
         // The kernel may have written to what the program cannot write to, in vain.
         let torn = leave.result == -i64::from(libc::EFAULT);
-        let plain = leave.effects.is_empty() && !is_restart(leave.result) && !torn;
+        let plain = leave.effects.iter().all(is_output) && !is_restart(leave.result) && !torn;
         if !(known && free && plain && placed.sites.is_rewritten(enter.ip)) {
             return None;
         }
@@ -283,6 +308,7 @@ impl Session {
         if regs.fs_base == 0 && regs.gs_base == 0 {
             (regs.fs_base, regs.gs_base) = (task.regs.fs_base, task.regs.gs_base);
         }
+        self.waiting.served += 1;
         let status = Status::Event(libc::PTRACE_EVENT_SECCOMP);
         if !held.clocks.is_empty() {
             self.observed.clocks(held.clocks.len());
@@ -313,6 +339,10 @@ impl Session {
             && let Some((expected, found)) = check::input_difference(&enter.ins, &ins, &call)
         {
             return Err(self.diverged(expected, found));
+        }
+        self.follow_behind(tid, &call, &held.leave, &before)?;
+        if before.missing.get() {
+            return Err(self.inconsistent("memory that the agent has not kept"));
         }
         if held.leave.result >= 0 {
             self.echo(tid, &call, held.leave.result, &before, sink)?;
@@ -356,7 +386,8 @@ impl Session {
             When::AtOnce => 1,
             When::Never | When::WhenItPays => STOPS_BEFORE,
         };
-        if agent.given_up || agent.stops < stops_before {
+        let out_of_place = self.shadow.is_some() && !agent.reserved;
+        if agent.given_up || agent.stops < stops_before || out_of_place {
             return Ok(());
         }
         let mut stopped = self.take_stop(tid)?;
@@ -426,6 +457,39 @@ impl Session {
         if lost {
             agent.placed = None;
             agent.given_up = true;
+        }
+        Ok(())
+    }
+
+    /// At a takeover: what was rewritten becomes what it was, and the memory for it is taken away. Who
+    /// records from then on begins anew.
+    pub(super) fn stop_serving(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
+        self.waiting.when = When::Never;
+        let replaced = |tid: &&Tid| {
+            let shadow = self.shadow.as_ref();
+            shadow.is_some_and(|shadow| shadow.is_replaced(**tid))
+        };
+        let stopped = |tid: &Tid| {
+            let task = self.tasks.get(tid);
+            task.is_some_and(|task| task.stopped.is_some())
+        };
+        // By a thread that can make syscalls, if its address space has one.
+        let (able, others): (Vec<Tid>, Vec<Tid>) = tids
+            .iter()
+            .filter(|tid| !replaced(tid))
+            .partition(|tid| stopped(tid));
+        let able = able.into_iter().map(|tid| (tid, true));
+        for (tid, able) in able.chain(others.into_iter().map(|tid| (tid, false))) {
+            let task = self.task(tid)?;
+            let real = task.real;
+            let Some(mut placed) = task.space.borrow_mut().agent.placed.take() else {
+                continue;
+            };
+            let regions = placed.sites.regions();
+            placed.sites.remapped(real, &(0..u64::MAX))?;
+            for (at, len) in regions.into_iter().filter(|_| able) {
+                self.remote(tid, "munmap", libc::SYS_munmap, [at, len, 0, 0, 0, 0])?;
+            }
         }
         Ok(())
     }
@@ -558,9 +622,31 @@ fn own_leave(leave: &Leave<'_>) -> Leave<'static> {
                 data: own(&out.data),
             })
             .collect(),
-        // There are none.
-        effects: Vec::new(),
+        effects: leave.effects.iter().filter_map(own_effect).collect(),
     }
+}
+
+const fn is_output(effect: &Effect<'_>) -> bool {
+    matches!(effect, Effect::Received { .. })
+}
+
+/// An effect that is no more than the call's output.
+fn own_effect(effect: &Effect<'_>) -> Option<Effect<'static>> {
+    let Effect::Received {
+        conn,
+        position,
+        taken,
+        spans,
+    } = effect
+    else {
+        return None;
+    };
+    Some(Effect::Received {
+        conn: *conn,
+        position: *position,
+        taken: *taken,
+        spans: spans.clone(),
+    })
 }
 
 fn own(bytes: &Bytes<'_>) -> Bytes<'static> {

@@ -115,6 +115,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<(), ReplayError> {
         if self.hold_back(index, event, sink)? {
+            self.mind_halted(event);
             return Ok(());
         }
         self.catch_up(sink)?;

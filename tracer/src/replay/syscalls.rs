@@ -282,7 +282,7 @@ impl Session {
     }
 }
 
-fn word(memory: &dyn Memory, addr: u64) -> Option<u64> {
+pub(super) fn word(memory: &dyn Memory, addr: u64) -> Option<u64> {
     let mut bytes = [0; 8];
     (memory.read(addr, &mut bytes) == bytes.len()).then(|| u64::from_le_bytes(bytes))
 }

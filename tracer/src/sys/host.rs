@@ -231,12 +231,12 @@ pub fn duplicate_of(thread: Pid, fd: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(found as i32) })
 }
 
-/// Whether what is written to a file goes to its end.
+/// The `O_` flags of an open file; none, if it cannot be asked.
 #[must_use]
-pub fn appends(file: &File) -> bool {
+pub fn open_flags(file: &File) -> i32 {
     // SAFETY: no memory is involved.
     let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
-    flags != -1 && flags & libc::O_APPEND != 0
+    if flags == -1 { 0 } else { flags }
 }
 
 /// Whether two descriptors, each of a process, are of one open file.

@@ -76,6 +76,8 @@ struct Space {
     stops: u32,
     /// It has no agent, and gets none.
     given_up: bool,
+    /// There is memory already where the agent is to be.
+    reserved: bool,
     /// The agent is there.
     agent: Option<Placed>,
 }

@@ -62,7 +62,6 @@ impl Session {
         let known = self.serving.spaces.get(&space);
         let may = self.serving.when != Agent::Never
             && !self.out.is_lost()
-            && self.identities.is_none()
             && !known.is_some_and(|known| known.given_up)
             && self
                 .tasks
@@ -108,6 +107,9 @@ impl Session {
         effects: &mut Vec<Effect<'static>>,
     ) -> Step<Stopped> {
         let mut hand = Hand::new(tid, Stands::AtExit, regs);
+        let known = self.serving.spaces.get(&space);
+        hand.over = known.is_some_and(|known| known.reserved);
+        hand.other_files = self.identities.is_some();
         let brought = hand.bring(stopped);
         self.let_go(hand, effects);
         let (stopped, ring) = brought?;
@@ -181,10 +183,13 @@ impl Session {
         let Some(known) = space.and_then(|space| self.serving.spaces.get_mut(&space)) else {
             return Ok(());
         };
+        let lost = inside::occupies(range);
+        // What was in its place before may be the application's own from now on.
+        known.given_up |= lost && known.reserved;
         let Some(placed) = &mut known.agent else {
             return Ok(());
         };
-        if inside::occupies(range) {
+        if lost {
             placed.sites.remapped(tid, &(0..u64::MAX))?;
             known.agent = None;
             known.given_up = true;
@@ -206,6 +211,11 @@ impl Session {
         if let Some(placed) = &mut known.agent {
             placed.off_for_good = true;
         }
+    }
+
+    /// Where the agent is to be in an address space, there is memory already: there was one.
+    pub(in super::super) fn give_way_to_agent(&mut self, space: SpaceId) {
+        self.serving.spaces.entry(space).or_default().reserved = true;
     }
 
     /// Tells the agent what it may serve: nothing while a thread computes apart, and nothing that concerns

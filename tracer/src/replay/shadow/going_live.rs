@@ -62,6 +62,8 @@ pub struct Thread {
     pub real: Pid,
     /// Which threads have its address space: those with the same number.
     pub space: u32,
+    /// Where the agent belongs in it, there is memory.
+    pub agent_was: bool,
     /// Where it stands.
     pub stand: Stand,
     /// The syscall that a restart would continue.
@@ -128,6 +130,7 @@ impl Session {
         let ends = self.finish_ends()?;
         let tids: Vec<Tid> = self.tasks.keys().copied().collect();
         self.await_performed(&tids)?;
+        self.stop_serving(&tids)?;
         self.fill_objects(&tids)?;
         self.settle_calls()?;
         self.reopen_held(&tids)?;
@@ -269,6 +272,7 @@ impl Session {
         let task = self.task(tid)?;
         let (process, real, interrupted) = (task.tgid, task.real, task.interrupted);
         let interrupted_begun = task.interrupted_begun;
+        let agent_was = task.space.borrow().agent.is_reserved();
         if !matches!(stand, Stand::Replaced(..)) {
             agent::Recording::begin(Remote(real), true)
                 .map_err(ReplayError::os("preparing the agent's page"))?;
@@ -278,6 +282,7 @@ impl Session {
             process,
             real,
             space: u32::try_from(space).unwrap_or(u32::MAX),
+            agent_was,
             stand,
             interrupted,
             interrupted_begun,

@@ -236,7 +236,7 @@ impl Session {
         let file = self.duplicate(tid, fd)?;
         let failed = || ReplayError::os("following what was written to shared storage");
         let appends = flags & libc::RWF_APPEND != 0
-            || host::appends(&file) && flags & libc::RWF_NOAPPEND == 0;
+            || host::open_flags(&file) & libc::O_APPEND != 0 && flags & libc::RWF_NOAPPEND == 0;
         let moves = at == u64::MAX;
         let start = if appends {
             file.metadata().map_err(failed())?.len()

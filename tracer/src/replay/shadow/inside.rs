@@ -154,11 +154,11 @@ impl Session {
         const MESSAGE_BYTES_MAX: usize = 16 << 20;
         let len = match call.def.name {
             "read" | "recvfrom" => usize::try_from(call.args[2]).unwrap_or(usize::MAX),
-            _ => self
-                .pieces(tid, call, MESSAGE_BYTES_MAX)?
-                .iter()
-                .map(|(_, len)| len)
-                .sum(),
+            _ => {
+                let (_, real) = self.process(tid)?;
+                let pieces = self.pieces(&Remote(real), call, MESSAGE_BYTES_MAX)?;
+                pieces.iter().map(|(_, len)| len).sum()
+            }
         };
         Ok(len.min(MESSAGE_BYTES_MAX))
     }

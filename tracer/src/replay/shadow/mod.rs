@@ -20,6 +20,7 @@ mod locks;
 mod mappings;
 mod queues;
 mod reopen;
+mod served;
 mod signals;
 mod sockets;
 mod spawn;
@@ -164,6 +165,11 @@ impl Shadow {
     /// The namespaces that the application is in.
     pub(super) const fn namespaces(&self) -> &Namespaces {
         &self.namespaces
+    }
+
+    /// Whether a thread's process has become another program, which the journal does not have yet.
+    pub(super) fn is_replaced(&self, tid: Tid) -> bool {
+        self.replaced.contains_key(&tid)
     }
 
     /// What a descriptor leads to.

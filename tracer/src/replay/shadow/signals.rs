@@ -69,6 +69,13 @@ impl Signals {
         true
     }
 
+    /// What the process's timer has sent is of no concern any more.
+    fn drop_alarms(&mut self, process: Tid) {
+        if let Some(list) = self.sent.get_mut(&process) {
+            list.retain(|(_, info)| number(info) != libc::SIGALRM || code(info) != libc::SI_KERNEL);
+        }
+    }
+
     /// What a process has still to be told.
     pub fn outstanding(&mut self, process: Tid) -> Vec<(Tid, [u8; 128])> {
         self.sent.remove(&process).unwrap_or_default()
@@ -199,6 +206,28 @@ impl Session {
             .write(KERNEL_ROOM, &[0; 32])
             .map_err(ReplayError::os("placing a timer"))?;
         self.remote(tid, "setitimer", libc::SYS_setitimer, args)?;
+        Ok(())
+    }
+
+    /// The process's timer is about to be set anew. Unless it was blocked, what it had sent until then was
+    /// delivered then, if at all; here it may have run out more often.
+    pub(super) fn stop_alarm(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
+        if call.def.name == "setitimer" && call.int(0) != libc::ITIMER_REAL {
+            return Ok(());
+        }
+        let (process, _) = self.process(tid)?;
+        let blocked = match &self.task(tid)?.stopped {
+            Some(stopped) => stopped.signal_mask()? & 1 << (libc::SIGALRM - 1) != 0,
+            None => true,
+        };
+        if blocked {
+            return Ok(());
+        }
+        self.remote_any(tid, libc::SYS_alarm, [0; 6])?;
+        self.take_pending(tid, libc::SIGALRM)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.signals.drop_alarms(process);
+        }
         Ok(())
     }
 
@@ -412,6 +441,18 @@ fn comes_here_too(info: &[u8; 128]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timer_that_is_set_anew_has_sent_nothing() {
+        let mut signals = Signals::default();
+        let (process, thread) = (Tid(2), Tid(3));
+        signals.note(process, thread, info(libc::SIGALRM, libc::SI_KERNEL, 0));
+        signals.note(process, thread, info(libc::SIGALRM, libc::SI_USER, 5));
+        signals.drop_alarms(process);
+        let left = signals.outstanding(process);
+        assert_eq!(left.len(), 1, "somebody else has sent it");
+        assert_eq!(code(&left[0].1), libc::SI_USER);
+    }
 
     fn info(signal: i32, code: i32, pid: i32) -> [u8; 128] {
         let mut info = [0; 128];

@@ -57,6 +57,10 @@ impl Session {
             Policy::AskError => self.error_asked(tid, call, leave),
             Policy::Open => self.open(tid, call, result),
             Policy::Tell => self.note_identity(tid, call, leave),
+            Policy::Alarm => {
+                self.stop_alarm(tid, call)?;
+                self.same(tid, call, None)
+            }
             Policy::Signal => self.send_signal(tid, call),
             Policy::AwaitSignal => self.signal_awaited(tid, call, leave),
             Policy::Queue => self.queue_call(tid, call, leave),

@@ -53,6 +53,8 @@ pub enum Shadow {
     Open,
     /// The application was told of a file.
     Tell,
+    /// The timer of the process was set.
+    Alarm,
     /// A signal was sent.
     Signal,
     /// A signal was waited for.
@@ -336,8 +338,8 @@ const TABLE: &[Entry] = &[
     same("timer_create"),
     same("timer_delete"),
     entry("timer_settime", Shadow::Alike),
-    entry("setitimer", Shadow::Alike),
-    entry("alarm", Shadow::Alike),
+    entry("setitimer", Shadow::Alarm),
+    entry("alarm", Shadow::Alarm),
     // System V objects.
     same("shmget"),
     same("shmctl"),

@@ -3,10 +3,10 @@
 //! followed by the network.
 
 use super::kinds::{self, Kind, Socket};
-use crate::model::capture::Call;
+use crate::model::capture::{Call, Memory};
 use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
-use crate::replay::syscalls::vectors;
+use crate::replay::syscalls::{vectors, word};
 use crate::sys::flow;
 use crate::sys::mem::Remote;
 use journal::{Effect, Leave, Tid};
@@ -24,6 +24,10 @@ fn told_at(leave: &Leave<'_>, addr: u64) -> Option<u32> {
         let word = out.data.get(at..at.checked_add(4)?)?;
         Some(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
     })
+}
+
+fn unreadable(what: &'static str) -> ReplayError {
+    ReplayError::os(what)(std::io::Error::from_raw_os_error(libc::EFAULT))
 }
 
 impl Session {
@@ -161,8 +165,7 @@ impl Session {
             let nr = i64::from(call.def.nr);
             return self.remote_as_then(tid, call.def.name, nr, args, result);
         }
-        let keeps = matches!(kind, Kind::Event(_)) || self.leads_on(kind);
-        if !keeps {
+        if !self.keeps(kind) {
             return Ok(());
         }
         let bytes = if call.def.name == "sendmmsg" {
@@ -229,28 +232,47 @@ impl Session {
         call: &Call,
         len: usize,
     ) -> Result<Vec<u8>, ReplayError> {
+        let (_, real) = self.process(tid)?;
+        self.gathered_in(&Remote(real), call, len)
+    }
+
+    /// The same, of memory as it was at the call.
+    pub(super) fn gathered_in(
+        &self,
+        memory: &dyn Memory,
+        call: &Call,
+        len: usize,
+    ) -> Result<Vec<u8>, ReplayError> {
         let mut bytes = Vec::new();
-        for (addr, len) in self.pieces(tid, call, len)? {
-            let (_, real) = self.process(tid)?;
+        for (addr, len) in self.pieces(memory, call, len)? {
             let start = bytes.len();
             bytes.resize(start + len, 0);
-            Remote(real)
-                .read_exact(addr, &mut bytes[start..])
-                .map_err(ReplayError::os("reading a syscall's buffers"))?;
+            if memory.read(addr, &mut bytes[start..]) < len {
+                return Err(unreadable("reading a syscall's buffers"));
+            }
         }
         Ok(bytes)
     }
 
-    /// Whether bytes written to a socket are kept.
-    fn leads_on(&mut self, kind: Kind) -> bool {
-        let Kind::Socket(socket) = kind else {
-            return false;
-        };
-        self.is_inner(kind).is_some() || self.connection_of(socket.inode).is_some()
+    /// Whether bytes that are put into what is no file, and nothing of the kernel's here, are kept.
+    pub(super) fn keeps(&mut self, kind: Kind) -> bool {
+        match kind {
+            Kind::Event(_) => true,
+            Kind::Socket(socket) => {
+                self.is_inner(kind).is_some() || self.connection_of(socket.inode).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// Bytes went into what a descriptor leads to.
-    fn fill(&mut self, tid: Tid, fd: i32, kind: Kind, bytes: &[u8]) -> Result<(), ReplayError> {
+    pub(super) fn fill(
+        &mut self,
+        tid: Tid,
+        fd: i32,
+        kind: Kind,
+        bytes: &[u8],
+    ) -> Result<(), ReplayError> {
         if self.is_standard(tid, fd)? {
             return Ok(());
         }
@@ -295,39 +317,28 @@ impl Session {
 
     /// Where the bytes lie that a syscall wrote or read.
     pub(super) fn pieces(
-        &mut self,
-        tid: Tid,
+        &self,
+        memory: &dyn Memory,
         call: &Call,
         written: usize,
     ) -> Result<Vec<(u64, usize)>, ReplayError> {
-        let (_, real) = self.process(tid)?;
-        let memory = Remote(real);
+        let word = |at| word(memory, at).ok_or_else(|| unreadable("reading a message"));
         Ok(match call.def.name {
             "write" | "sendto" | "read" | "recvfrom" => vec![(call.args[1], written)],
-            "writev" | "readv" | "vmsplice" => {
-                vectors(&memory, call.args[1], call.args[2], written)
-            }
+            "writev" | "readv" | "vmsplice" => vectors(memory, call.args[1], call.args[2], written),
             "sendmsg" | "recvmsg" => {
-                let word = |at| {
-                    memory
-                        .read_u64(call.args[1] + at)
-                        .map_err(ReplayError::os("reading a message"))
-                };
-                vectors(&memory, word(16)?, word(24)?, written)
+                let header = call.args[1];
+                vectors(memory, word(header + 16)?, word(header + 24)?, written)
             }
             "recvmmsg" => {
                 let mut pieces = Vec::new();
                 let mut left = written;
                 for index in 0..call.args[2] {
                     let header = call.args[1] + index * MMSGHDR_BYTES;
-                    let word = |at| {
-                        memory
-                            .read_u64(header + at)
-                            .map_err(ReplayError::os("reading a message"))
-                    };
-                    let len = word(MSG_LEN)? & u64::from(u32::MAX);
+                    let len = word(header + MSG_LEN)? & u64::from(u32::MAX);
                     let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
-                    pieces.extend(vectors(&memory, word(16)?, word(24)?, len));
+                    let (list, count) = (word(header + 16)?, word(header + 24)?);
+                    pieces.extend(vectors(memory, list, count, len));
                     left -= len;
                     if left == 0 {
                         break;

@@ -1,0 +1,113 @@
+//! Calls that the agent serves in a shadow. They are followed behind the call, when the thread has
+//! gone on: by what the journal and the call's record have, and through the supervisor's own hands.
+//! What needs the thread's is not served: it stops.
+
+use super::kinds::Kind;
+use super::table::{self, Shadow as Policy};
+use crate::model;
+use crate::model::capture::{Call, Memory};
+use crate::replay::error::ReplayError;
+use crate::replay::session::Session;
+use crate::sys::host;
+use journal::{Enter, Leave, Tid};
+use std::os::unix::fs::MetadataExt;
+
+impl Session {
+    /// Whether a call of the current thread can be followed behind it. Without a shadow, every one.
+    pub(in crate::replay) fn can_be_followed_behind(
+        &mut self,
+        enter: &Enter<'_>,
+    ) -> Result<bool, ReplayError> {
+        if self.shadow.is_none() {
+            return Ok(true);
+        }
+        let Some(def) = model::lookup(enter.nr) else {
+            return Ok(false);
+        };
+        let mut args = [0; 6];
+        for (slot, arg) in args.iter_mut().zip(enter.args.as_slice()) {
+            *slot = *arg;
+        }
+        let call = Call { def, args };
+        let tid = self.current;
+        match table::of(&call) {
+            Policy::Skip | Policy::Watched => Ok(true),
+            Policy::Tell => Ok(def.name == "fstat"),
+            Policy::Take if def.name == "recvmmsg" => Ok(false),
+            Policy::Take => Ok(match self.kind(tid, call.int(0))? {
+                Kind::File | Kind::Event(_) | Kind::Other => true,
+                kind => self.is_outside(kind),
+            }),
+            Policy::Put if matches!(def.name, "sendmmsg" | "vmsplice") => Ok(false),
+            Policy::Put if self.is_standard(tid, call.int(0))? => Ok(true),
+            Policy::Put => Ok(match self.kind(tid, call.int(0))? {
+                Kind::Event(_) | Kind::Other => true,
+                Kind::File => {
+                    matches!(def.name, "write" | "writev")
+                        && self.is_plain_file(tid, call.int(0))?
+                }
+                kind => !self.is_local(kind) && self.is_outside(kind),
+            }),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether it leads out of the application: a connection, or a pipe that others have an end of.
+    fn is_outside(&self, kind: Kind) -> bool {
+        let leads = matches!(kind, Kind::Socket(_) | Kind::Pipe(_));
+        leads && self.own_inode(kind).is_none() && self.is_inner(kind).is_none()
+    }
+
+    /// Whether the supervisor can write to a file in the application's stead: not where that would
+    /// leave it with more rights than the application would have, or depends on where the bytes lie.
+    fn is_plain_file(&mut self, tid: Tid, fd: i32) -> Result<bool, ReplayError> {
+        const TAKEN_AWAY: u32 = libc::S_ISUID | libc::S_ISGID;
+        let file = self.duplicate(tid, fd)?;
+        let meta = file
+            .metadata()
+            .map_err(ReplayError::os("looking at a file"))?;
+        let direct = host::open_flags(&file) & libc::O_DIRECT != 0;
+        Ok(!direct && meta.mode() & TAKEN_AWAY == 0)
+    }
+
+    /// Follows a call that the agent has served, in whose memory is what was there then.
+    pub(in crate::replay) fn follow_behind(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+        then: &dyn Memory,
+    ) -> Result<(), ReplayError> {
+        if self.shadow.is_none() {
+            return Ok(());
+        }
+        if leave.result < 0 {
+            return self.follow_failed(tid, call, leave);
+        }
+        match table::of(call) {
+            Policy::Take => self.take(tid, call, leave),
+            Policy::Put => self.put_behind(tid, call, leave, then),
+            Policy::Watched => self.note_epoll_told(tid, call, leave),
+            Policy::Tell => self.note_identity(tid, call, leave),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_behind(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+        then: &dyn Memory,
+    ) -> Result<(), ReplayError> {
+        let fd = call.int(0);
+        let kind = self.kind(tid, fd)?;
+        // What goes to the standard streams, the primary has shown.
+        if self.is_standard(tid, fd)? || !(kind == Kind::File || self.keeps(kind)) {
+            return Ok(());
+        }
+        let len = usize::try_from(leave.result).unwrap_or(0);
+        let bytes = self.gathered_in(then, call, len)?;
+        self.fill(tid, fd, kind, &bytes)
+    }
+}
