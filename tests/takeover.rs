@@ -468,6 +468,7 @@ cases! {
     stopped { cuts: Cuts::Everywhere }
     spawns {}
     memory {}
+    served {}
     sleeps {}
     file_landlock { program: Program::Other("file_landlock"), exact: false }
     mem_mseal { program: Program::Other("mem_mseal"), exact: false }

@@ -96,6 +96,42 @@ fn nothing_leaves_before_it_is_committed() {
     );
 }
 
+#[test]
+fn what_an_application_said_last_goes_out_though_its_journal_has_ended() {
+    let lab = Lab::new();
+    let node = primary(&lab);
+    let listener = listen(&lab, Place::PrimaryApp);
+    node.commit.set_alone(true);
+    node.gate().open().expect("opens");
+    let to: SocketAddr = (VIP4.parse::<std::net::IpAddr>().expect("an address"), PORT).into();
+    let connect = || {
+        let client = lab.within(Place::Client, || TcpStream::connect_timeout(&to, PATIENCE));
+        let client = client.expect("connects");
+        client.set_read_timeout(Some(PATIENCE)).expect("an option");
+        (client, listener.accept().expect("accepts").0)
+    };
+    let (mut client, mut server) = connect();
+    let (mut other, idle) = connect();
+    node.commit.set_alone(false);
+    server.write_all(b"world").expect("writes");
+    wait_for("a held answer", || node.gate().stats().held_packets > 0);
+    node.arrears.end();
+    let appender = node.writer().appender();
+    appender.append(&Event::End(0)).expect("appends");
+    // What somebody else still says comes to nobody, and harms nobody.
+    let dropped = node.gate().stats().in_dropped;
+    other.write_all(b"late").expect("writes");
+    wait_for("a packet for nobody", || {
+        node.gate().stats().in_dropped > dropped
+    });
+    drop(other);
+    drop(idle);
+    node.commit.set_alone(true);
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).expect("reads");
+    assert_eq!(&answer, b"world");
+}
+
 /// Whether the client gets a datagram back from an echo at the virtual address.
 fn answers(lab: &Lab, vip: &str) -> bool {
     let to: SocketAddr = (vip.parse::<std::net::IpAddr>().expect("an address"), PORT).into();

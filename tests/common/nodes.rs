@@ -652,6 +652,16 @@ impl<'a> Nodes<'a> {
     }
 }
 
+impl Drop for Nodes<'_> {
+    /// Whoever fails may not know of them.
+    #[allow(clippy::print_stderr, reason = "behind what a test says")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.said());
+        }
+    }
+}
+
 /// A path that a process sees at `/`, for others.
 fn within_root(root: &str, path: &Path) -> PathBuf {
     PathBuf::from(root).join(path.strip_prefix("/").expect("an absolute path"))

@@ -57,7 +57,13 @@ impl Arrears {
     /// may be asked for.
     #[must_use]
     pub fn are_none(&self) -> bool {
-        self.0.none.load(Ordering::SeqCst) || self.0.ended.load(Ordering::SeqCst)
+        self.0.none.load(Ordering::SeqCst) || self.are_over()
+    }
+
+    /// Whether the application has ended by itself, and all that it has done is in the journal.
+    #[must_use]
+    pub fn are_over(&self) -> bool {
+        self.0.ended.load(Ordering::SeqCst)
     }
 
     /// Asks that all the application has done until now be journaled. The number of the question.
@@ -108,7 +114,7 @@ impl Arrears {
     }
 
     /// The application has ended, and all that it has done is in the journal: nobody will answer any more.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
         if let Some(told) = self.0.told.get() {
             told();
@@ -177,7 +183,7 @@ mod tests {
         arrears.ask();
         assert!(!arrears.are_none());
         arrears.end();
-        assert!(arrears.are_none());
+        assert!(arrears.are_none() && arrears.are_over());
         assert_eq!(times.load(Ordering::SeqCst), 1);
     }
 

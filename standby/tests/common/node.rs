@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tracer::arrears::Arrears;
 
 pub const PORT: u16 = 7000;
 
@@ -79,6 +80,7 @@ pub struct Node {
     pub commit: Arc<Commit>,
     pub gate: Option<Gate>,
     pub streams: Streams,
+    pub arrears: Arrears,
 }
 
 impl Node {
@@ -103,6 +105,7 @@ impl Node {
         let writer = Writer::create_on(Box::new(storage.clone()), &header(), options);
         let writer = writer.expect("begins");
         let commit = Arc::new(Commit::new(u64::MAX));
+        let arrears = Arrears::default();
         let options = GateOptions {
             meters: standby::status::Meters::default(),
             tun,
@@ -110,7 +113,7 @@ impl Node {
             vips,
             mac: None,
             appender: writer.appender(),
-            arrears: tracer::arrears::Arrears::default(),
+            arrears: arrears.clone(),
             commit: Arc::clone(&commit),
             streams: streams.clone(),
         };
@@ -121,6 +124,7 @@ impl Node {
             commit,
             gate: Some(gate),
             streams,
+            arrears,
         }
     }
 

@@ -324,7 +324,7 @@ impl Sites {
     /// A range of an address space is about to be mapped anew, or to be taken away: what was
     /// rewritten there is gone, and what leads there from elsewhere must not.
     pub fn remapped(&mut self, tid: Pid, range: &Range<u64>) -> Result<(), PlaceError> {
-        if self.plans.is_empty() {
+        if self.plans.is_empty() && self.regions.is_empty() {
             return Ok(());
         }
         for plan in self.forget(range) {

@@ -102,12 +102,11 @@ fn threads_and_processes_get_the_ids_that_were_chosen() {
             let next = wanted.next().expect("no more than wanted");
             namespaces.set_last_pid(next - 1).expect("set");
         }
-        if let Status::Event(
-            libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK,
-        ) = status
+        // At its first stop it is there for sure.
+        if let Status::Stop(_) = status
+            && stopped.tid() != first
         {
-            let child = stopped.event_message().expect("it stands");
-            let child = Pid(i32::try_from(child).expect("an id"));
+            let child = stopped.tid();
             let id = namespaces.inner_of(child).expect("it is there");
             assert_eq!(namespaces.outer_of(id).expect("answered"), Some(child));
             made.push(id.0);

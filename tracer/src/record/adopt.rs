@@ -61,6 +61,7 @@ pub(crate) fn go_on(
     session.network = network;
     session.serving.when = session.options.agent;
     session.arrears = arrears;
+    session.watch_standard_streams();
     let opening = taken.opening.into_iter();
     let opening = opening.map(|(inode, (local, remote))| (inode, (local.into(), remote.into())));
     session.connections = Connections::of(taken.connections, opening.collect());

@@ -76,11 +76,16 @@ impl Session {
         }
     }
 
-    /// Looks at the descriptors that the first process starts with.
-    pub(super) fn first_descriptors(&mut self, first: Pid) {
+    /// Whatever leads to the standard streams is looked at.
+    pub(super) fn watch_standard_streams(&mut self) {
         for key in &self.options.standard_streams {
             self.memories.descriptors.looked_at.add(*key);
         }
+    }
+
+    /// Looks at the descriptors that the first process starts with.
+    pub(super) fn first_descriptors(&mut self, first: Pid) {
+        self.watch_standard_streams();
         for entry in std::fs::read_dir(format!("/proc/{first}/fd"))
             .into_iter()
             .flatten()

@@ -98,15 +98,17 @@ pub(crate) fn play(
     applied: &dyn Fn(Replayed),
 ) -> Result<(), ReplayError> {
     let tell = |session: &Session, events| {
-        let served = session.served();
-        applied(Replayed { events, served });
+        applied(Replayed {
+            events: session.reproduced(events),
+            served: session.served(),
+        });
     };
     loop {
         if events.is_multiple_of(PROGRESS_EVENTS) {
             let (read, total) = reader.progress();
             sink.progress(EventIndex(*events), read, total);
         }
-        if session.is_behind() && reader.may_wait() {
+        if reader.may_wait() {
             session.catch_up(sink)?;
             tell(session, *events);
         }
@@ -117,9 +119,7 @@ pub(crate) fn play(
         };
         *events = index.0 + 1;
         session.apply(index, &event, sink)?;
-        if !session.is_behind() {
-            tell(session, *events);
-        }
+        tell(session, *events);
     }
 }
 

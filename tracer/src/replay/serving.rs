@@ -105,9 +105,10 @@ impl Waiting {
 }
 
 impl Session {
-    /// Whether events are held back.
-    pub(super) fn is_behind(&self) -> bool {
-        !self.waiting.is_empty()
+    /// How many events are reproduced of `events` that were read.
+    pub(super) fn reproduced(&self, events: u64) -> u64 {
+        let held = self.waiting.calls.front();
+        held.map_or(events, |first| first.index.0)
     }
 
     /// How many calls were served so far.
@@ -465,23 +466,19 @@ impl Session {
     /// records from then on begins anew.
     pub(super) fn stop_serving(&mut self, tids: &[Tid]) -> Result<(), ReplayError> {
         self.waiting.when = When::Never;
-        let replaced = |tid: &&Tid| {
+        let replaced = |tid: &Tid| {
             let shadow = self.shadow.as_ref();
-            shadow.is_some_and(|shadow| shadow.is_replaced(**tid))
+            shadow.is_some_and(|shadow| shadow.is_replaced(*tid))
         };
-        let stopped = |tid: &Tid| {
-            let task = self.tasks.get(tid);
-            task.is_some_and(|task| task.stopped.is_some())
-        };
+        let mut tids: Vec<Tid> = tids.iter().copied().filter(|tid| !replaced(tid)).collect();
         // By a thread that can make syscalls, if its address space has one.
-        let (able, others): (Vec<Tid>, Vec<Tid>) = tids
-            .iter()
-            .filter(|tid| !replaced(tid))
-            .partition(|tid| stopped(tid));
-        let able = able.into_iter().map(|tid| (tid, true));
-        for (tid, able) in able.chain(others.into_iter().map(|tid| (tid, false))) {
+        tids.sort_by_key(|tid| {
+            let task = self.tasks.get(tid);
+            task.is_none_or(|task| task.stopped.is_none())
+        });
+        for tid in tids {
             let task = self.task(tid)?;
-            let real = task.real;
+            let (real, able) = (task.real, task.stopped.is_some());
             let Some(mut placed) = task.space.borrow_mut().agent.placed.take() else {
                 continue;
             };
@@ -622,7 +619,7 @@ fn own_leave(leave: &Leave<'_>) -> Leave<'static> {
                 data: own(&out.data),
             })
             .collect(),
-        effects: leave.effects.iter().filter_map(own_effect).collect(),
+        effects: leave.effects.iter().filter_map(output).collect(),
     }
 }
 
@@ -631,7 +628,7 @@ const fn is_output(effect: &Effect<'_>) -> bool {
 }
 
 /// An effect that is no more than the call's output.
-fn own_effect(effect: &Effect<'_>) -> Option<Effect<'static>> {
+fn output(effect: &Effect<'_>) -> Option<Effect<'static>> {
     let Effect::Received {
         conn,
         position,

@@ -151,8 +151,11 @@ impl Worker {
         };
         let now_ms = self.now_ms();
         let verdict = self.tell(|tracker, sink| tracker.inbound(packet, &segment, now_ms, sink))?;
+        let brings = !segment.data.is_empty() || segment.has(flag::SYN);
         let (mut packet, vnet) = match verdict {
             Verdict::Drop => return Ok(false),
+            // Nobody is left for it.
+            _ if brings && self.question.is_over() => return Ok(false),
             Verdict::Bare => match without_data(packet, &segment) {
                 Some(bare) => (bare, Vnet::default()),
                 None => return Ok(false),

@@ -491,10 +491,15 @@ impl Worker {
         what: impl FnOnce(&mut Tracker, &mut super::flow::Sink<'_>) -> Result<T, WriteError>,
     ) -> Result<T, GateError> {
         let (appender, shared) = (&self.appender, &self.shared);
+        let over = self.question.is_over();
         let translations = &mut self.translations;
         let mut model = Ok(());
         let mut sink = |event: &GateEvent<'_>| {
-            appender.append(&Event::Gate(event.clone()))?;
+            match appender.append(&Event::Gate(event.clone())) {
+                // What is said of an application that is over, the journal has no room for.
+                Err(WriteError::Ended) if over => return Ok(()),
+                appended => appended?,
+            };
             if model.is_ok() {
                 model = shared.streams.apply(event);
             }

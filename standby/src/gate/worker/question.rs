@@ -39,6 +39,12 @@ impl Question {
         }
     }
 
+    /// Whether the application has ended: its kernel has some last words, but nothing happens any more
+    /// that a journal would have to have.
+    pub fn is_over(&self) -> bool {
+        self.arrears.are_over()
+    }
+
     /// The question whose answer a packet has to wait for that has just come, if any.
     pub fn for_packet(&self) -> Option<u64> {
         self.arrears.may_be().then_some(self.asked + 1)

@@ -45,7 +45,7 @@ impl Session {
         };
         let mut places = Places::new();
         for (real, fd) in self.descriptors(tids)? {
-            if let Kind::Socket(socket) = kinds::look_up(real, fd) {
+            if let Some(Kind::Socket(socket)) = kinds::look_up(real, fd) {
                 places.entry(socket.inode).or_insert((real, fd));
             }
         }

@@ -504,7 +504,7 @@ impl Session {
                 break;
             };
             let failed = || ReplayError::os("setting an event counter");
-            if let Kind::Event(event) = super::kinds::look_up(real, fd) {
+            if let Some(Kind::Event(event)) = super::kinds::look_up(real, fd) {
                 let change = shadow.streams.change(event);
                 if change != 0 && done.insert(event) {
                     let counter = host::duplicate_of(real, fd).map_err(failed())?;

@@ -45,14 +45,15 @@ impl Socket {
     }
 }
 
-/// Looks it up.
-pub fn look_up(process: Pid, fd: i32) -> Kind {
+/// Looks it up, if it leads anywhere.
+pub fn look_up(process: Pid, fd: i32) -> Option<Kind> {
     let path = format!("/proc/{process}/fd/{fd}");
-    let Ok(link) = std::fs::read_link(&path) else {
-        return Kind::Other;
-    };
-    let name = link.to_string_lossy();
-    if let Some(inode) = number_in(&name, "socket:[") {
+    let link = std::fs::read_link(&path).ok()?;
+    Some(kind_of(process, fd, &path, &link.to_string_lossy()))
+}
+
+fn kind_of(process: Pid, fd: i32, path: &str, name: &str) -> Kind {
+    if let Some(inode) = number_in(name, "socket:[") {
         let (family, kind) = host::duplicate_of(process, fd)
             .ok()
             .and_then(|file| host::socket_kind(&file))
@@ -63,14 +64,14 @@ pub fn look_up(process: Pid, fd: i32) -> Kind {
             kind,
         });
     }
-    if let Some(inode) = number_in(&name, "pipe:[") {
+    if let Some(inode) = number_in(name, "pipe:[") {
         return Kind::Pipe(inode);
     }
-    match name.as_ref() {
+    match name {
         "anon_inode:[eventfd]" => event_id(process, fd).map_or(Kind::Other, Kind::Event),
         "anon_inode:[timerfd]" => Kind::Timer,
         "anon_inode:[signalfd]" => Kind::Signals,
-        _ => match std::fs::metadata(&path) {
+        _ => match std::fs::metadata(path) {
             Ok(meta) if meta.is_file() || meta.is_dir() => Kind::File,
             // A fifo of the file system carries bytes like any pipe.
             Ok(meta) if meta.mode() & libc::S_IFMT == libc::S_IFIFO => Kind::Pipe(meta.ino()),
@@ -118,16 +119,17 @@ mod tests {
     fn own_descriptors_are_told_apart() {
         let me = Pid(i32::try_from(std::process::id()).expect("a pid"));
         let (reader, _writer) = std::io::pipe().expect("a pipe");
-        assert!(matches!(look_up(me, reader.as_raw_fd()), Kind::Pipe(_)));
+        let look_up = |fd| look_up(me, fd);
+        assert!(matches!(look_up(reader.as_raw_fd()), Some(Kind::Pipe(_))));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
-        match look_up(me, listener.as_raw_fd()) {
-            Kind::Socket(socket) => assert!(socket.is_inet_stream()),
+        match look_up(listener.as_raw_fd()) {
+            Some(Kind::Socket(socket)) => assert!(socket.is_inet_stream()),
             other => panic!("{other:?}"),
         }
         let file = std::fs::File::open("/proc/self/exe").expect("opens");
-        assert_eq!(look_up(me, file.as_raw_fd()), Kind::File);
+        assert_eq!(look_up(file.as_raw_fd()), Some(Kind::File));
         let null = std::fs::File::open("/dev/null").expect("opens");
-        assert_eq!(look_up(me, null.as_raw_fd()), Kind::Other);
-        assert_eq!(look_up(me, -1), Kind::Other);
+        assert_eq!(look_up(null.as_raw_fd()), Some(Kind::Other));
+        assert_eq!(look_up(-1), None);
     }
 }

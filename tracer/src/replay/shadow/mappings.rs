@@ -36,6 +36,7 @@ impl Session {
         };
         let len = mapping.end.saturating_sub(mapping.start);
         if call.def.name == "shmat" {
+            self.sites_remapped(tid, &(mapping.start..mapping.end))?;
             let again = libc::SHM_REMAP.cast_unsigned() as u64;
             let args = [call.args[0], mapping.start, call.args[2] | again, 0, 0, 0];
             let start = mapping.start.cast_signed();

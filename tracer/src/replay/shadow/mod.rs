@@ -175,15 +175,18 @@ impl Shadow {
     /// What a descriptor leads to.
     fn kind(&mut self, process: Tid, real: Pid, fd: i32) -> Kind {
         let known = self.kinds.entry(process).or_default();
-        let held = &self.held;
-        *known.entry(fd).or_insert_with(|| {
-            let found = kinds::look_up(real, fd);
-            if found == Kind::File && held::leads_into(held, &held::link(real, fd)) {
-                Kind::Held
-            } else {
-                found
-            }
-        })
+        if let Some(kind) = known.get(&fd) {
+            return *kind;
+        }
+        // A number that leads nowhere may lead somewhere soon.
+        let Some(mut found) = kinds::look_up(real, fd) else {
+            return Kind::Other;
+        };
+        if found == Kind::File && held::leads_into(&self.held, &held::link(real, fd)) {
+            found = Kind::Held;
+        }
+        known.insert(fd, found);
+        found
     }
 
     /// Descriptors of a process may lead elsewhere now.

@@ -10,7 +10,20 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::host;
 use journal::{Enter, Leave, Tid};
+use nix::sys::statfs::fstatfs;
 use std::os::unix::fs::MetadataExt;
+
+/// File systems that store what is written, and do nothing else with it (include/uapi/linux/magic.h; XFS:
+/// fs/xfs/libxfs/xfs_format.h). Those of the kernel's own interfaces ask who writes.
+const STORES: [i64; 7] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // xfs
+    0x9123_683e, // btrfs
+    0xf2f5_2010, // f2fs
+    0x0102_1994, // tmpfs
+    0x8584_58f6, // ramfs
+    0x794c_7630, // overlayfs
+];
 
 impl Session {
     /// Whether a call of the current thread can be followed behind it. Without a shadow, every one.
@@ -33,18 +46,15 @@ impl Session {
         match table::of(&call) {
             Policy::Skip | Policy::Watched => Ok(true),
             Policy::Tell => Ok(def.name == "fstat"),
-            Policy::Take if def.name == "recvmmsg" => Ok(false),
             Policy::Take => Ok(match self.kind(tid, call.int(0))? {
                 Kind::File | Kind::Event(_) | Kind::Other => true,
                 kind => self.is_outside(kind),
             }),
-            Policy::Put if matches!(def.name, "sendmmsg" | "vmsplice") => Ok(false),
             Policy::Put if self.is_standard(tid, call.int(0))? => Ok(true),
             Policy::Put => Ok(match self.kind(tid, call.int(0))? {
                 Kind::Event(_) | Kind::Other => true,
                 Kind::File => {
-                    matches!(def.name, "write" | "writev")
-                        && self.is_plain_file(tid, call.int(0))?
+                    matches!(def.name, "write" | "writev") && self.is_plain_file(tid, call.int(0))
                 }
                 kind => !self.is_local(kind) && self.is_outside(kind),
             }),
@@ -58,16 +68,19 @@ impl Session {
         leads && self.own_inode(kind).is_none() && self.is_inner(kind).is_none()
     }
 
-    /// Whether the supervisor can write to a file in the application's stead: not where that would
-    /// leave it with more rights than the application would have, or depends on where the bytes lie.
-    fn is_plain_file(&mut self, tid: Tid, fd: i32) -> Result<bool, ReplayError> {
+    /// Whether the supervisor can write to a file in the application's stead: where nobody looks who
+    /// writes, and where the bytes lie. It is on one of [`STORES`], and writing takes no right away from it.
+    fn is_plain_file(&mut self, tid: Tid, fd: i32) -> bool {
         const TAKEN_AWAY: u32 = libc::S_ISUID | libc::S_ISGID;
-        let file = self.duplicate(tid, fd)?;
-        let meta = file
+        // Of a process whose first thread has ended, none can be had.
+        let Ok(file) = self.duplicate(tid, fd) else {
+            return false;
+        };
+        let stored = fstatfs(&file).is_ok_and(|fs| STORES.contains(&fs.filesystem_type().0));
+        let kept = file
             .metadata()
-            .map_err(ReplayError::os("looking at a file"))?;
-        let direct = host::open_flags(&file) & libc::O_DIRECT != 0;
-        Ok(!direct && meta.mode() & TAKEN_AWAY == 0)
+            .is_ok_and(|meta| meta.mode() & TAKEN_AWAY == 0);
+        stored && kept && host::open_flags(&file) & libc::O_DIRECT == 0
     }
 
     /// Follows a call that the agent has served, in whose memory is what was there then.

@@ -8,7 +8,7 @@ use crate::replay::error::ReplayError;
 use crate::replay::session::Session;
 use crate::sys::mem::Remote;
 use journal::{Action, Event, Leave, Tid};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Signals kept for a process; the kernel itself keeps no more per user by default.
 const SIGNALS_MAX: usize = 4096;
@@ -37,17 +37,23 @@ const NOT_SENT: [i32; 7] = [
 pub struct Signals {
     /// By process: the thread that was told, and what.
     sent: HashMap<Tid, Vec<(Tid, [u8; 128])>>,
-    /// By process and signal: how many were delivered before they were sent here.
-    owed: HashMap<(Tid, i32), u32>,
+    /// How many were delivered before they were sent here.
+    owed: HashMap<Debtor, u32>,
+    /// Timers of processes that tell one thread.
+    of_threads: HashSet<(Tid, i32)>,
 }
+
+/// Of a process: a signal, and the timer that sends it, if one does.
+type Debtor = (Tid, i32, Option<i32>);
 
 impl Signals {
     /// One came.
     pub fn note(&mut self, process: Tid, thread: Tid, info: [u8; 128]) {
-        if let Some(owed) = self.owed.get_mut(&(process, number(&info))) {
+        let debtor = (process, number(&info), timer_of(&info));
+        if let Some(owed) = self.owed.get_mut(&debtor) {
             *owed -= 1;
             if *owed == 0 {
-                self.owed.remove(&(process, number(&info)));
+                self.owed.remove(&debtor);
             }
             return;
         }
@@ -58,15 +64,22 @@ impl Signals {
     }
 
     /// Whether one that came is the one that is delivered now: then it is settled.
-    fn settle(&mut self, process: Tid, signal: i32) -> bool {
+    fn settle(&mut self, process: Tid, told: &[u8; 128]) -> bool {
         let Some(list) = self.sent.get_mut(&process) else {
             return false;
         };
-        let Some(index) = list.iter().position(|(_, info)| number(info) == signal) else {
+        let same = |info| (number(info), timer_of(info)) == (number(told), timer_of(told));
+        let Some(index) = list.iter().position(|(_, info)| same(info)) else {
             return false;
         };
         list.remove(index);
         true
+    }
+
+    /// A timer of a process is set anew, or gone: what it has not sent until now, it will not send.
+    fn no_more_of(&mut self, process: Tid, timer: i32) {
+        self.owed
+            .retain(|(of, _, by), _| *of != process || *by != Some(timer));
     }
 
     /// What the process's timer has sent is of no concern any more.
@@ -84,7 +97,8 @@ impl Signals {
     /// A process is gone.
     pub fn forget(&mut self, process: Tid) {
         self.sent.remove(&process);
-        self.owed.retain(|(of, _), _| *of != process);
+        self.owed.retain(|(of, ..), _| *of != process);
+        self.of_threads.retain(|(of, _)| *of != process);
     }
 }
 
@@ -147,7 +161,7 @@ impl Session {
         let Some(shadow) = &mut self.shadow else {
             return Ok(());
         };
-        if shadow.signals.settle(process, signal) || self.task(tid)?.stopped.is_none() {
+        if shadow.signals.settle(process, info) || self.task(tid)?.stopped.is_none() {
             return Ok(());
         }
         if self.take_pending(tid, signal)? {
@@ -157,7 +171,7 @@ impl Session {
         let told = self
             .shadow
             .as_mut()
-            .is_some_and(|shadow| shadow.signals.settle(process, signal));
+            .is_some_and(|shadow| shadow.signals.settle(process, info));
         if told {
             return Ok(());
         }
@@ -170,7 +184,8 @@ impl Session {
         if let Some(shadow) = &mut self.shadow
             && comes_here_too(info)
         {
-            *shadow.signals.owed.entry((process, signal)).or_default() += 1;
+            let debtor = (process, signal, timer_of(info));
+            *shadow.signals.owed.entry(debtor).or_default() += 1;
         }
         Ok(())
     }
@@ -210,12 +225,17 @@ impl Session {
     }
 
     /// The process's timer is about to be set anew. Unless it was blocked, what it had sent until then was
-    /// delivered then, if at all; here it may have run out more often.
+    /// delivered then, if at all; here it may have run out more often. With several threads, it may
+    /// have been on its way to another one.
     pub(super) fn stop_alarm(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
         if call.def.name == "setitimer" && call.int(0) != libc::ITIMER_REAL {
             return Ok(());
         }
         let (process, _) = self.process(tid)?;
+        let threads = self.tasks.values().filter(|task| task.tgid == process);
+        if threads.count() > 1 {
+            return Ok(());
+        }
         let blocked = match &self.task(tid)?.stopped {
             Some(stopped) => stopped.signal_mask()? & 1 << (libc::SIGALRM - 1) != 0,
             None => true,
@@ -229,6 +249,44 @@ impl Session {
             shadow.signals.drop_alarms(process);
         }
         Ok(())
+    }
+
+    /// The application has made a timer.
+    pub(super) fn timer_made(
+        &mut self,
+        tid: Tid,
+        call: &Call,
+        leave: &Leave<'_>,
+    ) -> Result<(), ReplayError> {
+        /// Of a `struct sigevent` (include/uapi/asm-generic/siginfo.h).
+        const SIGEV_NOTIFY: u64 = 12;
+        const SIGEV_THREAD_ID: u32 = 4;
+        self.same(tid, call, Some(leave.result))?;
+        let (process, real) = self.process(tid)?;
+        let told = leave.outs.iter().find(|out| out.addr == call.args[2]);
+        let timer = told.and_then(|out| out.data.first_chunk().copied());
+        if let (Some(timer), true, Some(shadow)) = (timer, call.args[1] != 0, &mut self.shadow) {
+            let kind = Remote(real)
+                .read_u32(call.args[1] + SIGEV_NOTIFY)
+                .map_err(ReplayError::os("reading what a timer does"))?;
+            if kind == SIGEV_THREAD_ID {
+                let name = (process, i32::from_le_bytes(timer));
+                shadow.signals.of_threads.insert(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// The application has set a timer anew, or given it up.
+    pub(super) fn timer_changed(&mut self, tid: Tid, call: &Call) -> Result<(), ReplayError> {
+        let (process, _) = self.process(tid)?;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.signals.no_more_of(process, call.int(0));
+            if call.def.name == "timer_delete" {
+                shadow.signals.of_threads.remove(&(process, call.int(0)));
+            }
+        }
+        self.same(tid, call, None)
     }
 
     /// The same of a timer with a number; `false` if it runs again and again.
@@ -344,8 +402,10 @@ impl Session {
             return Ok(Vec::new());
         };
         let mut left = Vec::new();
+        let of_threads = std::mem::take(&mut shadow.signals.of_threads);
         for (thread, info) in shadow.signals.outstanding(process) {
-            let told = code(&info) == libc::SI_TKILL;
+            let by_timer = timer_of(&info).is_some_and(|by| of_threads.contains(&(process, by)));
+            let told = code(&info) == libc::SI_TKILL || by_timer;
             let by = if told && able.contains(&thread) {
                 thread
             } else if able.contains(&process) {
@@ -424,6 +484,11 @@ fn word(info: &[u8; 128], at: usize) -> i32 {
     i32::from_le_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
 }
 
+/// The number of the timer that has sent it.
+fn timer_of(info: &[u8; 128]) -> Option<i32> {
+    (code(info) == libc::SI_TIMER).then(|| word(info, SI_PID))
+}
+
 /// Whether the sender is part of the application, and its syscall is made here.
 fn comes_here_too(info: &[u8; 128]) -> bool {
     match code(info) {
@@ -468,12 +533,27 @@ mod tests {
         let (process, thread) = (Tid(2), Tid(3));
         signals.note(process, thread, info(10, 0, 2));
         signals.note(process, process, info(12, 0, 2));
-        assert!(signals.settle(process, 10));
-        assert!(!signals.settle(process, 10));
-        signals.owed.insert((process, 10), 1);
+        assert!(signals.settle(process, &info(10, 0, 2)));
+        assert!(!signals.settle(process, &info(10, 0, 2)));
+        signals.owed.insert((process, 10, None), 1);
         signals.note(process, thread, info(10, 0, 2));
         let left = signals.outstanding(process);
         assert_eq!(left, [(process, info(12, 0, 2))]);
+    }
+
+    #[test]
+    fn what_one_timer_owes_is_not_taken_from_another() {
+        let mut signals = Signals::default();
+        let (process, thread) = (Tid(2), Tid(3));
+        let by = |timer| info(34, libc::SI_TIMER, timer);
+        signals.owed.insert((process, 34, Some(0)), 2);
+        signals.note(process, thread, by(0));
+        signals.note(process, thread, by(1));
+        assert!(!signals.settle(process, &by(0)));
+        signals.no_more_of(process, 0);
+        signals.note(process, thread, by(0));
+        let left = signals.outstanding(process);
+        assert_eq!(left, [(thread, by(1)), (thread, by(0))]);
     }
 
     #[test]

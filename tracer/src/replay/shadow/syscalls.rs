@@ -13,6 +13,8 @@ use std::collections::HashSet;
 /// Bytes of the `siginfo_t` before `si_pid`.
 const SI_PID: usize = 16;
 /// Room for a socket's address.
+/// Operations of `fcntl` that give a descriptor.
+const DUPLICATES: [i32; 2] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
 const SOCK_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 
 impl Session {
@@ -61,6 +63,8 @@ impl Session {
                 self.stop_alarm(tid, call)?;
                 self.same(tid, call, None)
             }
+            Policy::TimerMade => self.timer_made(tid, call, leave),
+            Policy::TimerChanged => self.timer_changed(tid, call),
             Policy::Signal => self.send_signal(tid, call),
             Policy::AwaitSignal => self.signal_awaited(tid, call, leave),
             Policy::Queue => self.queue_call(tid, call, leave),
@@ -391,6 +395,9 @@ impl Session {
             "close_range" => {
                 known.clear();
                 return self.sweep_connections();
+            }
+            "fcntl" if DUPLICATES.contains(&call.int(1)) => {
+                known.remove(&i32::try_from(leave.result).unwrap_or(-1));
             }
             // Descriptors may have come with a message.
             "recvmsg" | "recvmmsg" => known.clear(),

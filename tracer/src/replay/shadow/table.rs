@@ -55,6 +55,10 @@ pub enum Shadow {
     Tell,
     /// The timer of the process was set.
     Alarm,
+    /// A timer with a number was made.
+    TimerMade,
+    /// It was set, or deleted.
+    TimerChanged,
     /// A signal was sent.
     Signal,
     /// A signal was waited for.
@@ -335,9 +339,9 @@ const TABLE: &[Entry] = &[
     entry("wait4", Shadow::Wait),
     entry("waitid", Shadow::Wait),
     // Timers: they run from now on here, too.
-    same("timer_create"),
-    same("timer_delete"),
-    entry("timer_settime", Shadow::Alike),
+    entry("timer_create", Shadow::TimerMade),
+    entry("timer_delete", Shadow::TimerChanged),
+    entry("timer_settime", Shadow::TimerChanged),
     entry("setitimer", Shadow::Alarm),
     entry("alarm", Shadow::Alarm),
     // System V objects.
