@@ -1,6 +1,7 @@
 //! Runs the machine: a thread with a clock, the link, the UDP ways, the witness, and the engine around it.
 //! It decides nothing itself.
 
+use super::inbox::{Inbox, Popped};
 use super::machine::{
     Action, Answer, Ask, Event, LINK, Machine, PathId, Positions, Settings, Standing,
 };
@@ -13,7 +14,6 @@ use super::witness::Witness;
 use crate::clock::Time;
 use crate::commit::Commit;
 use crate::status::{Meters, Report, Snapshot};
-use crossbeam::channel::{self, Receiver, Sender};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -82,29 +82,33 @@ pub enum DriverError {
     Random,
 }
 
-type Message = (PathId, Heard);
+/// What the role's thread is told.
+#[derive(Debug)]
+enum Told {
+    Event(Event),
+    Message(PathId, Heard),
+}
 
 /// Tells the role what happened. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    /// Not bounded: the engine may tell something from within a call of the role's, and has little to tell.
-    events: Sender<Event>,
-    messages: Sender<Message>,
+    /// Of events it has any number: the engine may tell something from within a call of the role's, and has
+    /// little to tell.
+    inbox: Inbox<Told>,
     snapshot: Arc<Snapshot>,
 }
 
 impl Handle {
     /// Something happened. See [`Event`]. Never waits.
     pub fn tell(&self, event: Event) {
-        // After its end, nobody wants to know.
-        let _ = self.events.send(event);
+        self.inbox.push(Told::Event(event));
     }
 
     /// The link brought a control message.
     pub fn control(&self, message: &[u8]) {
-        let _ = self
-            .messages
-            .try_send((LINK, Heard::Message(message.to_vec())));
+        let message = Heard::Message(message.to_vec());
+        self.inbox
+            .push_within(Told::Message(LINK, message), MESSAGES_MAX);
     }
 
     /// The application is live here.
@@ -140,7 +144,6 @@ impl Handle {
 pub struct Driver {
     handle: Handle,
     commit: Arc<Commit>,
-    stop: Option<Sender<()>>,
     role: Option<JoinHandle<()>>,
 }
 
@@ -162,25 +165,23 @@ impl Driver {
             settings.head_start = settings.timing.detect;
         }
         let keys = Arc::new(Keyring::new().ok_or(DriverError::Random)?);
-        let (tell, events) = channel::unbounded();
-        let (bring, messages) = channel::bounded(MESSAGES_MAX);
-        let heard = bring.clone();
+        let inbox = Inbox::default();
+        let heard = inbox.clone();
         let ways = Ways::open(&ways, Arc::clone(&keys), move |path, message| {
-            let _ = heard.try_send((path, message));
+            heard.push_within(Told::Message(path, message), MESSAGES_MAX);
         })
         .map_err(|(way, error)| DriverError::Way(way, error))?;
         let snapshot = Arc::new(Snapshot::new(&settings, witness.describe(), meters));
         let handle = Handle {
-            events: tell.clone(),
-            messages: bring,
+            inbox: inbox.clone(),
             snapshot: Arc::clone(&snapshot),
         };
-        let (asks, questions) = channel::unbounded();
-        // Not waited for at the end: a fencing command may take its time. It ends when nobody asks.
+        let asks = Inbox::default();
+        let (questions, answers) = (asks.clone(), inbox.clone());
+        // Not waited for at the end: a fencing command may take its time.
         spawn("ftrun-witness", move || {
-            answer_all(witness, &questions, &tell)
+            answer_all(witness, &questions, &answers);
         })?;
-        let (stop, stopped) = channel::bounded(0);
         let body = Loop {
             guard: Guard::new(settings.session),
             patience: settings.timing.promise,
@@ -195,11 +196,10 @@ impl Driver {
             snapshot,
             refused: Vec::new(),
         };
-        let role = spawn("ftrun-role", move || body.run(&events, &messages, &stopped))?;
+        let role = spawn("ftrun-role", move || body.run(&inbox))?;
         Ok(Self {
             handle,
             commit,
-            stop: Some(stop),
             role: Some(role),
         })
     }
@@ -221,7 +221,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.commit.set_stopped(true);
-        drop(self.stop.take());
+        self.handle.inbox.close();
         if let Some(role) = self.role.take() {
             // A panic there was reported when it happened.
             let _ = role.join();
@@ -239,19 +239,13 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(DriverError::Thread)
 }
 
-fn answer_all(
-    mut witness: Box<dyn Witness>,
-    questions: &Receiver<(u64, Ask)>,
-    events: &Sender<Event>,
-) {
-    while let Ok((id, ask)) = questions.recv() {
+fn answer_all(mut witness: Box<dyn Witness>, questions: &Inbox<(u64, Ask)>, inbox: &Inbox<Told>) {
+    while let Popped::Item((id, ask)) = questions.pop(None) {
         let answer: Answer = witness.ask(&ask);
         if let Answer::Unknown(trouble) | Answer::Unreachable(trouble) = &answer {
             tracing::debug!(trouble, "the witness does not answer");
         }
-        if events.send(Event::Answer(id, answer)).is_err() {
-            return;
-        }
+        inbox.push(Told::Event(Event::Answer(id, answer)));
     }
 }
 
@@ -265,10 +259,16 @@ struct Loop {
     commit: Arc<Commit>,
     peer: Box<dyn Peer>,
     engine: Box<dyn Engine>,
-    asks: Sender<(u64, Ask)>,
+    asks: Inbox<(u64, Ask)>,
     snapshot: Arc<Snapshot>,
     /// Ways on which sending brought a refusal.
     refused: Vec<PathId>,
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.asks.close();
+    }
 }
 
 /// Whatever ends the thread, nothing goes out after it.
@@ -281,24 +281,21 @@ impl Drop for Stopped {
 }
 
 impl Loop {
-    fn run(mut self, events: &Receiver<Event>, messages: &Receiver<Message>, stop: &Receiver<()>) {
+    fn run(mut self, inbox: &Inbox<Told>) {
         let _stopped = Stopped(Arc::clone(&self.commit));
         self.tick();
         let mut next = Instant::now() + self.pause;
         loop {
-            let left = next.saturating_duration_since(Instant::now());
-            crossbeam::select! {
-                recv(events) -> event => match event {
-                    Ok(event) => self.handle(event),
-                    Err(_) => return,
-                },
-                recv(messages) -> message => match message {
-                    Ok((path, Heard::Message(message))) => self.message(path, &message),
-                    Ok((path, Heard::Refused)) => self.handle(Event::WayRefused(path)),
-                    Err(_) => return,
-                },
-                recv(stop) -> _ => return,
-                default(left) => {}
+            match inbox.pop(Some(next)) {
+                Popped::Item(Told::Event(event)) => self.handle(event),
+                Popped::Item(Told::Message(path, Heard::Message(message))) => {
+                    self.message(path, &message);
+                }
+                Popped::Item(Told::Message(path, Heard::Refused)) => {
+                    self.handle(Event::WayRefused(path));
+                }
+                Popped::Late => {}
+                Popped::Closed => return,
             }
             while let Some(path) = self.refused.pop() {
                 self.handle(Event::WayRefused(path));
@@ -363,7 +360,7 @@ impl Loop {
             }
             Action::Beat(path, beat) => self.send(path, &beat),
             // The thread ends only after this one.
-            Action::Ask(id, ask) => drop(self.asks.send((id, ask))),
+            Action::Ask(id, ask) => self.asks.push((id, ask)),
             Action::Start(epoch) => self.engine.start(epoch),
             Action::Promote(epoch) => {
                 self.snapshot.took_over();

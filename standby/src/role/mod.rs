@@ -4,6 +4,7 @@ mod active;
 pub mod beat;
 pub mod driver;
 mod follower;
+mod inbox;
 pub mod machine;
 mod protect;
 pub mod record;
