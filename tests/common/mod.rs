@@ -17,6 +17,7 @@ mod cc;
 mod load;
 mod net;
 pub mod nodes;
+mod port;
 mod proc;
 mod programs;
 mod random;
@@ -29,7 +30,8 @@ mod wire;
 
 pub use cc::{Build, build_c};
 pub use load::{heavy, soaking};
-pub use net::{free_port, segments_lost, wait_for_port, wait_until};
+pub use net::{segments_lost, wait_for_port, wait_until};
+pub use port::free_port;
 pub use proc::{
     Exit, Output, Spawned, descendants, native, native_mode, resident, run_command, show,
 };

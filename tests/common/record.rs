@@ -116,7 +116,6 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// An option for `ftrun record` itself.
     /// Has calls served from the first one on that can be, unless a whole run of the tests is made otherwise.
     pub fn at_once(self) -> Self {
         match agent_switch() {
@@ -125,6 +124,7 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// An option for `ftrun record` itself.
     pub fn option(mut self, option: impl AsRef<OsStr>) -> Self {
         self.options.push(option.as_ref().to_owned());
         self

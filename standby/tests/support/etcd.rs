@@ -6,29 +6,13 @@ use nix::unistd::Pid;
 use standby::role::witness::Witness;
 use standby::role::witness::etcd::{Etcd, EtcdConfig};
 use standby::role::{Answer, Ask};
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A port that nothing listens on, below the range that the kernel hands out to clients: one of those could be
-/// anybody's before the server binds it.
-fn free_port() -> u16 {
-    const FIRST: u16 = 15_000;
-    const COUNT: u16 = 16_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id().wrapping_mul(97) % u32::from(COUNT);
-    let start = u16::try_from(start).unwrap();
-    for _ in 0..COUNT {
-        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST + (start + offset % COUNT) % COUNT;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free port");
-}
+#[path = "../../../tests/common/port.rs"]
+mod port;
+use port::free_port;
 
 struct Member {
     index: usize,

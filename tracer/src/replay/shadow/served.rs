@@ -37,11 +37,10 @@ impl Session {
         let Some(def) = model::lookup(enter.nr) else {
             return Ok(false);
         };
-        let mut args = [0; 6];
-        for (slot, arg) in args.iter_mut().zip(enter.args.as_slice()) {
-            *slot = *arg;
-        }
-        let call = Call { def, args };
+        let call = Call {
+            def,
+            args: enter.args.to_array(),
+        };
         let tid = self.current;
         match table::of(&call) {
             Policy::Skip | Policy::Watched => Ok(true),

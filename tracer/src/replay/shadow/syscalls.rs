@@ -12,9 +12,9 @@ use std::collections::HashSet;
 
 /// Bytes of the `siginfo_t` before `si_pid`.
 const SI_PID: usize = 16;
-/// Room for a socket's address.
 /// Operations of `fcntl` that give a descriptor.
 const DUPLICATES: [i32; 2] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
+/// Flags of a socket that `accept4` takes, too.
 const SOCK_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 
 impl Session {
