@@ -97,11 +97,13 @@ macro_rules! guests {
 
 guests! {
     agent_answers              {}
+    agent_away                 {}
     agent_buffers              {}
     agent_code                 {}
     agent_descriptors          {}
     agent_files                {}
     agent_filters              {}
+    agent_hand_over            {}
     agent_limits               {}
     agent_mapped_later         {}
     agent_nostdlib             { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }

@@ -9,6 +9,9 @@
 #![no_std]
 #![no_main]
 
+#[path = "../src/baton.rs"]
+#[allow(dead_code)]
+mod baton;
 #[path = "../src/layout.rs"]
 #[allow(dead_code)]
 mod layout;
@@ -20,16 +23,19 @@ mod record;
 mod rules;
 
 mod memory;
+mod park;
 mod serve;
 
 core::arch::global_asm!(
     include_str!("entry.s"),
-    PHASE = const layout::PHASE,
-    EXIT_STOP = const layout::EXIT_STOP,
+    CURRENT = const layout::CURRENT,
     TARGET = const layout::TARGET,
-    VECTORS = const layout::VECTORS,
-    STACK_TOP = const layout::STACK_TOP,
-    FRAME = const layout::FRAME,
+    FRAME_BYTES = const size_of::<layout::Frame>(),
+    PHASE = const core::mem::offset_of!(layout::Inside, phase),
+    EXIT_STOP = const core::mem::offset_of!(layout::Inside, exit_stop),
+    THREAD = const core::mem::offset_of!(layout::Inside, thread),
+    VECTORS = const core::mem::offset_of!(layout::Inside, vectors),
+    RETURNED = const layout::RETURNED,
     EXIT_SYSCALL = const layout::EXIT_SYSCALL,
     EXIT_NR = const layout::EXIT_NR,
     OFF = const layout::OFF,
@@ -43,10 +49,12 @@ core::arch::global_asm!(
     TAIL = const core::mem::offset_of!(layout::Ring, tail),
     STOP = const core::mem::offset_of!(layout::Ring, stop),
     ANSWERS = const core::mem::offset_of!(layout::Ring, answers),
+    ANSWERS_FOR = const core::mem::offset_of!(layout::Ring, answers_for),
     RECORD = const size_of::<record::Record>(),
     RECORD_FRAME = const core::mem::offset_of!(record::Record, frame),
     RECORD_AFTER = const core::mem::offset_of!(record::Record, after),
     RECORD_BASES = const core::mem::offset_of!(record::Record, fs_base),
+    RECORD_THREAD = const core::mem::offset_of!(record::Record, thread),
 );
 
 #[panic_handler]

@@ -1,13 +1,15 @@
 //! Serves one call by its rule: keeps what the kernel reads, performs the syscall, keeps what it
 //! wrote.
 
+use crate::baton::is_open_for;
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, EXIT_STOP, FEED_AT, Frame, Info, MAPPED_AT, OFF,
-    OTHER_FILES, Off, PHASE, Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES,
-    RING_BYTES_AT, Ring, WAIT_BEGUN, class, mapped_bits,
+    CLASSES, CLASSES_LEN, CLOCKS_USED, FEED_AT, Frame, Info, Inside, MAPPED_AT, OFF, OTHER_FILES,
+    Off, Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, RING_DRAIN_AT,
+    Ring, class, mapped_bits,
 };
 use crate::memory::copy;
-use crate::record::{Expected, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use crate::park::{Parked, park};
+use crate::record::{Expected, FILE, IN, LEAVES, LOOK, OUT, PAD, Piece, Record, TEXT, aligned};
 use crate::rules::{
     BYTES_MAX, Descriptors, INDEX, NONE, O_CREAT, O_EXCL, OPENS_FOR_WRITING, RULES, Rule, Span,
     TEXT_MAX, VECTORS_MAX, Wait,
@@ -15,7 +17,7 @@ use crate::rules::{
 use core::arch::asm;
 use core::sync::atomic::Ordering;
 
-const EINTR: i64 = -4;
+pub const EINTR: i64 = -4;
 const EAGAIN: i64 = -11;
 const EFAULT: i64 = -14;
 const READ: u64 = 0;
@@ -31,8 +33,6 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
 const WRITEV: u64 = 20;
-const CLOCK_GETTIME: u64 = 228;
-const CLOCK_MONOTONIC: u64 = 1;
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
 const SENDMSG: u64 = 46;
@@ -53,19 +53,59 @@ unsafe fn get(at: u64) -> u32 {
     unsafe { (at as *const u32).read_volatile() }
 }
 
-#[inline(always)]
-fn set_phase(phase: Phase) {
-    // SAFETY: an address of the agent's own.
-    unsafe { (PHASE as *mut u32).write_volatile(phase as u32) }
+/// What the agent keeps of the thread that is inside. The supervisor reads and writes it, too.
+#[derive(Clone, Copy)]
+pub struct This(pub *mut Inside);
+
+impl This {
+    #[inline(always)]
+    pub fn set_phase(self, phase: Phase) {
+        // SAFETY: it is the thread's area.
+        unsafe { (&raw mut (*self.0).phase).write_volatile(phase as u32) }
+    }
+
+    /// The thread reports once the call is served.
+    #[inline(always)]
+    pub fn report(self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.0).exit_stop).write_volatile(1) }
+    }
+
+    /// Whether it is to.
+    #[inline(always)]
+    pub fn reports(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (&raw const (*self.0).exit_stop).read_volatile() != 0 }
+    }
+
+    #[inline(always)]
+    pub fn thread(self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (&raw const (*self.0).thread).read_volatile() }
+    }
 }
 
 /// The record being written.
-struct Writer {
-    start: u64,
-    at: u64,
+pub struct Writer {
+    pub start: u64,
+    pub at: u64,
 }
 
 impl Writer {
+    /// A record at an address where there is room.
+    #[inline(always)]
+    const fn new(start: u64) -> Self {
+        Self {
+            start,
+            at: start + RECORD_BYTES,
+        }
+    }
+
+    #[inline(always)]
+    pub const fn len(&self) -> u64 {
+        self.at - self.start
+    }
+
     /// Keeps memory. The room was made sure of.
     #[inline(always)]
     unsafe fn piece(&mut self, addr: u64, len: u64, kind: u32) {
@@ -157,7 +197,7 @@ impl Writer {
 }
 
 #[inline(always)]
-fn arg(frame: &Frame, index: u8) -> u64 {
+pub fn arg(frame: &Frame, index: u8) -> u64 {
     match index {
         0 => frame.rdi,
         1 => frame.rsi,
@@ -170,7 +210,7 @@ fn arg(frame: &Frame, index: u8) -> u64 {
 
 /// Performs a syscall unseen.
 #[inline(always)]
-unsafe fn perform(nr: u64, frame: &Frame) -> i64 {
+pub unsafe fn perform(nr: u64, frame: &Frame) -> i64 {
     let mut result = nr;
     // SAFETY: what it does to the application's memory is what the application asked for.
     unsafe {
@@ -192,15 +232,15 @@ unsafe fn perform(nr: u64, frame: &Frame) -> i64 {
 }
 
 /// 0: the call is not served. 1: it is, and the result is in the frame. More: so many bytes less one
-/// of it are done, and the rest would wait.
+/// of it are done, and the rest would wait; or one less is [`RETURNED`](crate::layout::RETURNED).
 #[unsafe(no_mangle)]
-extern "C" fn ftrun_agent_serve(frame: &mut Frame) -> u32 {
+extern "C" fn ftrun_agent_serve(inside: *mut Inside) -> u32 {
     // SAFETY: the addresses are the agent's own; those of the application are checked by use.
-    unsafe { serve(frame) }
+    unsafe { serve(This(inside), &mut (*inside).frame) }
 }
 
 #[inline(always)]
-unsafe fn serve(frame: &mut Frame) -> u32 {
+unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     let nr = frame.rax;
     let Some(index) = INDEX.get(nr as usize) else {
         return 0;
@@ -263,10 +303,7 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
     let Some(start) = (unsafe { make_room(ring, ROOM + moved) }) else {
         return 0;
     };
-    let mut writer = Writer {
-        start,
-        at: start + RECORD_BYTES,
-    };
+    let mut writer = Writer::new(start);
     // SAFETY: there is room.
     let kept = unsafe {
         keep_inputs(&mut writer, rule.reads, frame) && keep_inputs(&mut writer, rule.also, frame)
@@ -279,16 +316,17 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
         let Some(expected) = (unsafe { next_expected(ring, frame) }) else {
             return 0;
         };
-        set_phase(Phase::Performs);
+        this.set_phase(Phase::Performs);
         // SAFETY: there is room; the kernel has written there, when this was recorded.
         unsafe {
-            give(ring, expected);
-            finish(&writer, frame, expected.result, false);
+            give(ring, expected, this);
+            finish(&writer, this, frame, expected.result, 0);
         }
-        served(ring, &writer, frame, expected.result);
+        served(ring, &writer, this, frame, expected.result);
         return 1;
     }
-    if rule.wait == Wait::Long && ring.alone.load(Ordering::Relaxed) == 0 {
+    let open = is_open_for(&ring.baton, this.thread());
+    if matches!(rule.wait, Wait::Long | Wait::Parks) && !open {
         return 0;
     }
     let Some(attempt) = Attempt::of(rule, frame, known) else {
@@ -298,70 +336,79 @@ unsafe fn serve(frame: &mut Frame) -> u32 {
         // SAFETY: the number is one of those that have a class.
         unsafe { set_class(frame.rdi as u32, 0) }
     }
-    set_phase(Phase::Performs);
-    // SAFETY: a call of the application's, or one that asks for less.
-    let mut result = unsafe { perform(attempt.nr, &attempt.frame) };
-    if attempt.tries && would_wait(rule, result) {
+    this.set_phase(Phase::Performs);
+    let mut result = 0;
+    let mut waits = rule.wait == Wait::Parks;
+    if !waits {
+        // SAFETY: a call of the application's, or one that asks for less.
+        result = unsafe { perform(attempt.nr, &attempt.frame) };
+        waits = attempt.tries && would_wait(rule, result);
+    }
+    let mut flags = 0;
+    if waits {
         // What it only read may have been changed by the attempt, and somebody may look at it meanwhile.
-        let alone = rule.reads == Span::No && ring.alone.load(Ordering::Relaxed) != 0;
-        if alone {
-            // SAFETY: the application's call.
-            result = unsafe { wait(rule, frame) };
+        let parked = if open && rule.reads == Span::No {
+            // SAFETY: the application's call, whose record has room.
+            unsafe { park(ring, this, &writer, rule, frame) }
+        } else {
+            Parked::NotAtAll
+        };
+        match parked {
+            Parked::Undisturbed(value) => result = value,
+            // Whether the application is to see that is for the supervisor to find out.
+            Parked::Behind(EINTR) => return Parked::REPORTED,
+            Parked::Behind(value) => {
+                // SAFETY: the ring is mapped.
+                let Some(start) = (unsafe { make_room(ring, ROOM + moved) }) else {
+                    return Parked::REPORTED;
+                };
+                writer = Writer::new(start);
+                flags = LEAVES;
+                result = value;
+            }
+            Parked::Reports => return Parked::REPORTED,
+            Parked::NotAtAll => {}
         }
         // If the supervisor has seen what ended the wait, it has led the thread elsewhere.
-        if !alone || result == EINTR {
+        let again = match parked {
+            Parked::Undisturbed(_) => result == EINTR,
+            Parked::NotAtAll => true,
+            Parked::Behind(_) | Parked::Reports => false,
+        };
+        if again {
             // SAFETY: the kernel has written there.
             unsafe { undo(&writer, rule, frame) };
-            set_phase(Phase::Before);
+            this.set_phase(Phase::Before);
             return 0;
         }
     }
-    let mut look = false;
-    if let Descriptors::Open(flags) = rule.descriptors
+    if let Descriptors::Open(how) = rule.descriptors
         && result >= 0
     {
-        let flags = arg(frame, flags) as u32;
+        let how = arg(frame, how) as u32;
         // SAFETY: a descriptor that nobody else knows yet; there is room.
-        look = unsafe { opened(&mut writer, result as u64, flags) };
+        if unsafe { opened(&mut writer, result as u64, how) } {
+            flags = LOOK;
+        }
     }
     if attempt.whole && result >= 0 && (result as u64) < frame.rdx {
         return result as u32 + 1;
     }
-    if look || (result == EFAULT && rule.writes != Span::No) {
+    if flags == LOOK || (result == EFAULT && rule.writes != Span::No) {
         // Or the kernel may have written a part. The supervisor has a look, before anything changes.
-        // SAFETY: an address of the agent's own.
-        unsafe { (EXIT_STOP as *mut u32).write_volatile(1) }
+        this.report();
     }
     // SAFETY: there is room; the kernel wrote there.
     unsafe {
         keep_outputs(&mut writer, rule, frame, result);
-        finish(&writer, frame, result, look);
+        finish(&writer, this, frame, result, flags);
     }
-    served(ring, &writer, frame, result);
+    served(ring, &writer, this, frame, result);
+    let unread = ring.head.load(Ordering::Relaxed) - ring.tail.load(Ordering::Relaxed);
+    if unread > RING_DRAIN_AT {
+        this.report();
+    }
     1
-}
-
-/// Makes a call that waits, and nobody else wants the CPU meanwhile.
-#[inline(always)]
-unsafe fn wait(rule: &Rule, frame: &Frame) -> i64 {
-    let ends = match rule.wait {
-        Wait::Timeout(index) => arg(frame, index) as i32 > 0,
-        Wait::Never | Wait::Long | Wait::Descriptor => false,
-    };
-    // SAFETY: an address of the agent's own, and the application's call.
-    unsafe {
-        if ends {
-            let now = Frame {
-                rdi: CLOCK_MONOTONIC,
-                rsi: WAIT_BEGUN,
-                ..Frame::default()
-            };
-            perform(CLOCK_GETTIME, &now);
-        } else {
-            (WAIT_BEGUN as *mut [u64; 2]).write([0; 2]);
-        }
-        perform(frame.rax, frame)
-    }
 }
 
 /// # Safety
@@ -454,12 +501,11 @@ unsafe fn is_stored(fd: u64) -> bool {
 
 /// The record is complete.
 #[inline(always)]
-fn served(ring: &Ring, writer: &Writer, frame: &mut Frame, result: i64) {
-    let len = writer.at - writer.start;
-    ring.head
-        .store(ring.head.load(Ordering::Relaxed) + len, Ordering::Release);
+fn served(ring: &Ring, writer: &Writer, this: This, frame: &mut Frame, result: i64) {
+    let head = ring.head.load(Ordering::Relaxed) + writer.len();
+    ring.head.store(head, Ordering::Release);
     frame.rax = result as u64;
-    set_phase(Phase::Done);
+    this.set_phase(Phase::Done);
 }
 
 /// In replay: what this call gives, if it is the next one in the feed.
@@ -494,7 +540,7 @@ unsafe fn next_expected<'f>(ring: &Ring, frame: &Frame) -> Option<&'f Expected> 
 
 /// In replay: writes what the kernel wrote then, and goes on in the feed.
 #[inline(always)]
-unsafe fn give(ring: &Ring, expected: &Expected) {
+unsafe fn give(ring: &Ring, expected: &Expected, this: This) {
     let mut at = core::ptr::from_ref(expected) as u64 + size_of::<Expected>() as u64;
     for _ in 0..expected.pieces {
         // SAFETY: pieces follow, with their bytes.
@@ -507,8 +553,7 @@ unsafe fn give(ring: &Ring, expected: &Expected) {
     let used = ring.feed_used.load(Ordering::Relaxed) + u64::from(expected.len);
     ring.feed_used.store(used, Ordering::Relaxed);
     if used == ring.feed_len.load(Ordering::Relaxed) {
-        // SAFETY: an address of the agent's own.
-        unsafe { (EXIT_STOP as *mut u32).write_volatile(1) }
+        this.report();
     }
 }
 
@@ -635,7 +680,7 @@ impl Attempt {
             whole: false,
         };
         match rule.wait {
-            Wait::Never | Wait::Long => {}
+            Wait::Never | Wait::Long | Wait::Parks => {}
             Wait::Timeout(index) => {
                 // As an `int`: none, or less than none, is for ever.
                 if arg(frame, index) as i32 != 0 {
@@ -701,7 +746,7 @@ unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
 #[inline(always)]
 fn would_wait(rule: &Rule, result: i64) -> bool {
     match rule.wait {
-        Wait::Never | Wait::Long => false,
+        Wait::Never | Wait::Long | Wait::Parks => false,
         Wait::Timeout(_) => result == 0,
         Wait::Descriptor => result == EAGAIN,
     }
@@ -709,7 +754,7 @@ fn would_wait(rule: &Rule, result: i64) -> bool {
 
 /// Completes the record.
 #[inline(always)]
-unsafe fn finish(writer: &Writer, frame: &Frame, result: i64, look: bool) {
+pub unsafe fn finish(writer: &Writer, this: This, frame: &Frame, result: i64, flags: u32) {
     // SAFETY: addresses of the agent's own; the instructions exist if the supervisor says so.
     unsafe {
         let (mut fs_base, mut gs_base) = (0u64, 0u64);
@@ -718,15 +763,16 @@ unsafe fn finish(writer: &Writer, frame: &Frame, result: i64, look: bool) {
             asm!("rdgsbase {}", out(reg) gs_base, options(nomem, nostack, preserves_flags));
         }
         (writer.start as *mut Record).write(Record {
-            len: (writer.at - writer.start) as u32,
+            len: writer.len() as u32,
             nr: frame.rax as u32,
             clocks: get(CLOCKS_USED),
-            look: look.into(),
+            flags,
             result,
             frame: *frame,
             after: (*(frame.info as *const Info)).after,
             fs_base,
             gs_base,
+            thread: this.thread().into(),
         });
     }
 }

@@ -7,6 +7,8 @@ pub const IMAGE: u64 = 0x7000_2000;
 pub const IMAGE_LEN: u64 = 0x6000;
 /// Offset in the image of the address that faults are led to; see `image/entry.s`.
 pub const IMAGE_RECOVER: usize = 8;
+/// The same for faults behind a wait.
+pub const IMAGE_RECOVER_BEHIND: usize = 16;
 /// `syscall; ret`, where the filter lets syscalls pass.
 pub const RAW_SYSCALL: u64 = 0x7000_0040;
 /// Its bytes.
@@ -22,17 +24,15 @@ pub const EXIT_NR: u64 = 0x7fff_f74e;
 /// What is the agent's own in one address space, readable and writable, not shared.
 pub const LOCAL: u64 = IMAGE + IMAGE_LEN;
 /// Bytes of it.
-pub const LOCAL_LEN: u64 = 0x8000;
+pub const LOCAL_LEN: u64 = AREAS - LOCAL + AREAS_LEN as u64 * AREA_LEN;
 /// Address of the agent's entry: trampolines jump through this word.
 pub const ENTRY_SLOT: u64 = LOCAL;
 /// What is not served in this address space: [`Off`].
 pub const OFF: u64 = LOCAL + 0x8;
 /// Not 0: the `fs` and `gs` bases can be read by instructions.
 pub const READS_BASES: u64 = LOCAL + 0xc;
-/// How far the agent is with the call that it serves: [`Phase`].
-pub const PHASE: u64 = LOCAL + 0x10;
-/// Not 0: the agent reports by [`EXIT_SYSCALL`] once it has served the call that it is in.
-pub const EXIT_STOP: u64 = LOCAL + 0x14;
+/// Where the registers of the thread that has the CPU are saved: the end of its [`Inside::frame`].
+pub const CURRENT: u64 = LOCAL + 0x10;
 /// Not 0: syscalls are not performed, their results come from the feed.
 pub const REPLAYS: u64 = LOCAL + 0x20;
 /// Where the agent goes when it leaves.
@@ -40,18 +40,31 @@ pub const TARGET: u64 = LOCAL + 0x18;
 /// Not 0: what tells which file something is stops, for it is another one to the application than to
 /// the kernel.
 pub const OTHER_FILES: u64 = LOCAL + 0x24;
-/// When the wait began that the agent is in, a `timespec` of CLOCK_MONOTONIC; zero if it has no end.
-pub const WAIT_BEGUN: u64 = LOCAL + 0x28;
 /// What is known of each descriptor, one byte each: [`class`].
 pub const CLASSES: u64 = LOCAL + 0x1000;
 /// Descriptors above are not served.
 pub const CLASSES_LEN: u64 = 0x1000;
-/// Room for the SSE registers.
-pub const VECTORS: u64 = LOCAL + 0x200;
-/// End of the agent's stack, where the application's registers are saved.
-pub const STACK_TOP: u64 = LOCAL + LOCAL_LEN;
-/// The saved registers: [`Frame`].
-pub const FRAME: u64 = STACK_TOP - core::mem::size_of::<Frame>() as u64;
+/// What threads have each for itself: the agent's stack, and above it an [`Inside`].
+pub const AREAS: u64 = LOCAL + 0x2000;
+/// Bytes of one.
+pub const AREA_LEN: u64 = 0x2000;
+/// How many there are. The last one is for all threads that have none of their own; they wait nowhere in the
+/// agent.
+pub const AREAS_LEN: usize = 32;
+/// The one that threads have in common.
+pub const AREA_COMMON: usize = AREAS_LEN - 1;
+
+/// The address of an area's [`Inside`].
+#[must_use]
+pub const fn inside_at(area: usize) -> u64 {
+    AREAS + (area as u64 + 1) * AREA_LEN - core::mem::size_of::<Inside>() as u64
+}
+
+/// What [`CURRENT`] is for the thread that has an area.
+#[must_use]
+pub const fn current_of(area: usize) -> u64 {
+    inside_at(area) + core::mem::size_of::<Frame>() as u64
+}
 
 /// Records for the supervisor: a page that is [`Ring`], then the bytes. Shared.
 pub const RING: u64 = LOCAL + LOCAL_LEN;
@@ -65,6 +78,9 @@ pub const MAPPED_BYTES: usize = 0x800;
 pub const RING_BYTES_AT: u64 = 0x1000;
 /// Bytes of records.
 pub const RING_BYTES: u64 = 1 << 20;
+/// With so many bytes of unread records a thread reports once it has been served: the application does not stand still
+/// for long meanwhile, and what is read is still in the cache.
+pub const RING_DRAIN_AT: u64 = 128 << 10;
 /// Offset of the feed: in replay, what calls are going to give ([`crate::record::Expected`]).
 pub const FEED_AT: u64 = RING_BYTES_AT + RING_BYTES;
 /// Bytes of it.
@@ -89,6 +105,12 @@ pub enum Phase {
     Performs = 2,
     /// The record is complete.
     Done = 3,
+    /// Waits in the syscall, without the CPU.
+    Parks = 4,
+    /// Has waited, and [`Inside::result`] is what came of it; asks for the CPU.
+    Returned = 5,
+    /// Has the CPU again, and keeps what the kernel wrote while it waited.
+    Leaves = 6,
 }
 
 /// What is not served in an address space.
@@ -148,6 +170,34 @@ pub struct Frame {
     pub rsp: u64,
 }
 
+/// What the agent keeps of one thread while that is inside.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(256))]
+pub struct Inside {
+    /// Its registers; the stack is below.
+    pub frame: Frame,
+    /// How far the agent is with the call that it serves: [`Phase`].
+    pub phase: u32,
+    /// Not 0: it reports by [`EXIT_SYSCALL`] once it has served the call that it is in.
+    pub exit_stop: u32,
+    /// The thread, by the supervisor's number. 0 in replay.
+    pub thread: u32,
+    /// Nothing yet.
+    pub reserved: u32,
+    /// What the call gave that it has waited in.
+    pub result: i64,
+    /// When that wait began, a `timespec` of `CLOCK_MONOTONIC`; zero if it has no end.
+    pub wait_begun: [u64; 2],
+    /// Nothing yet.
+    pub room: [u64; 11],
+    /// Room for the SSE registers.
+    pub vectors: [[u64; 2]; 16],
+}
+
+/// What the agent reports instead of a number of bytes: the thread has waited without the CPU, has not got it
+/// back, and [`Inside::result`] is what came of the wait.
+pub const RETURNED: u32 = u32::MAX - 1;
+
 /// What a site's trampoline tells about itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -172,18 +222,18 @@ pub struct Ring {
     pub tail: core::sync::atomic::AtomicU64,
     /// Not 0: nothing is to be served, the supervisor wants to see the next call.
     pub stop: core::sync::atomic::AtomicU32,
-    /// Not 0: nobody else wants the CPU, and the agent may wait by itself.
-    pub alone: core::sync::atomic::AtomicU32,
+    /// Who has the CPU, as far as threads hand it on by themselves: see [`crate::baton`].
+    pub baton: core::sync::atomic::AtomicU32,
     /// Not 0: what changes files may be served, and at [`MAPPED_AT`] is what must not be.
     pub changes: core::sync::atomic::AtomicU32,
-    /// Nothing yet.
-    pub reserved: core::sync::atomic::AtomicU32,
+    /// The thread that `answers` are for.
+    pub answers_for: core::sync::atomic::AtomicU32,
     /// Bytes that the feed has; the supervisor's.
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.
     pub feed_used: core::sync::atomic::AtomicU64,
-    /// By the number of a call: what it gives the thread that has the CPU, and one more; 0: the kernel is
-    /// to be asked. The supervisor's.
+    /// By the number of a call: what it gives one thread, and one more; 0: the kernel is to be asked. The
+    /// supervisor's.
     pub answers: [core::sync::atomic::AtomicU64; ANSWERS_LEN],
 }
 
@@ -207,4 +257,9 @@ const _: () = assert!(
 );
 const _: () = assert!(size_of::<Frame>() == 128 && size_of::<Info>() == 32);
 const _: () = assert!(size_of::<Ring>() as u64 <= RING_BYTES_AT && RING_BYTES.is_power_of_two());
-const _: () = assert!(END < 1 << 31 && VECTORS + 256 <= CLASSES);
+const _: () = assert!(END < 1 << 31 && CLASSES + CLASSES_LEN == AREAS);
+const _: () = assert!(
+    core::mem::offset_of!(Inside, frame) == 0
+        && core::mem::offset_of!(Inside, vectors).is_multiple_of(16)
+        && inside_at(0).is_multiple_of(256)
+);

@@ -7,8 +7,9 @@
 //! allowed for, and keeps what the supervisor would have looked at: the registers, the result,
 //! the memory that the kernel reads and writes.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
+pub mod baton;
 pub mod layout;
 pub mod record;
 pub mod rules;

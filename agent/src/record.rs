@@ -19,8 +19,8 @@ pub struct Record {
     pub nr: u32,
     /// How many clock reads had been answered before it.
     pub clocks: u32,
-    /// Not 0: what it has opened is to be looked at by the supervisor, and the thread does nothing before that.
-    pub look: u32,
+    /// What there is to say of it: [`LOOK`], [`ENTERS`], [`LEAVES`].
+    pub flags: u32,
     /// The result.
     pub result: i64,
     /// The registers of the application.
@@ -31,7 +31,16 @@ pub struct Record {
     pub fs_base: u64,
     /// See `fs_base`.
     pub gs_base: u64,
+    /// The thread, by the supervisor's number. 0 in replay.
+    pub thread: u64,
 }
+
+/// What it has opened is to be looked at by the supervisor, and the thread does nothing before that.
+pub const LOOK: u32 = 1;
+/// The thread waits in it from here on, without the CPU; there is no result yet.
+pub const ENTERS: u32 = 2;
+/// It has waited in it, and what it was about to read is in the record of its entry.
+pub const LEAVES: u32 = 4;
 
 /// Memory that belongs to a call.
 #[derive(Debug, Clone, Copy)]
@@ -83,4 +92,4 @@ pub const fn aligned(len: u64) -> u64 {
     len.saturating_add(ALIGN - 1) & !(ALIGN - 1)
 }
 
-const _: () = assert!(size_of::<Record>() == 24 + 128 + 24 && size_of::<Piece>() == 16);
+const _: () = assert!(size_of::<Record>() == 24 + 128 + 32 && size_of::<Piece>() == 16);

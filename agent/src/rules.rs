@@ -50,6 +50,9 @@ pub enum Wait {
     /// For as long as this argument says, in milliseconds: it is tried with 0 first. What it then
     /// answers with 0 would wait.
     Timeout(u8),
+    /// It waits, unless the kernel finds that there is no reason to: it is made without the CPU, where the agent
+    /// may hand that on.
+    Parks,
 }
 
 /// A condition on an argument, of which the kernel looks at the lower half.
@@ -194,7 +197,9 @@ const STATX_BYTES: u32 = 256;
 const TMS_BYTES: u32 = 32;
 const SIGSET_BYTES: u32 = 8;
 const OFFSET_BYTES: u32 = 8;
+const FUTEX_WAIT: u32 = 0;
 const FUTEX_WAKE: u32 = 1;
+const FUTEX_WAIT_BITSET: u32 = 9;
 const FUTEX_WAKE_BITSET: u32 = 10;
 const FUTEX_FLAGS: u32 = 128 | 256;
 const EPOLL_EVENT_BYTES: u32 = 12;
@@ -476,6 +481,14 @@ pub const RULES: &[Rule] = &[
     // gettid
     rule(186),
     // futex
+    Rule {
+        wait: Wait::Parks,
+        when: [
+            When::OneOf(1, FUTEX_FLAGS, &[FUTEX_WAIT, FUTEX_WAIT_BITSET]),
+            When::Zero(3),
+        ],
+        ..rule(202)
+    },
     Rule {
         when: [
             When::OneOf(1, FUTEX_FLAGS, &[FUTEX_WAKE, FUTEX_WAKE_BITSET]),

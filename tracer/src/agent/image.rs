@@ -1,6 +1,6 @@
 //! The image of the agent that serves syscalls, built by `build.rs`.
 
-use agent::layout::{IMAGE, IMAGE_LEN, IMAGE_RECOVER};
+use agent::layout::{IMAGE, IMAGE_LEN, IMAGE_RECOVER, IMAGE_RECOVER_BEHIND};
 
 static BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.bin"));
 
@@ -22,6 +22,12 @@ pub fn recover() -> u64 {
     word(IMAGE_RECOVER)
 }
 
+/// The same behind a wait without the CPU.
+#[must_use]
+pub fn recover_behind() -> u64 {
+    word(IMAGE_RECOVER_BEHIND)
+}
+
 /// Whether an address lies in it.
 #[must_use]
 pub const fn contains(address: u64) -> bool {
@@ -41,8 +47,8 @@ mod tests {
     fn the_image_fits_and_its_header_leads_into_it() {
         let len = u64::try_from(bytes().len()).expect("small");
         assert!(len <= IMAGE_LEN, "{len}");
-        for address in [entry(), recover()] {
-            assert!((IMAGE + 16..IMAGE + len).contains(&address), "{address:#x}");
+        for address in [entry(), recover(), recover_behind()] {
+            assert!((IMAGE + 24..IMAGE + len).contains(&address), "{address:#x}");
         }
     }
 }

@@ -3,7 +3,8 @@
 //! page that the recorder reads at the thread's next stop; in replay that page holds the
 //! answers beforehand. It needs no stop of its own.
 //!
-//! Threads are serialised and switched at stops only, so one page serves an address space.
+//! Threads are serialised, and who frees the CPU by itself says how many answers it has had: so one page serves an
+//! address space.
 
 pub mod image;
 pub mod inside;

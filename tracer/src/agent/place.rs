@@ -9,8 +9,8 @@ use crate::sys::ptrace::Stopped;
 use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
 use agent::layout::{
-    ENTRY_SLOT, EXIT_SYSCALL, EXIT_SYSCALL_CODE, IMAGE, IMAGE_LEN, LOCAL, LOCAL_LEN, OTHER_FILES,
-    RAW_SYSCALL, RAW_SYSCALL_CODE, READS_BASES, RING, RING_LEN,
+    CURRENT, ENTRY_SLOT, EXIT_SYSCALL, EXIT_SYSCALL_CODE, IMAGE, IMAGE_LEN, LOCAL, LOCAL_LEN,
+    OTHER_FILES, RAW_SYSCALL, RAW_SYSCALL_CODE, READS_BASES, RING, RING_LEN, current_of,
 };
 use pmu::Regs;
 use std::fs::File;
@@ -186,11 +186,12 @@ impl<'h> Hand<'h> {
 
     fn fill(&self) -> Result<(), PlaceError> {
         let bases = host::hardware_capabilities_2() & HWCAP2_FSGSBASE != 0;
-        let writes: [(u64, &[u8]); 6] = [
+        let writes: [(u64, &[u8]); 7] = [
             (IMAGE, image::bytes()),
             (RAW_SYSCALL, &RAW_SYSCALL_CODE),
             (EXIT_SYSCALL, &EXIT_SYSCALL_CODE),
             (ENTRY_SLOT, &image::entry().to_le_bytes()),
+            (CURRENT, &current_of(0).to_le_bytes()),
             (READS_BASES, &u32::from(bases).to_le_bytes()),
             (OTHER_FILES, &u32::from(self.other_files).to_le_bytes()),
         ];

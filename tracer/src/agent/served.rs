@@ -4,7 +4,9 @@
 use crate::model::capture::Memory;
 use crate::sys::ring::Ring;
 use agent::layout::{Frame, RING_BYTES};
-use agent::record::{ALIGN, FILE, IN, OUT, PAD, Piece, Record, TEXT, aligned};
+use agent::record::{
+    ALIGN, ENTERS, FILE, IN, LEAVES, LOOK, OUT, PAD, Piece, Record, TEXT, aligned,
+};
 use pmu::Regs;
 use std::cell::Cell;
 
@@ -33,9 +35,24 @@ struct Kept<'r> {
     bytes: &'r [u8],
 }
 
+/// What a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of a call.
+    Whole,
+    /// The entry of one in which the thread waits without the CPU.
+    Entry,
+    /// What came of that.
+    Exit,
+}
+
 /// One served call, as it stands in its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served<'r> {
+    /// All of it, or a part.
+    pub kind: Kind,
+    /// The thread, by the supervisor's number; 0 in replay.
+    pub thread: i32,
     /// How many clock reads had been answered before it.
     pub clocks: u32,
     /// What it has opened is to be looked at; the thread has done nothing since.
@@ -151,9 +168,18 @@ fn next(bytes: &[u8]) -> Result<(Option<Served<'_>>, u64), Broken> {
         }
         pieces = rest;
     }
+    let flags = int(fixed, 12)?;
     let served = Served {
+        kind: match flags & (ENTERS | LEAVES) {
+            0 => Kind::Whole,
+            ENTERS => Kind::Entry,
+            LEAVES => Kind::Exit,
+            _ => return Err(Broken),
+        },
+        thread: i32::try_from(word(fixed, frame_at + size_of::<Frame>() + 24)?)
+            .map_err(|_| Broken)?,
         clocks: int(fixed, 8)?,
-        look: int(fixed, 12)? != 0,
+        look: flags & LOOK != 0,
         result: word(fixed, 16)?.cast_signed(),
         regs,
         pieces: &record[FIXED..],

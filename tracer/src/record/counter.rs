@@ -29,6 +29,8 @@ pub struct Counter {
     open: HashSet<SpaceId>,
     /// What must not be executed there as long as it can.
     pub(super) guards: Guards,
+    /// Somewhere it cannot be read any more, and threads may not know.
+    closed: bool,
     /// The tracer itself may read it.
     ours_open: bool,
     strangers: u32,
@@ -52,6 +54,11 @@ impl Counter {
     /// Whether it can be read in an address space.
     pub fn is_open(&self, space: SpaceId) -> bool {
         self.open.contains(&space)
+    }
+
+    /// Whether somewhere it cannot be read any more since this was asked last.
+    pub fn was_closed(&mut self) -> bool {
+        std::mem::take(&mut self.closed)
     }
 
     /// Whether a thread, and the code of its address space, are as that asks for.
@@ -119,6 +126,7 @@ impl Session {
             return;
         };
         if self.counter.open.remove(&space) {
+            self.counter.closed = true;
             // Whoever has just been killed reads no clock.
             let _ = agent::set_original(Remote(tid), 0);
         }

@@ -49,6 +49,8 @@ impl Session {
         }
         self.dumpable.remove(&tid);
         if let Some(space) = former_space {
+            self.serving.thread_ended(space, former);
+            self.serving.thread_ended(space, tid);
             self.update_off(space)?;
         }
         stopped.resume(Resume::Syscall, 0)?;

@@ -48,13 +48,18 @@ impl Session {
     }
 
     /// The result of a seccomp syscall that the kernel must not perform.
-    pub(super) fn answer_seccomp(&mut self, tid: Pid, call: &Call) -> Option<i64> {
-        let strict = call.int(0).unsigned_abs() == libc::SECCOMP_SET_MODE_STRICT;
-        if strict && call.int(1) == 0 && call.args[2] == 0 {
-            self.begin_strict(tid)
-        } else {
-            None
+    pub(super) fn answer_seccomp(&mut self, tid: Pid, call: &Call) -> Step<Option<i64>> {
+        let mode = call.int(0).unsigned_abs();
+        if mode == libc::SECCOMP_SET_MODE_STRICT && call.int(1) == 0 && call.args[2] == 0 {
+            return Ok(self.begin_strict(tid));
         }
+        let together = call.args[1] & libc::SECCOMP_FILTER_FLAG_TSYNC != 0;
+        if mode == libc::SECCOMP_SET_MODE_FILTER && together {
+            // It might object to what the agent does when its threads come back.
+            let tgid = self.tasks.get(&tid).map(|task| task.tgid);
+            self.bring_out(|task| Some(task.tgid) == tgid)?;
+        }
+        Ok(None)
     }
 
     /// A seccomp syscall has succeeded.
@@ -96,7 +101,7 @@ impl Session {
             self.turn_off_for_good(space);
             // Whoever has just been killed is served nothing.
             let _ = self.update_off(space);
-            let _ = self.sites_remapped(tid, &(0..u64::MAX));
+            let _ = self.sites_restored(tid);
         }
     }
 

@@ -6,7 +6,7 @@ use super::journal_out::Output;
 use super::kills::Kills;
 use super::memory::Memories;
 use super::received::Connections;
-use super::serving::Serving;
+use super::serving::{Batons, Serving};
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
@@ -78,8 +78,8 @@ pub struct Session {
     pub(super) identities: Option<Identities>,
     /// It runs in namespaces of its own.
     pub(super) isolated: bool,
-    /// Whether the thread that has the CPU may wait inside the agent.
-    pub(super) left_alone: bool,
+    /// How threads hand the CPU on by themselves.
+    pub(super) batons: Batons,
     /// Who sees the application's packets.
     pub(super) network: Option<Arc<dyn Network>>,
     /// What its journal does not have yet.
@@ -127,7 +127,7 @@ impl Session {
             clocks: ClockOffsets::default(),
             identities: None,
             isolated: false,
-            left_alone: false,
+            batons: Batons::default(),
             network: None,
             arrears: Arrears::default(),
             connections: Connections::default(),
@@ -172,19 +172,23 @@ impl Session {
 
     /// Lets the first thread go as far as it can.
     pub(super) fn start(&mut self) -> Step {
-        self.give_cpu(self.first)
+        let mut first = self.first;
+        self.give_cpu(&mut first)
     }
 
     /// Runs until the last thread has ended.
     pub(super) fn run(&mut self) -> Result<(), RecordError> {
         loop {
             while let Some(tid) = self.ready.pop_front() {
-                match self.give_cpu(tid) {
-                    Ok(()) => {}
-                    Err(Stumble::Gone) => self.vanished(tid),
-                    Err(Stumble::Fatal(error)) => return Err(error),
-                }
-                self.watch.nobody_runs();
+                let mut current = tid;
+                let given = self.give_cpu(&mut current);
+                self.nobody_runs(current, given)?;
+            }
+            if self.batons.free() {
+                let mut current = self.first;
+                let given = self.give_others(&mut current);
+                self.nobody_runs(current, given)?;
+                continue;
             }
             self.out.idle()?;
             let (pid, status) = match self.await_report(None) {
@@ -214,13 +218,46 @@ impl Session {
         }
     }
 
-    /// Lets `tid` have the logical CPU until it waits, ends, stops or has used its slice up.
-    fn give_cpu(&mut self, tid: Pid) -> Step {
-        self.slice_start = host::uptime();
-        if let Some((stopped, status)) = self.take_report(tid) {
-            self.handle(tid, stopped, status)?;
+    /// No thread has the logical CPU, which `last` had last; it came to that so.
+    fn nobody_runs(&mut self, last: Pid, how: Step) -> Result<(), RecordError> {
+        if self.batons.is_open() {
+            // Who was to go on was killed.
+            match self.regain(last) {
+                Ok(_) | Err(Stumble::Gone) => {}
+                Err(Stumble::Fatal(error)) => return Err(error),
+            }
         }
+        self.watch.nobody_runs();
+        match how {
+            Ok(()) => {}
+            Err(Stumble::Gone) => self.vanished(last),
+            Err(Stumble::Fatal(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Lets `current` have the logical CPU until it waits, ends, stops or has used its slice up; and those to whom it
+    /// hands it on. In the end `current` is who had it last.
+    fn give_cpu(&mut self, current: &mut Pid) -> Step {
+        self.slice_start = host::uptime();
+        if let Some((stopped, status)) = self.take_report(*current) {
+            self.handle(*current, stopped, status)?;
+        }
+        self.carry_on(current)
+    }
+
+    /// The same for whoever comes back first from a wait inside the agent.
+    fn give_others(&mut self, current: &mut Pid) -> Step {
+        let report = self.report_or_rest()?;
+        if !self.deal_with(current, report)? {
+            return Ok(());
+        }
+        self.carry_on(current)
+    }
+
+    fn carry_on(&mut self, current: &mut Pid) -> Step {
         loop {
+            let tid = *current;
             let Some(task) = self.tasks.get_mut(&tid) else {
                 return Ok(());
             };
@@ -245,33 +282,63 @@ impl Session {
                 State::Waiting | State::Apart | State::Halted | State::Ending => return Ok(()),
             }
             let report = self.next_report(tid)?;
-            // All that was served since the last report was so for the thread that has the CPU. If it has
-            // just been killed, the report may still be another one's.
-            match self.settle(tid, report) {
-                Ok(()) | Err(Stumble::Gone) => {}
-                fatal @ Err(Stumble::Fatal(_)) => return fatal,
-            }
-            let Some((pid, status)) = report else {
+            if !self.deal_with(current, report)? {
                 return Ok(());
-            };
-            if pid == tid {
-                self.handle(tid, Stopped::reported(tid), status)?;
-            } else {
-                match self.note_beside(tid, pid, status) {
-                    Err(Stumble::Gone) => self.vanished(pid),
-                    other => other?,
-                }
             }
         }
     }
 
-    fn settle(&mut self, tid: Pid, report: Option<(Pid, Status)>) -> Step {
-        self.take_served(tid)?;
+    /// `current` had the CPU, or has handed it on, and somebody has reported; or nobody for a while. Deals with that.
+    /// False if nobody has the CPU any more; otherwise `current` is who has it.
+    fn deal_with(&mut self, current: &mut Pid, report: Option<(Pid, Status)>) -> Step<bool> {
+        let was_open = self.batons.is_open();
+        let holder = self.regain(*current)?;
         // Of a thread that ends it must be found out first who wanted that.
-        if !report.is_some_and(|(_, status)| status.is_end()) {
-            self.answer_arrears(tid)?;
+        if !was_open && !report.is_some_and(|(_, status)| status.is_end()) {
+            match self.answer_arrears(*current) {
+                Ok(_) | Err(Stumble::Gone) => {}
+                Err(fatal @ Stumble::Fatal(_)) => return Err(fatal),
+            }
         }
-        Ok(())
+        let runs = |holder: &Pid| {
+            let task = self.tasks.get(holder);
+            task.is_some_and(|task| matches!(task.state, State::Running))
+        };
+        let running = holder.filter(runs);
+        match (report, running) {
+            (None, Some(running)) if was_open => *current = running,
+            (None, _) => {
+                if was_open {
+                    // Nothing is going on: who comes back from a wait reports.
+                    self.batons.shut(None);
+                }
+                return Ok(false);
+            }
+            (Some((pid, status)), _) if holder == Some(pid) => {
+                *current = pid;
+                self.handle(pid, Stopped::reported(pid), status)?;
+            }
+            (Some((pid, status)), Some(running)) => {
+                *current = running;
+                match self.note_beside(running, pid, status) {
+                    Err(Stumble::Gone) => self.vanished(pid),
+                    other => other?,
+                }
+                if was_open && !self.ready.is_empty() {
+                    // Who reports has waited long enough.
+                    self.slice_start = host::uptime().saturating_sub(SLICE);
+                    self.ask_stop(running);
+                }
+            }
+            (Some((pid, status)), None) => {
+                match self.note(pid, status) {
+                    Err(Stumble::Gone) => self.vanished(pid),
+                    other => other?,
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
@@ -287,8 +354,9 @@ impl Session {
 
     /// Resumes a runnable thread in user mode.
     pub(super) fn go_on(&mut self, tid: Pid) -> Step {
-        self.serve_next(tid);
         self.match_counter(tid)?;
+        // Behind all that the thread is made to do, in which signals may have come.
+        self.serve_next(tid)?;
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
@@ -310,26 +378,26 @@ impl Session {
     /// The next report of anybody; `None` if `tid` turned out to wait in a syscall, or to
     /// compute for itself, while others could run.
     fn next_report(&mut self, tid: Pid) -> Step<Option<(Pid, Status)>> {
-        let can_wait = self
-            .tasks
-            .get(&tid)
+        if self.batons.is_open() {
+            return self.report_or_rest();
+        }
+        let task = self.tasks.get(&tid).filter(|task| !task.parked);
+        let can_wait = task
             .and_then(|task| task.call.as_ref())
             .is_some_and(super::syscalls::can_wait);
-        if self.ready.is_empty() && can_wait {
+        // Those who wait inside the agent are to be let go on while it waits.
+        let others = can_wait && self.batons.keeps_others() && self.any_parked();
+        if self.ready.is_empty() && can_wait && !others {
             self.out.idle()?;
             if self.isolated {
                 return self.lone_report(tid);
             }
         }
-        if self.ready.is_empty() {
-            if self.left_alone {
-                return self.lone_report(tid);
-            }
+        if self.ready.is_empty() && !others {
             self.tick.disarm();
             return self.certain_report(tid);
         }
         if !can_wait {
-            self.no_more_alone(tid)?;
             return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.
@@ -374,6 +442,23 @@ impl Session {
                     return Ok(Some(report));
                 }
                 return self.set_aside(tid).map(|()| None);
+            }
+        }
+    }
+
+    /// The next report, while threads hand the CPU on. `None` if nobody has it at a tick.
+    fn report_or_rest(&mut self) -> Step<Option<(Pid, Status)>> {
+        self.tick.arm();
+        loop {
+            match self.await_report(None) {
+                Awaited::Report(pid, status) => return Ok(Some((pid, status))),
+                Awaited::Nobody => return Ok(None),
+                Awaited::Failed(error) => return Err(error.into()),
+                Awaited::Interrupted => {}
+            }
+            if self.batons.is_free() {
+                self.tick.disarm();
+                return Ok(None);
             }
         }
     }
@@ -491,6 +576,10 @@ impl Session {
             if let Some(report) = wait_any(false)? {
                 return Ok(Some(report));
             }
+            self.take_served(tid)?;
+            if self.waits(tid) {
+                return Ok(None);
+            }
             if self.stays_inside(tid)? {
                 continue;
             }
@@ -504,9 +593,23 @@ impl Session {
         }
     }
 
+    /// Whether threads wait inside the agent.
+    fn any_parked(&self) -> bool {
+        self.tasks.values().any(|task| task.parked)
+    }
+
+    /// Whether a thread waits without the CPU.
+    fn waits(&self, tid: Pid) -> bool {
+        let task = self.tasks.get(&tid);
+        task.is_some_and(|task| matches!(task.state, State::Waiting))
+    }
+
     /// A thread waits in the kernel: it gives the logical CPU away.
     fn set_aside(&mut self, tid: Pid) -> Step {
         self.take_served(tid)?;
+        if self.waits(tid) {
+            return Ok(());
+        }
         self.emit_enter(tid)?;
         self.emit_filtered_enter(tid)?;
         self.emit_futex_words(tid)?;

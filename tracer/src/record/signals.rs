@@ -32,12 +32,21 @@ impl Session {
     /// A thread stands before the delivery of a signal.
     pub(super) fn signal_stop(&mut self, tid: Pid, stopped: Stopped, signal: i32) -> Step {
         let mut info = stopped.siginfo()?;
-        let stopped = if is_fault(signal, &info) {
+        let was_parked = self.tasks.get(&tid).is_some_and(|task| task.parked);
+        let stopped = if is_fault(signal, &info) && !was_parked {
             stopped
         } else {
             let noticed = || Ok(disposition(tid, signal)? != Disposition::Ignored);
             self.surface(tid, stopped, noticed)?
         };
+        if let Some(task) = self.tasks.get_mut(&tid)
+            && was_parked
+            && !task.parked
+            && is_fault(signal, &info)
+        {
+            // It has executed nothing that could have raised it.
+            task.forged |= bit(signal);
+        }
         let mut regs = stopped.regs()?;
         let stopped = if signal == libc::SIGSEGV {
             match self.guard_raised(tid, stopped, &info, &regs)? {
@@ -100,6 +109,8 @@ impl Session {
                     return self.go_on(tid);
                 }
                 task.state = State::Running;
+                // It may have waited without the CPU until now.
+                self.serve_next(tid)?;
                 stopped.resume(how, signal)?;
                 Ok(())
             }

@@ -10,7 +10,7 @@ use super::received::REFERENCE_BYTES_MAX;
 use super::session::Session;
 use super::signals;
 use super::task::InCall;
-use crate::agent::inside;
+use crate::agent::inside::Report;
 use crate::layout;
 use crate::model::capture::{Call, CaptureError, Entry, Range};
 use crate::model::{self, Block, Handler, Policy, Syscall};
@@ -58,12 +58,17 @@ impl Session {
         let mut regs = stopped.regs()?;
         let mut done = 0;
         if self.reports(tid, &regs) {
-            if inside::done_in_part(&regs) == 0 {
-                self.take_clocks(tid)?;
-                return self.reported(tid, stopped, &regs);
+            match Report::of(&regs) {
+                Report::Served => {
+                    self.take_clocks(tid)?;
+                    return self.reported(tid, stopped, &regs);
+                }
+                Report::Returned => return self.returned(tid, stopped, &regs),
+                Report::InPart(bytes) => {
+                    done = bytes;
+                    regs = self.done_in_part(tid, &stopped, &regs)?;
+                }
             }
-            done = inside::done_in_part(&regs);
-            regs = self.done_in_part(tid, &stopped, &regs)?;
         }
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.is_seen = false;
@@ -568,7 +573,7 @@ impl Session {
                 }
             }
             Handler::Prctl => return Ok(self.answer_prctl(tid, call)),
-            Handler::Seccomp => return Ok(self.answer_seccomp(tid, call)),
+            Handler::Seccomp => return self.answer_seccomp(tid, call),
             _ if self.copies_to_standard_stream(tid, call) => {
                 return Ok(Some(-i64::from(libc::EINVAL)));
             }

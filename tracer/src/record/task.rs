@@ -3,6 +3,7 @@
 use super::doubt::Doubt;
 use super::serving::Answers;
 use super::traps::Signals;
+use crate::agent::inside::Area;
 use crate::model::capture::{Call, Entry};
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
@@ -148,6 +149,10 @@ pub struct Task {
     pub to_go_apart: bool,
     /// Its next call is to stop, and to wait where everybody sees it.
     pub is_seen: bool,
+    /// Where the agent keeps what concerns it.
+    pub area: Area,
+    /// It waits in its call inside the agent, without the CPU.
+    pub parked: bool,
     /// Its process has been stopped while it was in the agent: it is to stop behind that.
     pub stops_outside: bool,
     /// What calls give it that nobody else changes.
@@ -192,6 +197,8 @@ impl Task {
             exec_words: Vec::new(),
             to_go_apart: false,
             is_seen: false,
+            area: Area::COMMON,
+            parked: false,
             stops_outside: false,
             answers: Answers::default(),
             end_emitted: false,

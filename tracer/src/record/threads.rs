@@ -282,6 +282,7 @@ impl Session {
         self.serving.spaces_left(|space| left.contains(&space));
         self.counter.spaces_left(&left);
         if let Some(space) = space {
+            self.serving.thread_ended(space, tid);
             self.update_off(space)?;
         }
         if tid == self.first {

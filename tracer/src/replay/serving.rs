@@ -14,7 +14,7 @@ use super::check;
 use super::error::ReplayError;
 use super::session::Session;
 use crate::agent;
-use crate::agent::inside;
+use crate::agent::inside::{self, Area};
 use crate::agent::place::{Hand, Stands};
 use crate::agent::served::{self, Served};
 use crate::agent::sites::{Known, Sites};
@@ -264,7 +264,7 @@ impl Session {
         if inside::reports(&regs) && status == Status::Event(libc::PTRACE_EVENT_SECCOMP) {
             self.compare_clocks(due, taken)?;
             let real = self.task(tid)?.real;
-            let regs = inside::leave(Remote(real), &regs)
+            let regs = inside::leave(Remote(real), Area::FIRST, &regs)
                 .map_err(ReplayError::os("looking at the agent's page"))?;
             self.task(tid)?.regs = regs;
             if held.is_empty() {
@@ -530,7 +530,7 @@ impl Session {
             Status::Signal(libc::SIGTRAP)
                 if inside::is_hidden_step(sites, regs.rip, &stopped.siginfo()?) => {}
             Status::Signal(libc::SIGSEGV | libc::SIGBUS)
-                if inside::recovers(Remote(task.real), regs.rip) =>
+                if inside::recovers(Remote(task.real), Area::FIRST, regs.rip).is_some() =>
             {
                 regs.rip = agent::image::recover();
             }

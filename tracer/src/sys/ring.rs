@@ -1,5 +1,6 @@
 //! The supervisor's view of a ring that the agent writes records into.
 
+use agent::baton::{self, Baton, RECORDER};
 use agent::layout::{
     FEED_AT, FEED_BYTES, MAPPED_AT, MAPPED_BYTES, RING_BYTES, RING_BYTES_AT, RING_LEN, Ring as Head,
 };
@@ -36,7 +37,7 @@ impl Ring {
     pub fn unread(&self) -> u64 {
         let head = self.head();
         let tail = head.tail.load(Ordering::Relaxed);
-        head.head.load(Ordering::Acquire).wrapping_sub(tail)
+        baton::written(head).wrapping_sub(tail)
     }
 
     /// The unread records, as far as they lie in a row, into `bytes`, at most `bytes_max`.
@@ -75,13 +76,73 @@ impl Ring {
         self.head().stop.store(asked.into(), Ordering::Relaxed);
     }
 
-    /// Whether the agent may wait by itself: nobody else wants the CPU.
-    pub fn leave_alone(&self, alone: bool) {
-        self.head().alone.store(alone.into(), Ordering::Relaxed);
+    /// Lets a thread that goes on hand the CPU on by itself.
+    pub fn open(&self, thread: i32) {
+        let thread = thread.cast_unsigned();
+        let held = Baton::Held {
+            thread,
+            wanted: false,
+        };
+        baton::set(&self.head().baton, held);
     }
 
-    /// What the call `nr` gives the thread that goes on, so that the agent need not ask the kernel;
-    /// `None` if nobody knows.
+    /// Nobody hands the CPU on any more; who had it.
+    pub fn take_back(&self) -> Baton {
+        let head = self.head();
+        let ours = Baton::Held {
+            thread: RECORDER,
+            wanted: false,
+        };
+        let was = baton::set(&head.baton, ours);
+        baton::publish(&head.head);
+        was
+    }
+
+    /// Whoever comes back from a wait first may take the CPU.
+    pub fn free(&self) {
+        if let Baton::Held { wanted: true, .. } = baton::set(&self.head().baton, Baton::Free) {
+            self.wake(1);
+        }
+    }
+
+    /// Nobody takes the CPU; who sleeps for it, or comes back from a wait, reports.
+    pub fn shut(&self) {
+        baton::set(&self.head().baton, Baton::Shut);
+        self.wake(i32::MAX);
+    }
+
+    /// Nothing is tentative: who was about to wait has been killed.
+    pub fn settle(&self) {
+        baton::settle(&self.head().head);
+    }
+
+    /// Whether nobody has the CPU, although it could be taken.
+    pub fn is_free(&self) -> bool {
+        let word = self.head().baton.load(Ordering::Relaxed);
+        Baton::of(word) == Baton::Free
+    }
+
+    /// Wakes so many of those who sleep for the CPU.
+    fn wake(&self, count: i32) {
+        // SAFETY: the kernel looks for those who sleep on the word; it touches no memory.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.head().baton.as_ptr(),
+                libc::FUTEX_WAKE,
+                count,
+            );
+        }
+    }
+
+    /// Whose answers the following are.
+    pub fn answers_are_for(&self, thread: i32) {
+        let thread = thread.cast_unsigned();
+        self.head().answers_for.store(thread, Ordering::Relaxed);
+    }
+
+    /// What the call `nr` gives that thread, so that the agent need not ask the kernel; `None` if nobody
+    /// knows.
     pub fn answer(&self, nr: u16, result: Option<u64>) {
         let word = result.and_then(|result| result.checked_add(1));
         if let Some(answer) = self.head().answers.get(usize::from(nr)) {

@@ -6,6 +6,7 @@
 //! thread may change is forgotten.
 
 use crate::sys::ring::Ring;
+use crate::sys::wait::Pid;
 use agent::rules::ANSWERED;
 
 /// Syscalls after which a thread, or a program that it executes, may have other rights: those in which the
@@ -53,7 +54,8 @@ impl Answers {
     }
 
     /// Tells the agent, before the thread goes on.
-    pub fn tell(&self, ring: &Ring) {
+    pub fn tell(&self, ring: &Ring, thread: Pid) {
+        ring.answers_are_for(thread.0);
         for (nr, result) in ANSWERED.into_iter().zip(self.0) {
             ring.answer(nr, result);
         }

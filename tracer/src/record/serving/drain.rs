@@ -4,13 +4,16 @@ use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::is_error;
+use super::super::task::{InCall, State, Task};
 use super::super::traps::ACTION_BYTES;
 use super::Answers as Known;
-use crate::agent::served::{self, Served};
+use crate::agent::served::{self, Kind, Served};
 use crate::agent::{self, Answers};
 use crate::model;
 use crate::model::capture::{Call, Entry, Memory, Range};
+use crate::sys::host;
 use crate::sys::mem::Remote;
+use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
 use ::agent::rules::{self, Descriptors};
 use journal::{Args, Bytes, Effect, Enter, Event, Leave, Out, Tid};
@@ -26,9 +29,20 @@ pub struct Room {
 }
 
 /// Served calls on their way into the journal.
+#[derive(Default)]
 struct Drain {
+    /// The thread whose calls are at hand.
+    by: Option<By>,
+    /// Threads that were killed, and whose clock reads are gone: what they did last is nobody's concern.
+    gone: Vec<Pid>,
+    entry: Entry,
+    ranges: Vec<Range>,
+}
+
+/// A thread whose calls are taken out of the ring.
+struct By {
     tid: Pid,
-    /// The thread, as the journal calls it.
+    /// As the journal calls it.
     id: Tid,
     /// Its `fs` and `gs` bases, where the agent cannot read them: they change in syscalls only.
     bases: (u64, u64),
@@ -36,61 +50,56 @@ struct Drain {
     clocks: u32,
     /// Clock reads that were read already.
     answers: Answers,
-    entry: Entry,
-    ranges: Vec<Range>,
     /// What calls give that nobody else changes.
     known: Known,
     /// The registers behind the last call.
     last: Option<Regs>,
 }
 
+impl By {
+    fn new(task: &Task) -> Self {
+        Self {
+            tid: task.tid,
+            id: task.id,
+            bases: (task.sync_regs.fs_base, task.sync_regs.gs_base),
+            clocks: 0,
+            answers: Answers::default(),
+            known: task.answers,
+            last: None,
+        }
+    }
+}
+
 impl Session {
-    /// Journals what the agent has served for a thread that has just stopped, or ended.
+    /// Journals what the agent has served in the address space of a thread that has just stopped, or ended.
     pub(in super::super) fn take_served(&mut self, tid: Pid) -> Step {
-        let Some(task) = self.tasks.get(&tid) else {
-            return Ok(());
-        };
-        let Some(ring) = self
-            .serving
-            .placed(task.space)
-            .map(|placed| Rc::clone(&placed.ring))
-        else {
-            return Ok(());
-        };
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        let placed = space.and_then(|space| self.serving.placed(space));
+        match placed.map(|placed| Rc::clone(&placed.ring)) {
+            Some(ring) => self.drain(&ring, tid),
+            None => Ok(()),
+        }
+    }
+
+    /// Journals what a ring has; `tid` is who had the CPU when the recorder looked last.
+    pub(super) fn drain(&mut self, ring: &Ring, tid: Pid) -> Step {
         if ring.unread() == 0 {
             return Ok(());
         }
         self.out.mark_time()?;
         let mut room = std::mem::take(&mut self.serving.room);
         let mut drain = Drain {
-            tid,
-            id: task.id,
-            bases: (task.sync_regs.fs_base, task.sync_regs.gs_base),
-            clocks: 0,
-            answers: Answers::default(),
             entry: room.entry,
             ranges: room.ranges,
-            known: task.answers,
-            last: None,
+            ..Drain::default()
         };
         let taken = served::take(
-            &ring,
+            ring,
             &mut room.records,
-            |_| broken(tid),
-            |call| {
-                if call.clocks > drain.clocks {
-                    self.take_clocks_until(tid, call.clocks, &mut drain.answers)?;
-                    drain.clocks = call.clocks;
-                }
-                self.served(&mut drain, call)
-            },
+            |_| broken(tid, "a record"),
+            |call| self.take_record(&mut drain, call),
         );
-        if let (Some(regs), Some(task)) = (drain.last, self.tasks.get_mut(&tid)) {
-            task.sync_regs = regs;
-            task.answers = drain.known;
-            task.set_back = false;
-            task.interrupted = None;
-        }
+        self.has_drained(drain.by.take());
         self.serving.room = Room {
             entry: drain.entry,
             ranges: drain.ranges,
@@ -100,7 +109,73 @@ impl Session {
             // What cannot be journaled is nobody else's.
             ring.took(ring.unread());
         }
-        taken
+        taken?;
+        if drain.gone.contains(&tid) {
+            return Err(Stumble::Gone);
+        }
+        Ok(())
+    }
+
+    /// Journals one record.
+    fn take_record(&mut self, drain: &mut Drain, call: &Served<'_>) -> Step {
+        let tid = Pid(call.thread);
+        if drain.gone.contains(&tid) {
+            return Ok(());
+        }
+        if let Some(gone) = drain.gone.first() {
+            // They may have seen what it did.
+            return Err(RecordError::Unsupported {
+                tid: gone.0,
+                what: "a thread killed after others have gone on from where it was".to_owned(),
+            }
+            .into());
+        }
+        let mut by = match drain.by.take_if(|by| by.tid == tid) {
+            Some(by) => by,
+            None => {
+                self.has_drained(drain.by.take());
+                By::new(
+                    self.tasks
+                        .get(&tid)
+                        .ok_or_else(|| broken(tid, "whose call it is"))?,
+                )
+            }
+        };
+        if call.clocks > by.clocks {
+            match self.take_clocks_until(tid, call.clocks, &mut by.answers) {
+                Ok(()) => by.clocks = call.clocks,
+                Err(Stumble::Gone) => {
+                    drain.gone.push(tid);
+                    self.has_drained(Some(by));
+                    return Ok(());
+                }
+                fatal @ Err(Stumble::Fatal(_)) => return fatal,
+            }
+        }
+        let done = match call.kind {
+            Kind::Whole => self.served(drain, &mut by, call, None),
+            Kind::Entry => self.entered(&mut by, call),
+            Kind::Exit => self.left(drain, &mut by, call),
+        };
+        drain.by = Some(by);
+        done
+    }
+
+    /// The calls of a thread have been taken, as far as they follow each other.
+    fn has_drained(&mut self, by: Option<By>) {
+        if let Some(By {
+            tid,
+            last: Some(regs),
+            known,
+            ..
+        }) = by
+            && let Some(task) = self.tasks.get_mut(&tid)
+        {
+            task.sync_regs = regs;
+            task.answers = known;
+            task.set_back = false;
+            task.interrupted = None;
+        }
     }
 
     /// Journals what a thread has done up to now, which runs: served calls and clock reads.
@@ -116,26 +191,36 @@ impl Session {
         self.take_clocks_until(tid, clocks, &mut Answers::default())
     }
 
-    /// Journals one served call.
-    fn served(&mut self, drain: &mut Drain, served: &Served<'_>) -> Step {
-        let tid = drain.tid;
-        let regs = drain.last.insert(served.regs);
-        if regs.fs_base == 0 && regs.gs_base == 0 {
-            (regs.fs_base, regs.gs_base) = drain.bases;
-        }
+    /// Journals one served call; `entered`, if that is in the journal already.
+    fn served(
+        &mut self,
+        drain: &mut Drain,
+        by: &mut By,
+        served: &Served<'_>,
+        entered: Option<Entry>,
+    ) -> Step {
+        let tid = by.tid;
+        let regs = by.last.insert(by.regs(served));
         let nr = super::super::number(regs);
         let (args, ip, signature) = (regs.args(), regs.rip, regs.signature());
         regs.rax = served.result.cast_unsigned();
-        drain.known.learn(nr, served.result);
+        by.known.learn(nr, served.result);
         if self.out.is_lost() {
             return Ok(());
         }
-        let def = model::lookup(nr).ok_or_else(|| broken(tid))?;
+        let def = model::lookup(nr).ok_or_else(|| broken(tid, "a number"))?;
         let call = Call { def, args };
         let before = served.before();
-        let ins = call
-            .enter_at_hand(&before, &mut drain.entry)
-            .map_err(|error| unsupported(tid, &error))?;
+        let emitted = entered.is_some();
+        let ins = match entered {
+            Some(entry) => {
+                drain.entry = entry;
+                Vec::new()
+            }
+            None => call
+                .enter_at_hand(&before, &mut drain.entry)
+                .map_err(|error| unsupported(tid, &error))?,
+        };
         let behind = served.behind();
         // It has stopped right there, and a part may have been written.
         let torn = served.result == -i64::from(libc::EFAULT);
@@ -177,6 +262,15 @@ impl Session {
             effects.extend(self.refer(intake, &mut outs));
         }
         self.serving.count(def.nr);
+        if emitted {
+            let leave = Leave {
+                result: served.result,
+                outs,
+                effects,
+            };
+            self.out.emit_collected(by.id, &Event::Leave(leave))?;
+            return Ok(());
+        }
         // Made where it stays: to move its parts costs as much as to encode them.
         let event = Event::Syscall(
             Enter {
@@ -192,8 +286,78 @@ impl Session {
                 effects,
             },
         );
-        self.out.emit_collected(drain.id, &event)?;
+        self.out.emit_collected(by.id, &event)?;
         Ok(())
+    }
+
+    /// Journals the entry of a call in which a thread waits inside the agent.
+    fn entered(&mut self, by: &mut By, served: &Served<'_>) -> Step {
+        let tid = by.tid;
+        let regs = by.regs(served);
+        let args = regs.args();
+        let def =
+            model::lookup(super::super::number(&regs)).ok_or_else(|| broken(tid, "a number"))?;
+        let call = Call { def, args };
+        let before = served.before();
+        let (entry, ins) = call
+            .enter(&before)
+            .map_err(|error| unsupported(tid, &error))?;
+        let enter = Enter {
+            nr: def.nr,
+            args: Args::new(args, def.args.len()),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins,
+        };
+        let Some(task) = self.tasks.get_mut(&tid).filter(|task| task.call.is_none()) else {
+            return Err(broken(tid, "a wait in a call"));
+        };
+        if !self.out.is_lost() {
+            self.out
+                .emit_collected(by.id, &Event::Enter(enter.clone()))?;
+        }
+        task.call = Some(InCall {
+            call,
+            entry,
+            enter,
+            emitted: true,
+            doubt: None,
+            regs,
+            done: 0,
+            again: false,
+            begun: host::uptime(),
+            noticed: false,
+        });
+        task.parked = true;
+        task.state = State::Waiting;
+        Ok(())
+    }
+
+    /// Journals what came of that.
+    fn left(&mut self, drain: &mut Drain, by: &mut By, served: &Served<'_>) -> Step {
+        let Some(task) = self.tasks.get_mut(&by.tid).filter(|task| task.parked) else {
+            return Err(broken(by.tid, "the end of a wait"));
+        };
+        let Some(in_call) = task.call.take() else {
+            return Err(broken(by.tid, "the end of a wait"));
+        };
+        task.parked = false;
+        task.state = State::Running;
+        if let Some(placed) = self.serving.placed_mut(task.space) {
+            placed.areas.taken_by(Some(by.tid));
+        }
+        self.served(drain, by, served, Some(in_call.entry))
+    }
+}
+
+impl By {
+    /// The registers at a call's entry.
+    const fn regs(&self, served: &Served<'_>) -> Regs {
+        let mut regs = served.regs;
+        if regs.fs_base == 0 && regs.gs_base == 0 {
+            (regs.fs_base, regs.gs_base) = self.bases;
+        }
+        regs
     }
 }
 
@@ -275,10 +439,10 @@ impl Session {
     }
 }
 
-fn broken(tid: Pid) -> Stumble {
+fn broken(tid: Pid, how: &str) -> Stumble {
     RecordError::Unsupported {
         tid: tid.0,
-        what: "a program that writes to the agent's memory".to_owned(),
+        what: format!("a program that writes to the agent's memory ({how})"),
     }
     .into()
 }

@@ -6,12 +6,14 @@ use super::super::session::Session;
 use super::super::signals::send_stashed;
 use super::super::syscalls::is_restart;
 use super::super::task::State;
-use crate::agent::{image, inside};
+use super::baton::looking;
+use crate::agent::image;
+use crate::agent::inside::{self, Area};
 use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::Pid;
-use agent::layout::{EXIT_STOP, Phase, RAW_SYSCALL};
+use agent::layout::{Phase, RAW_SYSCALL};
 use pmu::Regs;
 use std::time::Duration;
 
@@ -50,8 +52,7 @@ impl Session {
     /// The agent has served a call and reports instead of going on: the thread leaves it, and
     /// stands behind that syscall.
     pub(in super::super) fn reported(&mut self, tid: Pid, stopped: Stopped, at: &Regs) -> Step {
-        let regs = inside::leave(Remote(tid), at)
-            .map_err(RecordError::os("looking at the agent's page"))?;
+        let regs = inside::leave(Remote(tid), self.area(tid), at).map_err(looking())?;
         stopped.set_regs(&regs)?;
         self.stop_outside(tid)?;
         self.at_sync_point(tid, regs);
@@ -73,8 +74,7 @@ impl Session {
         stopped: &Stopped,
         at: &Regs,
     ) -> Step<Regs> {
-        let regs = inside::enter_rest(Remote(tid), at)
-            .map_err(RecordError::os("looking at the agent's page"))?;
+        let regs = inside::enter_rest(Remote(tid), self.area(tid), at).map_err(looking())?;
         stopped.set_regs(&regs)?;
         Ok(regs)
     }
@@ -140,11 +140,14 @@ impl Session {
         };
         placed.ring.ask_stop(true);
         if inside::contains(ip) {
-            Remote(tid)
-                .write(EXIT_STOP, &1u32.to_le_bytes())
-                .map_err(RecordError::os("writing to the agent's page"))?;
+            self.area(tid).ask_report(Remote(tid)).map_err(looking())?;
         }
         Ok(())
+    }
+
+    /// Where the agent keeps what concerns a thread.
+    fn area(&self, tid: Pid) -> Area {
+        self.tasks.get(&tid).map_or(Area::COMMON, |task| task.area)
     }
 
     /// Others wait for the thread's slice to end.
@@ -158,15 +161,17 @@ impl Session {
 
     /// The thread goes on in user mode: its calls may be served, unless a signal waits for it. From here
     /// on the answers in the ring, which processes share, are its own.
-    pub(in super::super) fn serve_next(&mut self, tid: Pid) {
+    pub(in super::super) fn serve_next(&mut self, tid: Pid) -> Step {
         if let Some(task) = self.tasks.get(&tid)
             && let Some(placed) = self.serving.placed(task.space)
         {
             placed.ring.ask_stop(!task.stash.is_empty() || task.is_seen);
-            task.answers.tell(&placed.ring);
+            task.answers.tell(&placed.ring, tid);
+            placed.ring.settle();
         }
+        self.be_current(tid);
         self.let_change(tid);
-        self.leave_alone(tid);
+        self.let_hand_on(tid)
     }
 
     /// Tells the agent which files it must not open for writing without a look. Where both nodes reach the
@@ -194,7 +199,8 @@ impl Session {
         let Some(task) = self.tasks.get(&tid) else {
             return Ok(false);
         };
-        if task.call.is_some() || self.serving.placed(task.space).is_none() {
+        let in_call = task.call.is_some() && !task.parked;
+        if in_call || self.serving.placed(task.space).is_none() {
             return Ok(false);
         }
         let at = host::sleeps_at(tid);
@@ -221,7 +227,7 @@ impl Session {
         };
         task.call.is_none()
             && self.serving.placed(task.space).is_some()
-            && inside::phase(Remote(tid)) == Phase::Performs as u32
+            && task.area.phase(Remote(tid)) == Phase::Performs as u32
     }
 
     /// A thread was interrupted or, with its process, stopped. If it is in the agent, it goes on until
@@ -238,17 +244,16 @@ impl Session {
         if !self.is_agents(tid, at.rip) {
             return Ok(Some(stopped));
         }
-        let looking = RecordError::os("looking at the agent's page");
+        let (memory, area) = (Remote(tid), self.area(tid));
         let waits = at.rip == RAW_SYSCALL + inside::SYSCALL_BYTES
             && self.performs_inside(tid)
             && is_restart(at.rax.cast_signed());
         if waits {
-            let regs = inside::make_it_seen(Remote(tid), &at).map_err(looking)?;
+            area.restore_vectors(memory, &stopped).map_err(looking())?;
+            let regs = inside::make_it_seen(memory, area, &at).map_err(looking())?;
             stopped.set_regs(&regs)?;
         } else {
-            Remote(tid)
-                .write(EXIT_STOP, &1u32.to_le_bytes())
-                .map_err(looking)?;
+            area.ask_report(memory).map_err(looking())?;
         }
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.stops_outside |= stops;
@@ -294,14 +299,11 @@ impl Session {
         {
             // It goes on where it is.
         } else if image::contains(regs.rip) && matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
-            if !inside::recovers(Remote(tid), regs.rip) {
-                return Err(RecordError::Unsupported {
-                    tid: tid.0,
-                    what: "memory that the kernel can write and the program cannot read".to_owned(),
-                }
-                .into());
-            }
-            onward.rip = image::recover();
+            let recover = inside::recovers(Remote(tid), self.area(tid), regs.rip);
+            onward.rip = recover.ok_or_else(|| RecordError::Unsupported {
+                tid: tid.0,
+                what: "memory that the kernel can write and the program cannot read".to_owned(),
+            })?;
         } else {
             return Ok(Some(stopped));
         }

@@ -4,27 +4,31 @@
 //! An address space gets the agent once enough of its syscalls have stopped that it could have
 //! served (`place.rs`). Then sites are rewritten as they are met, and descriptors
 //! allowed as they are used (`classes.rs`). What was served goes into the journal at the thread's
-//! next stop, before that stop's own event (`drain.rs`): threads are serialised and switched at
-//! stops only, so that everything in the ring belongs to the thread that stopped.
+//! next stop, before that stop's own event (`drain.rs`): threads are serialised, so that the ring has the
+//! calls of all in their order.
 //! `answers.rs` keeps what the agent can give without the kernel.
-//! `inside.rs` deals with stops inside the agent or a trampoline, `waits.rs` with waits there.
+//! `inside.rs` deals with stops inside the agent or a trampoline, `baton.rs` with waits there, `areas.rs` with what
+//! each thread has there for itself.
 //!
 //! A call that is not served stops as if there were no agent. So everything here may be given up
 //! at any time, and nothing here decides what a syscall does.
 
 mod answers;
+mod areas;
+mod baton;
 mod classes;
 mod drain;
 mod inside;
 mod place;
-mod waits;
 
 pub use answers::Answers;
+pub use baton::Batons;
 
 use super::Agent;
 use super::task::SpaceId;
 use crate::agent::sites::{Known, MEETINGS_BEFORE, Sites};
 use crate::sys::ring::Ring;
+use crate::sys::wait::Pid;
 use agent::layout::Off;
 use agent::rules::NUMBERS_MAX;
 use rustc_hash::FxHashMap;
@@ -92,8 +96,8 @@ struct Placed {
     off: Off,
     /// It stays so.
     off_for_good: bool,
-    /// So many times more the agent may not wait by itself.
-    not_alone: u32,
+    /// What its threads have for themselves.
+    areas: areas::Areas,
     /// The descriptors that have been looked at, and what the agent was told of them.
     classes: FxHashMap<i32, u8>,
     /// What the descriptors' classes rest on.
@@ -137,7 +141,18 @@ impl Serving {
     /// A child made by `fork` has all that its parent has.
     pub fn forked(&mut self, parent: SpaceId, child: SpaceId) {
         if let Some(space) = self.spaces.get(&parent) {
-            self.spaces.insert(child, space.clone());
+            let mut copy = space.clone();
+            if let Some(placed) = &mut copy.agent {
+                placed.areas = areas::Areas::default();
+            }
+            self.spaces.insert(child, copy);
+        }
+    }
+
+    /// A thread of an address space has ended.
+    pub fn thread_ended(&mut self, space: SpaceId, tid: Pid) {
+        if let Some(placed) = self.placed_mut(space) {
+            placed.areas.ended(tid);
         }
     }
 

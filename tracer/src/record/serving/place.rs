@@ -4,7 +4,8 @@ use super::super::Agent;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::is_restart;
-use super::super::task::SpaceId;
+use super::super::task::{SpaceId, Task};
+use super::areas::Areas;
 use super::{Placed, classes};
 use crate::agent::inside;
 use crate::agent::place::{Hand, PlaceError, Stands};
@@ -124,7 +125,7 @@ impl Session {
             sites: Sites::default(),
             off: Off::Nothing,
             off_for_good: false,
-            not_alone: 0,
+            areas: Areas::default(),
             classes: FxHashMap::default(),
             basis: classes::Basis::default(),
             looked_at: 0,
@@ -180,10 +181,18 @@ impl Session {
     /// agent itself is concerned, the address space is left without.
     pub(in super::super) fn sites_remapped(&mut self, tid: Pid, range: &Range<u64>) -> Step {
         let space = self.tasks.get(&tid).map(|task| task.space);
+        let lost = inside::occupies(range);
+        let parked = |task: &Task| task.parked && Some(task.space) == space;
+        if lost && self.tasks.values().any(parked) {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: "memory mapped over the agent's, while a thread waits there".to_owned(),
+            }
+            .into());
+        }
         let Some(known) = space.and_then(|space| self.serving.spaces.get_mut(&space)) else {
             return Ok(());
         };
-        let lost = inside::occupies(range);
         // What was in its place before may be the application's own from now on.
         known.given_up |= lost && known.reserved;
         let Some(placed) = &mut known.agent else {
@@ -196,6 +205,15 @@ impl Session {
             return Ok(());
         }
         Ok(placed.sites.remapped(tid, range)?)
+    }
+
+    /// The program's own code is to be executed again. The agent stays, for threads may be inside.
+    pub(in super::super) fn sites_restored(&mut self, tid: Pid) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if let Some(placed) = space.and_then(|space| self.serving.placed_mut(space)) {
+            placed.sites.remapped(tid, &(0..u64::MAX))?;
+        }
+        Ok(())
     }
 
     /// A thread that lives in an address space.
