@@ -107,6 +107,7 @@ guests! {
     agent_limits               {}
     agent_mapped_later         {}
     agent_nostdlib             { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
+    agent_pipes                {}
     agent_region               {}
     agent_registers            {}
     agent_signals              {}

@@ -1,7 +1,7 @@
 //! Waits without the logical CPU: a thread that is going to wait frees it for others that the agent serves, and
 //! asks for it when it comes back. See `agent/src/baton.rs`.
 
-use crate::baton::{Asked, ENTRY_BYTES, ask, publish, release, tend, withdraw};
+use crate::baton::{Asked, ask, publish, release, tend, withdraw};
 use crate::layout::{CURRENT, Frame, Inside, Phase, RAW_SYSCALL, RETURNED, RING, Ring};
 use crate::record::ENTERS;
 use crate::rules::{Rule, Wait};
@@ -53,9 +53,6 @@ pub unsafe fn park(ring: &Ring, this: This, writer: &Writer, rule: &Rule, frame:
         Wait::Timeout(index) => arg(frame, index) as i32 > 0,
         Wait::Never | Wait::Long | Wait::Descriptor | Wait::Parks => false,
     };
-    if writer.len() != ENTRY_BYTES {
-        return Parked::NotAtAll;
-    }
     let head = ring.head.load(Ordering::Relaxed);
     // SAFETY: addresses of the agent's own; the record as the caller says.
     unsafe {
@@ -73,9 +70,9 @@ pub unsafe fn park(ring: &Ring, this: This, writer: &Writer, rule: &Rule, frame:
         finish(writer, this, frame, 0, ENTERS);
     }
     // From here on whoever takes the CPU, the recorder included, writes behind it.
-    tend(&ring.head);
+    tend(ring, writer.len());
     let Some(wanted) = release(&ring.baton, thread) else {
-        if withdraw(&ring.head, head) {
+        if withdraw(ring, head) {
             return Parked::NotAtAll;
         }
         // SAFETY: the area is the thread's.
@@ -109,11 +106,11 @@ pub unsafe fn park(ring: &Ring, this: This, writer: &Writer, rule: &Rule, frame:
                     let current = this.0 as u64 + size_of::<Frame>() as u64;
                     (CURRENT as *mut u64).write_volatile(current);
                 }
-                if withdraw(&ring.head, head) {
+                if withdraw(ring, head) {
                     this.set_phase(Phase::Performs);
                     return Parked::Undisturbed(result);
                 }
-                publish(&ring.head);
+                publish(ring);
                 return Parked::Behind(result);
             }
             Asked::Shut => return Parked::Reports,

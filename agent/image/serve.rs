@@ -20,6 +20,7 @@ use core::sync::atomic::Ordering;
 pub const EINTR: i64 = -4;
 const EAGAIN: i64 = -11;
 const EFAULT: i64 = -14;
+const EOPNOTSUPP: i64 = -95;
 const READ: u64 = 0;
 const WRITE: u64 = 1;
 const FSTAT: u64 = 5;
@@ -33,6 +34,9 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
 const WRITEV: u64 = 20;
+const PREADV2: u64 = 327;
+const PWRITEV2: u64 = 328;
+const RWF_NOWAIT: u64 = 8;
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
 const SENDMSG: u64 = 46;
@@ -283,7 +287,8 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
         }
         // SAFETY: an address of the agent's own.
         let known = unsafe { ((CLASSES + fd) as *const u8).read() };
-        if known & rule.class == 0 {
+        let pipe = known & class::PIPE != 0 && (nr == READ || nr == WRITE);
+        if known & rule.class == 0 && !pipe {
             return 0;
         }
         known
@@ -329,7 +334,8 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     if matches!(rule.wait, Wait::Long | Wait::Parks) && !open {
         return 0;
     }
-    let Some(attempt) = Attempt::of(rule, frame, known) else {
+    let buffer = [frame.rsi, frame.rdx];
+    let Some(attempt) = Attempt::of(rule, frame, known, &buffer) else {
         return 0;
     };
     if rule.descriptors == Descriptors::Close {
@@ -346,10 +352,13 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     }
     let mut flags = 0;
     if waits {
-        // What it only read may have been changed by the attempt, and somebody may look at it meanwhile.
-        let parked = if open && rule.reads == Span::No {
-            // SAFETY: the application's call, whose record has room.
-            unsafe { park(ring, this, &writer, rule, frame) }
+        let parked = if open {
+            // SAFETY: the kernel has written there, and somebody may look at it meanwhile; the application's call,
+            // whose record has room.
+            unsafe {
+                undo(&writer, rule, frame);
+                park(ring, this, &writer, rule, frame)
+            }
         } else {
             Parked::NotAtAll
         };
@@ -391,7 +400,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
             flags = LOOK;
         }
     }
-    if attempt.whole && result >= 0 && (result as u64) < frame.rdx {
+    if attempt.whole && !waits && result >= 0 && (result as u64) < frame.rdx {
         return result as u32 + 1;
     }
     if flags == LOOK || (result == EFAULT && rule.writes != Span::No) {
@@ -672,7 +681,7 @@ struct Attempt {
 impl Attempt {
     /// `None`: there is no such call.
     #[inline(always)]
-    fn of(rule: &Rule, frame: &Frame, known: u8) -> Option<Self> {
+    fn of(rule: &Rule, frame: &Frame, known: u8, buffer: &[u64; 2]) -> Option<Self> {
         let mut attempt = Self {
             nr: frame.rax,
             frame: *frame,
@@ -695,9 +704,26 @@ impl Attempt {
                 if known & class::SOCKET != 0 && !attempt.without_waiting() {
                     return None;
                 }
+                if known & class::PIPE != 0 {
+                    attempt.through_a_pipe(buffer);
+                }
             }
         }
         Some(attempt)
+    }
+
+    /// `buffer` is what a plain read or write has for one.
+    #[inline(always)]
+    fn through_a_pipe(&mut self, buffer: &[u64; 2]) {
+        self.tries = true;
+        self.whole = self.nr == WRITE;
+        self.nr = if self.nr == READ { PREADV2 } else { PWRITEV2 };
+        self.frame.rsi = buffer.as_ptr() as u64;
+        self.frame.rdx = 1;
+        // Where the descriptor is.
+        self.frame.r10 = u64::MAX;
+        self.frame.r8 = u64::MAX;
+        self.frame.r9 = RWF_NOWAIT;
     }
 
     #[inline(always)]
@@ -748,7 +774,8 @@ fn would_wait(rule: &Rule, result: i64) -> bool {
     match rule.wait {
         Wait::Never | Wait::Long | Wait::Parks => false,
         Wait::Timeout(_) => result == 0,
-        Wait::Descriptor => result == EAGAIN,
+        // Older kernels do not know how to try a pipe.
+        Wait::Descriptor => result == EAGAIN || result == EOPNOTSUPP,
     }
 }
 

@@ -12,8 +12,7 @@
 //! the ring's head, so that only one of the two succeeds.
 
 use crate::layout::Ring;
-use crate::record::Record;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Nobody is to take it, or to sleep for it.
 pub const SHUT: u32 = 0;
@@ -150,10 +149,10 @@ pub fn ask(word: &AtomicU32, thread: u32, again: bool) -> Asked {
     }
 }
 
-/// In the ring's head, which else is a multiple of eight: the entry of a wait stands behind it.
+/// In the ring's head, which else is a multiple of eight: the entry of a wait stands behind it, and is as long as
+/// another word says. That word is written before the bit, and again only by who has the CPU, and nothing is
+/// tentative then.
 const TENTATIVE: u64 = 1;
-/// Bytes of such a record.
-pub const ENTRY_BYTES: u64 = size_of::<Record>() as u64;
 
 /// How far the ring is written, without what is tentative.
 #[inline(always)]
@@ -162,44 +161,63 @@ pub fn written(ring: &Ring) -> u64 {
     ring.head.load(Ordering::Acquire) & !TENTATIVE
 }
 
-/// The record behind the head, of [`ENTRY_BYTES`], is tentative from now on. By the thread that has the CPU.
+/// The record behind the head, of so many bytes, is tentative from now on. By the thread that has the CPU.
 #[inline(always)]
-pub fn tend(head: &AtomicU64) {
-    let at = head.load(Ordering::Relaxed);
-    head.store(at | TENTATIVE, Ordering::Release);
+pub fn tend(ring: &Ring, len: u64) {
+    ring.tentative.store(len, Ordering::Relaxed);
+    let at = ring.head.load(Ordering::Relaxed);
+    ring.head.store(at | TENTATIVE, Ordering::Release);
 }
 
 /// Publishes what is tentative. By whoever has just taken the CPU.
 #[inline(always)]
-pub fn publish(head: &AtomicU64) {
-    let at = head.load(Ordering::Acquire);
+pub fn publish(ring: &Ring) {
+    let at = ring.head.load(Ordering::Acquire);
     if at & TENTATIVE != 0 {
-        let behind = (at & !TENTATIVE) + ENTRY_BYTES;
+        let behind = (at & !TENTATIVE).wrapping_add(ring.tentative.load(Ordering::Relaxed));
         // Otherwise somebody else has dealt with it.
-        let _ = head.compare_exchange(at, behind, Ordering::AcqRel, Ordering::Relaxed);
+        let (done, seen) = (Ordering::AcqRel, Ordering::Relaxed);
+        let _ = ring.head.compare_exchange(at, behind, done, seen);
     }
 }
 
 /// Withdraws the record that the thread has made tentative at `at`; false if it has been published.
 #[inline(always)]
 #[must_use]
-pub fn withdraw(head: &AtomicU64, at: u64) -> bool {
-    let tentative = at | TENTATIVE;
-    let withdrawn = head.compare_exchange(tentative, at, Ordering::AcqRel, Ordering::Relaxed);
+pub fn withdraw(ring: &Ring, at: u64) -> bool {
+    let (done, seen) = (Ordering::AcqRel, Ordering::Relaxed);
+    let withdrawn = ring.head.compare_exchange(at | TENTATIVE, at, done, seen);
     withdrawn.is_ok()
 }
 
 /// Nothing is tentative any more, while nobody has the CPU: who has made it so was killed before it could free it.
 #[inline]
-pub fn settle(head: &AtomicU64) {
-    if head.load(Ordering::Relaxed) & TENTATIVE != 0 {
-        head.fetch_and(!TENTATIVE, Ordering::AcqRel);
+pub fn settle(ring: &Ring) {
+    if ring.head.load(Ordering::Relaxed) & TENTATIVE != 0 {
+        ring.head.fetch_and(!TENTATIVE, Ordering::AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::AtomicU64;
+
+    /// The head of a ring, and nothing else.
+    fn ring(head: u64) -> Ring {
+        Ring {
+            head: AtomicU64::new(head),
+            tail: AtomicU64::new(0),
+            stop: AtomicU32::new(0),
+            baton: AtomicU32::new(SHUT),
+            changes: AtomicU32::new(0),
+            answers_for: AtomicU32::new(0),
+            tentative: AtomicU64::new(0),
+            feed_len: AtomicU64::new(0),
+            feed_used: AtomicU64::new(0),
+            answers: [const { AtomicU64::new(0) }; crate::layout::ANSWERS_LEN],
+        }
+    }
 
     #[test]
     fn every_word_says_one_thing() {
@@ -270,22 +288,23 @@ mod tests {
 
     #[test]
     fn what_is_tentative_is_published_or_withdrawn() {
-        let head = AtomicU64::new(800);
-        tend(&head);
-        assert!(withdraw(&head, 800));
-        assert_eq!(head.load(Ordering::Relaxed), 800);
-        tend(&head);
-        publish(&head);
-        publish(&head);
-        assert_eq!(head.load(Ordering::Relaxed), 800 + ENTRY_BYTES);
-        assert!(!withdraw(&head, 800));
-        tend(&head);
-        assert!(!withdraw(&head, 800));
-        assert!(withdraw(&head, 800 + ENTRY_BYTES));
-        tend(&head);
-        settle(&head);
-        settle(&head);
-        assert_eq!(head.load(Ordering::Relaxed), 800 + ENTRY_BYTES);
+        let ring = ring(800);
+        tend(&ring, 200);
+        assert!(withdraw(&ring, 800));
+        assert_eq!(written(&ring), 800);
+        tend(&ring, 208);
+        publish(&ring);
+        publish(&ring);
+        assert_eq!(written(&ring), 1008);
+        assert!(!withdraw(&ring, 800));
+        tend(&ring, 200);
+        assert_eq!(written(&ring), 1008);
+        assert!(!withdraw(&ring, 800));
+        assert!(withdraw(&ring, 1008));
+        tend(&ring, 200);
+        settle(&ring);
+        settle(&ring);
+        assert_eq!(ring.head.load(Ordering::Relaxed), 1008);
     }
 
     /// What threads do that hand the CPU on, while somebody looks every now and then.
@@ -294,12 +313,13 @@ mod tests {
         use std::vec::Vec;
         const THREADS: u32 = 3;
         const ROUNDS: u32 = 20_000;
-        let (word, head) = (AtomicU32::new(FREE), AtomicU64::new(0));
+        const BYTES: u64 = 8;
+        let (word, ring) = (AtomicU32::new(FREE), ring(0));
         // What stands in the ring, by the number of the record: who wrote it, and whether it is an entry.
         let records: Vec<AtomicU32> = (0..THREADS * ROUNDS * 2)
             .map(|_| AtomicU32::new(0))
             .collect();
-        let place = |at: u64| &records[usize::try_from(at / ENTRY_BYTES).expect("small")];
+        let place = |at: u64| &records[usize::try_from(at / BYTES).expect("small")];
         let take = |thread: u32, again: &mut bool| {
             while ask(&word, thread, *again) != Asked::Took {
                 *again = true;
@@ -308,30 +328,30 @@ mod tests {
         };
         std::thread::scope(|scope| {
             for thread in 1..=THREADS {
-                let (word, head, place, take) = (&word, &head, &place, &take);
+                let (word, ring, place, take) = (&word, &ring, &place, &take);
                 scope.spawn(move || {
                     take(thread, &mut false);
-                    publish(head);
+                    publish(ring);
                     for _ in 0..ROUNDS {
-                        let at = head.load(Ordering::Relaxed);
+                        let at = written(ring);
                         place(at).store(thread << 1 | 1, Ordering::Relaxed);
-                        tend(head);
+                        tend(ring, BYTES);
                         assert!(release(word, thread).is_some());
                         take(thread, &mut false);
-                        let at = if withdraw(head, at) {
+                        let at = if withdraw(ring, at) {
                             at
                         } else {
-                            publish(head);
-                            head.load(Ordering::Relaxed)
+                            publish(ring);
+                            written(ring)
                         };
                         place(at).store(thread << 1, Ordering::Relaxed);
-                        head.store(at + ENTRY_BYTES, Ordering::Release);
+                        ring.head.store(at + BYTES, Ordering::Release);
                     }
                     assert!(release(word, thread).is_some());
                 });
             }
         });
-        let written = head.load(Ordering::Relaxed) / ENTRY_BYTES;
+        let written = written(&ring) / BYTES;
         let mut waits = [false; THREADS as usize + 1];
         let mut done = 0;
         for record in &records[..usize::try_from(written).expect("small")] {

@@ -140,6 +140,8 @@ pub mod class {
     pub const CLOSE: u8 = 16;
     /// What the kernel copies to it is seen by nobody but who reads it there.
     pub const COPIES: u8 = 32;
+    /// It is a pipe or the like, which waits: reading and writing is tried with `RWF_NOWAIT` first.
+    pub const PIPE: u8 = 64;
     /// What a file or a directory is that the agent has opened for reading.
     pub const OPENED: u8 = READ | KNOWN | CLOSE;
     /// What a file is that the agent has opened for writing.
@@ -228,6 +230,8 @@ pub struct Ring {
     pub changes: core::sync::atomic::AtomicU32,
     /// The thread that `answers` are for.
     pub answers_for: core::sync::atomic::AtomicU32,
+    /// Bytes of the record that is tentative, if one is: see [`crate::baton`].
+    pub tentative: core::sync::atomic::AtomicU64,
     /// Bytes that the feed has; the supervisor's.
     pub feed_len: core::sync::atomic::AtomicU64,
     /// Bytes of it that were used; the agent's.

@@ -211,6 +211,7 @@ const UTSNAME_BYTES: u32 = 390;
 const RLIMIT_BYTES: u32 = 16;
 const SYSINFO_BYTES: u32 = 112;
 const TIMES_BYTES: u32 = 32;
+const TIME_BYTES: u32 = 16;
 const POLLFD_BYTES: u32 = 8;
 
 /// All rules, in the order of the numbers (arch/x86/entry/syscalls/syscall_64.tbl).
@@ -337,6 +338,13 @@ pub const RULES: &[Rule] = &[
     Rule {
         reads: Span::Text(0),
         ..rule(21)
+    },
+    // nanosleep
+    Rule {
+        wait: Wait::Parks,
+        reads: Span::Fixed(0, TIME_BYTES),
+        when: [When::Zero(1), When::Always],
+        ..rule(35)
     },
     // getpid
     rule(39),
@@ -490,6 +498,15 @@ pub const RULES: &[Rule] = &[
         ..rule(202)
     },
     Rule {
+        wait: Wait::Parks,
+        reads: Span::Fixed(3, TIME_BYTES),
+        when: [
+            When::OneOf(1, FUTEX_FLAGS, &[FUTEX_WAIT, FUTEX_WAIT_BITSET]),
+            When::Always,
+        ],
+        ..rule(202)
+    },
+    Rule {
         when: [
             When::OneOf(1, FUTEX_FLAGS, &[FUTEX_WAKE, FUTEX_WAKE_BITSET]),
             When::Always,
@@ -507,6 +524,13 @@ pub const RULES: &[Rule] = &[
     Rule {
         class: class::KNOWN,
         ..rule(221)
+    },
+    // clock_nanosleep
+    Rule {
+        wait: Wait::Parks,
+        reads: Span::Fixed(2, TIME_BYTES),
+        when: [When::Zero(3), When::Always],
+        ..rule(230)
     },
     // epoll_wait
     Rule {

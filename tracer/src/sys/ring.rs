@@ -94,7 +94,7 @@ impl Ring {
             wanted: false,
         };
         let was = baton::set(&head.baton, ours);
-        baton::publish(&head.head);
+        baton::publish(head);
         was
     }
 
@@ -113,7 +113,7 @@ impl Ring {
 
     /// Nothing is tentative: who was about to wait has been killed.
     pub fn settle(&self) {
-        baton::settle(&self.head().head);
+        baton::settle(self.head());
     }
 
     /// Whether nobody has the CPU, although it could be taken.

@@ -315,7 +315,7 @@ impl Session {
             return class;
         }
         if kind.is_fifo() {
-            return if waits { known } else { all };
+            return if waits { known | class::PIPE } else { all };
         }
         if kind.is_char_device() {
             let device = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
@@ -335,10 +335,10 @@ impl Session {
         let Some(name) = name.strip_prefix("anon_inode:") else {
             return 0;
         };
-        if ANONYMOUS.contains(&name) && !waits {
-            all
-        } else {
-            known
+        match ANONYMOUS.contains(&name) {
+            true if waits => known | class::PIPE,
+            true => all,
+            false => known,
         }
     }
 }
