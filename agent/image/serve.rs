@@ -20,6 +20,8 @@ use core::sync::atomic::Ordering;
 pub const EINTR: i64 = -4;
 const EAGAIN: i64 = -11;
 const EFAULT: i64 = -14;
+const EPERM: i64 = -1;
+const ENOSYS: i64 = -38;
 const EOPNOTSUPP: i64 = -95;
 const READ: u64 = 0;
 const WRITE: u64 = 1;
@@ -37,6 +39,8 @@ const WRITEV: u64 = 20;
 const PREADV2: u64 = 327;
 const PWRITEV2: u64 = 328;
 const RWF_NOWAIT: u64 = 8;
+/// `PIPE_BUF`: so much is written to a pipe at once, or not at all.
+const PIPE_WRITES_WHOLE: u64 = 4096;
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
 const SENDMSG: u64 = 46;
@@ -352,7 +356,10 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     }
     let mut flags = 0;
     if waits {
-        let parked = if open {
+        // What is written in part when the supervisor brings the thread out would show.
+        let whole = rule.class != class::WRITE
+            || known & class::PIPE != 0 && frame.rdx <= PIPE_WRITES_WHOLE;
+        let parked = if open && whole {
             // SAFETY: the kernel has written there, and somebody may look at it meanwhile; the application's call,
             // whose record has room.
             unsafe {
@@ -704,8 +711,8 @@ impl Attempt {
                 if known & class::SOCKET != 0 && !attempt.without_waiting() {
                     return None;
                 }
-                if known & class::PIPE != 0 {
-                    attempt.through_a_pipe(buffer);
+                if known & class::PIPE != 0 && !attempt.through_a_pipe(buffer) {
+                    return None;
                 }
             }
         }
@@ -714,7 +721,11 @@ impl Attempt {
 
     /// `buffer` is what a plain read or write has for one.
     #[inline(always)]
-    fn through_a_pipe(&mut self, buffer: &[u64; 2]) {
+    fn through_a_pipe(&mut self, buffer: &[u64; 2]) -> bool {
+        // Nothing to move is nothing to the calls with lists, but an error of some files.
+        if buffer[1] == 0 {
+            return false;
+        }
         self.tries = true;
         self.whole = self.nr == WRITE;
         self.nr = if self.nr == READ { PREADV2 } else { PWRITEV2 };
@@ -724,6 +735,7 @@ impl Attempt {
         self.frame.r10 = u64::MAX;
         self.frame.r8 = u64::MAX;
         self.frame.r9 = RWF_NOWAIT;
+        true
     }
 
     #[inline(always)]
@@ -774,8 +786,8 @@ fn would_wait(rule: &Rule, result: i64) -> bool {
     match rule.wait {
         Wait::Never | Wait::Long | Wait::Parks => false,
         Wait::Timeout(_) => result == 0,
-        // Older kernels do not know how to try a pipe.
-        Wait::Descriptor => result == EAGAIN || result == EOPNOTSUPP,
+        // Older kernels do not know how to try a pipe, and some filter from outside may not let anybody.
+        Wait::Descriptor => matches!(result, EAGAIN | EOPNOTSUPP | ENOSYS | EPERM),
     }
 }
 

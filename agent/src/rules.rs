@@ -656,13 +656,18 @@ const fn index() -> [u8; NUMBERS_MAX] {
     table
 }
 
+/// The rules of a syscall.
+pub fn all(nr: u64) -> impl Iterator<Item = &'static Rule> {
+    let index = usize::try_from(nr).ok().and_then(|nr| INDEX.get(nr));
+    let rules = index.and_then(|index| RULES.get(usize::from(*index)..));
+    let rules = rules.unwrap_or_default().iter();
+    rules.take_while(move |rule| u64::from(rule.nr) == nr)
+}
+
 /// The rule of a syscall with these arguments.
 #[must_use]
 pub fn fitting(nr: u64, args: &[u64; 6]) -> Option<&'static Rule> {
-    let index = usize::try_from(nr).ok().and_then(|nr| INDEX.get(nr))?;
-    let rules = RULES.get(usize::from(*index)..).unwrap_or_default();
-    let mut same = rules.iter().take_while(|rule| u64::from(rule.nr) == nr);
-    same.find(|rule| rule.fits(args))
+    all(nr).find(|rule| rule.fits(args))
 }
 
 /// The rule of a syscall; the first, if there are several.

@@ -215,11 +215,14 @@ static void counters(void) {
     }
     ZERO(pthread_join(thread, NULL));
     FAILS(get(counter, &value, 4), EINVAL);
+    FAILS(get(counter, &value, 0), EINVAL);
+    FAILS(put(counter, &value, 0), EINVAL);
     timer = OK(timerfd_create(CLOCK_MONOTONIC, 0));
     struct itimerspec often = {{0, 1000000}, {0, 1000000}};
     OK(timerfd_settime(timer, 0, &often, NULL));
     for (sum = 0; sum < 30; sum += value)
         CHECK_EQ(get(timer, &value, 8), 8);
+    FAILS(get(timer, &value, 0), EINVAL);
     OK(close(counter)), OK(close(timer));
 }
 

@@ -103,12 +103,8 @@ impl Area {
         if phase == Phase::Returned as u32 {
             return self.result(memory).map(Some);
         }
-        let made = phase == Phase::Parks as u32 && has_made(at);
-        Ok(Some(if made {
-            at.rax.cast_signed()
-        } else {
-            MADE_ANEW
-        }))
+        let parks = phase == Phase::Parks as u32;
+        Ok(Some(if parks { result_of_call(at) } else { MADE_ANEW }))
     }
 
     /// What came of the last wait without the CPU.
@@ -138,6 +134,8 @@ impl Area {
 /// The kernel makes a call anew that has this for its result, whatever has interrupted it
 /// (include/linux/errno.h, `ERESTARTNOINTR`).
 const MADE_ANEW: i64 = -513;
+/// It goes on with a call that has this, for the rest of its time (`ERESTART_RESTARTBLOCK`).
+const CONTINUED: i64 = -516;
 /// Bytes of the SSE registers.
 const VECTORS_BYTES: usize = 256;
 /// Where they are in an XSAVE area, and where the byte with the bit that says so.
@@ -146,10 +144,17 @@ const XSTATE_XMM: usize = 160;
 const XSTATE_BV: usize = 512;
 const XSTATE_SSE: u8 = 1 << 1;
 
-/// Whether a thread that waits without the CPU has made its call and holds the result, by these registers: the agent
-/// clears `rcx` before. Where the kernel has it make the call anew, it stands in front of that, with the number.
-const fn has_made(at: &Regs) -> bool {
-    at.rcx == RAW_SYSCALL + SYSCALL_BYTES && at.rip != RAW_SYSCALL
+/// What came of the call that a thread waits in without the CPU, by these registers: the agent clears `rcx` before.
+/// Where the kernel has it make the call anew, it stands in front of that, with the number.
+const fn result_of_call(at: &Regs) -> i64 {
+    if at.rcx != RAW_SYSCALL + SYSCALL_BYTES {
+        return MADE_ANEW;
+    }
+    match (at.rip, at.rax.cast_signed()) {
+        (RAW_SYSCALL, libc::SYS_restart_syscall) => CONTINUED,
+        (RAW_SYSCALL, _) => MADE_ANEW,
+        (_, result) => result,
+    }
 }
 
 /// Whether these are the registers with which the agent reports that it has served a call.
@@ -371,10 +376,18 @@ mod tests {
             rcx,
             ..Regs::default()
         };
-        assert!(has_made(&at(behind, behind)));
-        assert!(has_made(&at(IMAGE + 100, behind)));
-        assert!(!has_made(&at(RAW_SYSCALL, behind)));
-        assert!(!has_made(&at(RAW_SYSCALL, 0)) && !has_made(&at(IMAGE + 100, 0)));
+        let result = |rip, rcx, rax: i64| {
+            result_of_call(&Regs {
+                rax: rax.cast_unsigned(),
+                ..at(rip, rcx)
+            })
+        };
+        assert_eq!(result(behind, behind, 5), 5);
+        assert_eq!(result(IMAGE + 100, behind, -4), -4);
+        assert_eq!(result(RAW_SYSCALL, behind, 45), MADE_ANEW);
+        assert_eq!(result(RAW_SYSCALL, behind, 219), CONTINUED);
+        assert_eq!(result(RAW_SYSCALL, 0, 219), MADE_ANEW);
+        assert_eq!(result(IMAGE + 100, 0, 5), MADE_ANEW);
     }
 
     #[test]

@@ -312,7 +312,7 @@ impl Session {
         let area = self.tasks.get(&tid).map_or(Area::COMMON, |task| task.area);
         let nr = area.number(memory).map_err(looking())?;
         // What a call only reads may have been changed by now.
-        let plain = rules::find(nr).is_some_and(|rule| rule.reads == Span::No);
+        let plain = rules::find(nr).is_some() && rules::all(nr).all(|rule| rule.reads == Span::No);
         let (Some(def), true) = (u32::try_from(nr).ok().and_then(model::lookup), plain) else {
             return Ok(None);
         };

@@ -299,6 +299,12 @@ impl Session {
             return if plain { all } else { class::READ | known };
         }
         let waits = !nonblocking(tid, fd);
+        // What goes to others must not be ahead of the journal with a standby.
+        let pipe = if self.network.is_some() {
+            0
+        } else {
+            class::PIPE
+        };
         if kind.is_socket() && waits && !reads_at_once(tid, fd) {
             return class::KNOWN;
         }
@@ -315,7 +321,7 @@ impl Session {
             return class;
         }
         if kind.is_fifo() {
-            return if waits { known | class::PIPE } else { all };
+            return if waits { known | pipe } else { all };
         }
         if kind.is_char_device() {
             let device = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
@@ -336,7 +342,7 @@ impl Session {
             return 0;
         };
         match ANONYMOUS.contains(&name) {
-            true if waits => known | class::PIPE,
+            true if waits => known | pipe,
             true => all,
             false => known,
         }

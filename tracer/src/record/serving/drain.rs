@@ -31,8 +31,6 @@ pub struct Room {
 /// Served calls on their way into the journal.
 #[derive(Default)]
 struct Drain {
-    /// The thread whose calls are at hand.
-    by: Option<By>,
     /// Threads that were killed, and whose clock reads are gone: what they did last is nobody's concern.
     gone: Vec<Pid>,
     entry: Entry,
@@ -93,13 +91,15 @@ impl Session {
             ranges: room.ranges,
             ..Drain::default()
         };
+        // The thread whose calls are at hand.
+        let mut by = None;
         let taken = served::take(
             ring,
             &mut room.records,
             |_| broken(tid, "a record"),
-            |call| self.take_record(&mut drain, call),
+            |call| self.take_record(&mut drain, &mut by, call),
         );
-        self.has_drained(drain.by.take());
+        self.has_drained(by);
         self.serving.room = Room {
             entry: drain.entry,
             ranges: drain.ranges,
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Journals one record.
-    fn take_record(&mut self, drain: &mut Drain, call: &Served<'_>) -> Step {
+    fn take_record(&mut self, drain: &mut Drain, last: &mut Option<By>, call: &Served<'_>) -> Step {
         let tid = Pid(call.thread);
         if drain.gone.contains(&tid) {
             return Ok(());
@@ -130,15 +130,16 @@ impl Session {
             }
             .into());
         }
-        let mut by = match drain.by.take_if(|by| by.tid == tid) {
+        if last.as_ref().is_some_and(|by| by.tid != tid) {
+            self.has_drained(last.take());
+        }
+        let by = match last {
             Some(by) => by,
             None => {
-                self.has_drained(drain.by.take());
-                By::new(
-                    self.tasks
-                        .get(&tid)
-                        .ok_or_else(|| broken(tid, "whose call it is"))?,
-                )
+                let task = self.tasks.get(&tid);
+                last.insert(By::new(
+                    task.ok_or_else(|| broken(tid, "whose call it is"))?,
+                ))
             }
         };
         if call.clocks > by.clocks {
@@ -146,19 +147,17 @@ impl Session {
                 Ok(()) => by.clocks = call.clocks,
                 Err(Stumble::Gone) => {
                     drain.gone.push(tid);
-                    self.has_drained(Some(by));
+                    self.has_drained(last.take());
                     return Ok(());
                 }
                 fatal @ Err(Stumble::Fatal(_)) => return fatal,
             }
         }
-        let done = match call.kind {
-            Kind::Whole => self.served(drain, &mut by, call, None),
-            Kind::Entry => self.entered(&mut by, call),
-            Kind::Exit => self.left(drain, &mut by, call),
-        };
-        drain.by = Some(by);
-        done
+        match call.kind {
+            Kind::Whole => self.served(drain, by, call, None),
+            Kind::Entry => self.entered(by, call),
+            Kind::Exit => self.left(drain, by, call),
+        }
     }
 
     /// The calls of a thread have been taken, as far as they follow each other.
@@ -248,11 +247,7 @@ impl Session {
             }
         }
         if before.missing.get() || (behind.missing.get() && !is_error(served.result)) {
-            return Err(RecordError::Unsupported {
-                tid: tid.0,
-                what: format!("{} as the agent serves it: memory is missing", def.name),
-            }
-            .into());
+            return Err(missing(tid, def.name));
         }
         let mut effects = Vec::new();
         self.follow_served(tid, &call, served, &mut effects)?;
@@ -302,6 +297,9 @@ impl Session {
         let (entry, ins) = call
             .enter(&before)
             .map_err(|error| unsupported(tid, &error))?;
+        if before.missing.get() {
+            return Err(missing(tid, def.name));
+        }
         let enter = Enter {
             nr: def.nr,
             args: Args::new(args, def.args.len()),
@@ -437,6 +435,14 @@ impl Session {
             _ => {}
         }
     }
+}
+
+fn missing(tid: Pid, name: &str) -> Stumble {
+    RecordError::Unsupported {
+        tid: tid.0,
+        what: format!("{name} as the agent serves it: memory is missing"),
+    }
+    .into()
 }
 
 fn broken(tid: Pid, how: &str) -> Stumble {
