@@ -22,6 +22,7 @@ mod record;
 #[allow(dead_code)]
 mod rules;
 
+mod attempt;
 mod memory;
 mod park;
 mod serve;

@@ -2,7 +2,7 @@
 //! asks for it when it comes back. See `agent/src/baton.rs`.
 
 use crate::baton::{Asked, ask, publish, release, tend, withdraw};
-use crate::layout::{CURRENT, Frame, Inside, Phase, RAW_SYSCALL, RETURNED, RING, Ring};
+use crate::layout::{CURRENT, Frame, Inside, MADE_ANEW, Phase, RAW_SYSCALL, RETURNED, RING, Ring};
 use crate::record::ENTERS;
 use crate::rules::{Rule, Wait};
 use crate::serve::{This, Writer, arg, finish, perform};
@@ -16,8 +16,6 @@ const FUTEX_WAKE: u64 = 1;
 const ETIMEDOUT: i64 = -110;
 const CLOCK_GETTIME: u64 = 228;
 const CLOCK_MONOTONIC: u64 = 1;
-/// The call is to be made anew, whatever happens (include/linux/errno.h, `ERESTARTNOINTR`).
-const MADE_ANEW: i64 = -513;
 /// How long a thread sleeps for the CPU, in nanoseconds, before it reports: a slice.
 const PATIENCE_NS: u64 = 10_000_000;
 /// And how often, if others are always faster.

@@ -200,6 +200,10 @@ pub struct Inside {
 /// back, and [`Inside::result`] is what came of the wait.
 pub const RETURNED: u32 = u32::MAX - 1;
 
+/// The kernel makes a call anew that has this for its result, whatever has interrupted it
+/// (include/linux/errno.h, `ERESTARTNOINTR`).
+pub const MADE_ANEW: i64 = -513;
+
 /// What a site's trampoline tells about itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -6,8 +6,8 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Gone, Stopped};
 use agent::layout::{
     AREA_COMMON, CURRENT, END, EXIT_NR, EXIT_SYSCALL, Frame, IMAGE, IMAGE_LEN, Info, Inside, LOCAL,
-    LOCAL_LEN, Phase, RAW_SYSCALL, RAW_SYSCALL_CODE, RETURNED, RING, RING_LEN, current_of,
-    inside_at,
+    LOCAL_LEN, MADE_ANEW, Phase, RAW_SYSCALL, RAW_SYSCALL_CODE, RETURNED, RING, RING_LEN,
+    current_of, inside_at,
 };
 use pmu::Regs;
 use std::io;
@@ -131,10 +131,7 @@ impl Area {
     }
 }
 
-/// The kernel makes a call anew that has this for its result, whatever has interrupted it
-/// (include/linux/errno.h, `ERESTARTNOINTR`).
-const MADE_ANEW: i64 = -513;
-/// It goes on with a call that has this, for the rest of its time (`ERESTART_RESTARTBLOCK`).
+/// The kernel goes on with a call that has this, for the rest of its time (`ERESTART_RESTARTBLOCK`).
 const CONTINUED: i64 = -516;
 /// Bytes of the SSE registers.
 const VECTORS_BYTES: usize = 256;

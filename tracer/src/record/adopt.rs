@@ -21,7 +21,7 @@ use crate::sys::ptrace::Stopped;
 use crate::sys::tick::Tick;
 use crate::sys::tsc;
 use crate::sys::wait::{Pid, Status};
-use journal::{Args, Enter, Event, FileStore, Leave, ThreadEnd, Tid, Writer};
+use journal::{Event, FileStore, Leave, ThreadEnd, Tid, Writer};
 use pmu::Regs;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -267,31 +267,16 @@ impl Session {
     /// The thread is in a syscall whose entry is in the journal.
     /// `memory`: a thread that has its memory.
     fn inside(&mut self, tid: Pid, memory: Pid, call: Call, regs: Regs) -> super::error::Step {
-        let (entry, ins) = call
-            .enter(&Remote(memory))
+        let in_call = InCall::at_entry(call, regs, &Remote(memory))
             .map_err(|error| super::doubt::unsupported(tid, &error))?;
-        let given = regs.args();
         #[allow(clippy::cast_possible_wrap, reason = "a length below 2 GiB")]
-        let done = call.args[2].abs_diff(given[2]) as i64;
-        let enter = Enter {
-            nr: call.def.nr,
-            args: Args::new(given, call.def.args.len()),
-            ip: regs.rip,
-            signature: regs.signature(),
-            ins,
-        };
+        let done = call.args[2].abs_diff(regs.args()[2]) as i64;
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.call = Some(InCall {
-                call,
-                entry,
-                enter,
                 emitted: true,
-                doubt: None,
-                regs,
                 done,
                 again: true,
-                begun: host::uptime(),
-                noticed: false,
+                ..in_call
             });
             task.state = State::Waiting;
         }

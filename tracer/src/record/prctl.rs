@@ -57,7 +57,7 @@ impl Session {
         if mode == libc::SECCOMP_SET_MODE_FILTER && together {
             // It might object to what the agent does when its threads come back.
             let tgid = self.tasks.get(&tid).map(|task| task.tgid);
-            self.bring_out(|task| Some(task.tgid) == tgid)?;
+            self.bring_out(|_, task| Some(task.tgid) == tgid)?;
         }
         Ok(None)
     }

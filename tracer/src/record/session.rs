@@ -331,10 +331,7 @@ impl Session {
                 }
             }
             (Some((pid, status)), None) => {
-                match self.note(pid, status) {
-                    Err(Stumble::Gone) => self.vanished(pid),
-                    other => other?,
-                }
+                self.note_if_there(pid, status)?;
                 return Ok(false);
             }
         }
@@ -386,14 +383,15 @@ impl Session {
             .and_then(|task| task.call.as_ref())
             .is_some_and(super::syscalls::can_wait);
         // Those who wait inside the agent are to be let go on while it waits.
-        let others = can_wait && self.batons.keeps_others() && self.any_parked();
-        if self.ready.is_empty() && can_wait && !others {
+        let alone =
+            self.ready.is_empty() && !(can_wait && self.batons.keeps_others() && self.any_parked());
+        if alone && can_wait {
             self.out.idle()?;
             if self.isolated {
                 return self.lone_report(tid);
             }
         }
-        if self.ready.is_empty() && !others {
+        if alone {
             self.tick.disarm();
             return self.certain_report(tid);
         }
@@ -647,6 +645,15 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// The same, of one that may have been killed meanwhile.
+    pub(super) fn note_if_there(&mut self, pid: Pid, status: Status) -> Step {
+        match self.note(pid, status) {
+            Err(Stumble::Gone) => self.vanished(pid),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// A report of another thread than `running`. What the kernel does to memory at a death

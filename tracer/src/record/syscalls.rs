@@ -171,16 +171,10 @@ impl Session {
             return Ok(());
         };
         task.call = Some(InCall {
-            call,
-            entry,
-            enter,
-            emitted: false,
             doubt,
-            regs,
             done: done.cast_signed(),
             again: done > 0,
-            begun: host::uptime(),
-            noticed: false,
+            ..InCall::new(call, entry, enter, regs)
         });
         if let Some(begun) = task.restarts.take()
             && known.handler == Handler::Restart
@@ -255,16 +249,10 @@ impl Session {
             return Ok(());
         };
         task.call = Some(InCall {
-            call,
-            entry: Entry::default(),
-            enter,
             emitted: true,
-            doubt: None,
-            regs: *regs,
             done: done.cast_signed(),
             again: done > 0,
-            begun: host::uptime(),
-            noticed: false,
+            ..InCall::new(call, Entry::default(), enter, *regs)
         });
         self.make_rest(tid, &stopped, regs, done)?;
         stopped.resume(Resume::Syscall, 0)?;

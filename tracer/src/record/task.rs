@@ -4,10 +4,11 @@ use super::doubt::Doubt;
 use super::serving::Answers;
 use super::traps::Signals;
 use crate::agent::inside::Area;
-use crate::model::capture::{Call, Entry};
+use crate::model::capture::{Call, CaptureError, Entry, Memory};
+use crate::sys::host;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::{Pid, Status};
-use journal::{Enter, Tid, Write};
+use journal::{Args, Enter, Tid, Write};
 use pmu::Regs;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -63,6 +64,37 @@ pub struct InCall {
     pub begun: Duration,
     /// The application takes notice of what has ended it.
     pub noticed: bool,
+}
+
+impl InCall {
+    /// A call at its entry, of which the journal has nothing yet.
+    pub fn new(call: Call, entry: Entry, enter: Enter<'static>, regs: Regs) -> Self {
+        Self {
+            call,
+            entry,
+            enter,
+            emitted: false,
+            doubt: None,
+            regs,
+            done: 0,
+            again: false,
+            begun: host::uptime(),
+            noticed: false,
+        }
+    }
+
+    /// The same, with what it reads of `memory`. `regs` are those at its entry.
+    pub fn at_entry(call: Call, regs: Regs, memory: &dyn Memory) -> Result<Self, CaptureError> {
+        let (entry, ins) = call.enter(memory)?;
+        let enter = Enter {
+            nr: call.def.nr,
+            args: Args::new(regs.args(), call.def.args.len()),
+            ip: regs.rip,
+            signature: regs.signature(),
+            ins,
+        };
+        Ok(Self::new(call, entry, enter, regs))
+    }
 }
 
 /// A thread by both its names.

@@ -21,7 +21,6 @@ use crate::sys::wait::{self, Pid, Status, Whom};
 use agent::baton::Baton;
 use agent::layout::{Off, RAW_SYSCALL};
 use agent::rules::{self, Span};
-use journal::{Args, Enter};
 use pmu::Regs;
 use std::io;
 use std::rc::Rc;
@@ -100,20 +99,16 @@ impl Session {
 
     /// Threads that wait inside the agent are not to go on by themselves: they stop where they are, and are let
     /// go on as if they had reported.
-    pub(in super::super) fn bring_out(&mut self, which: impl Fn(&Task) -> bool) -> Step {
+    pub(in super::super) fn bring_out(&mut self, which: impl Fn(&Self, &Task) -> bool) -> Step {
         let waits = |task: &&Task| task.parked && matches!(task.state, State::Waiting);
         let tasks = self.tasks.values().filter(waits);
         let tids: Vec<Pid> = tasks
-            .filter(|task| which(task))
+            .filter(|task| which(self, task))
             .map(|task| task.tid)
             .collect();
         for tid in tids {
-            let Some(status) = self.stop_parked(tid) else {
-                continue;
-            };
-            match self.note(tid, status) {
-                Err(Stumble::Gone) => self.vanished(tid),
-                other => other?,
+            if let Some(status) = self.stop_parked(tid) {
+                self.note_if_there(tid, status)?;
             }
         }
         Ok(())
@@ -144,10 +139,7 @@ impl Session {
         if !self.counter.was_closed() {
             return Ok(());
         }
-        let unfit = |session: &Self, task: &Task| task.parked && !session.counter.fits(task);
-        let tasks = self.tasks.values().filter(|task| unfit(self, task));
-        let tids: Vec<Pid> = tasks.map(|task| task.tid).collect();
-        self.bring_out(|task| tids.contains(&task.tid))
+        self.bring_out(|session, task| !session.counter.fits(task))
     }
 
     /// `tid` was let go on, and somebody has reported, or nothing has happened for a while: nobody hands the CPU on
@@ -323,28 +315,9 @@ impl Session {
             def,
             args: regs.args(),
         };
-        let (entry, ins) = call
-            .enter(&memory)
+        let in_call = InCall::at_entry(call, regs, &memory)
             .map_err(|error| super::super::doubt::unsupported(tid, &error))?;
-        let enter = Enter {
-            nr: def.nr,
-            args: Args::new(regs.args(), def.args.len()),
-            ip: regs.rip,
-            signature: regs.signature(),
-            ins,
-        };
-        Ok(Some(InCall {
-            call,
-            entry,
-            enter,
-            emitted: false,
-            doubt: None,
-            regs,
-            done: 0,
-            again: false,
-            begun: host::uptime(),
-            noticed: false,
-        }))
+        Ok(Some(in_call))
     }
 
     /// A thread is about to end: if it waits inside the agent, the journal has it in that call.

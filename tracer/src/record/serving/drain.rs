@@ -11,7 +11,6 @@ use crate::agent::served::{self, Kind, Served};
 use crate::agent::{self, Answers};
 use crate::model;
 use crate::model::capture::{Call, Entry, Memory, Range};
-use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
@@ -289,43 +288,25 @@ impl Session {
     fn entered(&mut self, by: &mut By, served: &Served<'_>) -> Step {
         let tid = by.tid;
         let regs = by.regs(served);
-        let args = regs.args();
         let def =
             model::lookup(super::super::number(&regs)).ok_or_else(|| broken(tid, "a number"))?;
+        let args = regs.args();
         let call = Call { def, args };
         let before = served.before();
-        let (entry, ins) = call
-            .enter(&before)
-            .map_err(|error| unsupported(tid, &error))?;
+        let mut in_call =
+            InCall::at_entry(call, regs, &before).map_err(|error| unsupported(tid, &error))?;
         if before.missing.get() {
             return Err(missing(tid, def.name));
         }
-        let enter = Enter {
-            nr: def.nr,
-            args: Args::new(args, def.args.len()),
-            ip: regs.rip,
-            signature: regs.signature(),
-            ins,
-        };
         let Some(task) = self.tasks.get_mut(&tid).filter(|task| task.call.is_none()) else {
             return Err(broken(tid, "a wait in a call"));
         };
         if !self.out.is_lost() {
-            self.out
-                .emit_collected(by.id, &Event::Enter(enter.clone()))?;
+            let enter = in_call.enter.clone();
+            self.out.emit_collected(by.id, &Event::Enter(enter))?;
         }
-        task.call = Some(InCall {
-            call,
-            entry,
-            enter,
-            emitted: true,
-            doubt: None,
-            regs,
-            done: 0,
-            again: false,
-            begun: host::uptime(),
-            noticed: false,
-        });
+        in_call.emitted = true;
+        task.call = Some(in_call);
         task.parked = true;
         task.state = State::Waiting;
         Ok(())
