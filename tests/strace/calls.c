@@ -372,7 +372,13 @@ static void rarer(void) {
 	unlink("file");
 }
 
+static pthread_mutex_t created = PTHREAD_MUTEX_INITIALIZER;
+
 static void *thread(void *argument) {
+	/* Not before pthread_create is over: the word in which the kernel leaves the id is the one
+	 * that it clears when the thread ends, and a strace that is late would read 0 there. */
+	pthread_mutex_lock(&created);
+	pthread_mutex_unlock(&created);
 	write(1, "thread\n", 7);
 	return argument;
 }
@@ -394,7 +400,9 @@ int main(int argc, char **argv) {
 	else if (!strcmp(what, "threads")) {
 		pthread_t id;
 		for (int i = 0; i < 2; i++) {
+			pthread_mutex_lock(&created);
 			pthread_create(&id, NULL, thread, NULL);
+			pthread_mutex_unlock(&created);
 			pthread_join(id, NULL);
 		}
 	} else
