@@ -96,6 +96,7 @@ macro_rules! guests {
 }
 
 guests! {
+    agent_accept               {}
     agent_answers              {}
     agent_away                 {}
     agent_buffers              {}
@@ -105,16 +106,19 @@ guests! {
     agent_filters              {}
     agent_hand_over            {}
     agent_limits               {}
+    agent_lists                {}
     agent_mapped_later         {}
     agent_nostdlib             { flags: &["-static", "-nostdlib"], end: Exit::Code(33) }
     agent_pipes                {}
     agent_region               {}
     agent_registers            {}
+    agent_selects              {}
     agent_signals              {}
     agent_sockets              {}
     agent_steps                {}
     agent_stress               {}
     agent_threads              { end: Exit::Code(31) }
+    agent_unseen               {}
     agent_vfork                {}
     agent_waits                {}
     event_epoll_basic          {}

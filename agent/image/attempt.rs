@@ -1,9 +1,11 @@
 //! Calls that may wait are tried first by others, which do not.
 
+use crate::keep::{PIECE_BYTES, RECORD_BYTES, VECTOR_BYTES, Writer};
 use crate::layout::{Frame, class};
 use crate::memory::copy;
-use crate::rules::{Rule, Span, Wait};
-use crate::serve::{PIECE_BYTES, READ, RECORD_BYTES, WRITE, Writer, arg};
+use crate::record::{IN, Piece, aligned};
+use crate::rules::{MADV_DONTNEED, MADV_FREE, Rule, Span, Wait};
+use crate::serve::{READ, READV, WRITE, arg};
 
 const EAGAIN: i64 = -11;
 const EPERM: i64 = -1;
@@ -16,6 +18,7 @@ const RWF_NOWAIT: u64 = 8;
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
 const SENDMSG: u64 = 46;
+const RECVMSG: u64 = 47;
 const MSG_DONTWAIT: u64 = 0x40;
 
 /// The syscall that is made in place of the one asked for.
@@ -29,9 +32,13 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// `None`: there is no such call.
+    /// `None`: there is no such call. `room` is for what the other one passes, and stays where it is as long.
+    ///
+    /// # Safety
+    ///
+    /// What the call reads is kept already, and may fault here.
     #[inline(always)]
-    pub fn of(rule: &Rule, frame: &Frame, known: u8, buffer: &[u64; 2]) -> Option<Self> {
+    pub unsafe fn of(rule: &Rule, frame: &Frame, known: u8, room: &mut [u64; 7]) -> Option<Self> {
         let mut attempt = Self {
             nr: frame.rax,
             frame: *frame,
@@ -39,7 +46,11 @@ impl Attempt {
             whole: false,
         };
         match rule.wait {
-            Wait::Never | Wait::Long | Wait::Parks => {}
+            Wait::Never | Wait::Long | Wait::Parks => {
+                if rule.performs {
+                    attempt.frame = performed(frame);
+                }
+            }
             Wait::Timeout(index) => {
                 // As an `int`: none, or less than none, is for ever.
                 if arg(frame, index) as i32 != 0 {
@@ -50,11 +61,24 @@ impl Attempt {
                     }
                 }
             }
+            Wait::Time(index, units) => {
+                // SAFETY: as the caller says.
+                let left = unsafe { time(arg(frame, index), units) }?;
+                if left != Some(0) {
+                    attempt.tries = true;
+                    let none = room.as_ptr() as u64;
+                    match index {
+                        2 => attempt.frame.rdx = none,
+                        3 => attempt.frame.r10 = none,
+                        _ => attempt.frame.r8 = none,
+                    }
+                }
+            }
             Wait::Descriptor => {
-                if known & class::SOCKET != 0 && !attempt.without_waiting() {
+                if known & class::SOCKET != 0 && !attempt.without_waiting(room) {
                     return None;
                 }
-                if known & class::PIPE != 0 && !attempt.through_a_pipe(buffer) {
+                if known & class::PIPE != 0 && !attempt.through_a_pipe(room) {
                     return None;
                 }
             }
@@ -62,18 +86,24 @@ impl Attempt {
         Some(attempt)
     }
 
-    /// `buffer` is what a plain read or write has for one.
     #[inline(always)]
-    fn through_a_pipe(&mut self, buffer: &[u64; 2]) -> bool {
+    fn through_a_pipe(&mut self, room: &mut [u64; 7]) -> bool {
         // Nothing to move is nothing to the calls with lists, but an error of some files.
-        if buffer[1] == 0 {
-            return false;
+        if self.nr != READV {
+            if self.frame.rdx == 0 {
+                return false;
+            }
+            room[..2].copy_from_slice(&[self.frame.rsi, self.frame.rdx]);
+            self.frame.rsi = room.as_ptr() as u64;
+            self.frame.rdx = 1;
         }
-        self.tries = true;
         self.whole = self.nr == WRITE;
-        self.nr = if self.nr == READ { PREADV2 } else { PWRITEV2 };
-        self.frame.rsi = buffer.as_ptr() as u64;
-        self.frame.rdx = 1;
+        self.nr = match self.nr {
+            READ | READV => PREADV2,
+            WRITE => PWRITEV2,
+            _ => return false,
+        };
+        self.tries = true;
         // Where the descriptor is.
         self.frame.r10 = u64::MAX;
         self.frame.r8 = u64::MAX;
@@ -82,7 +112,7 @@ impl Attempt {
     }
 
     #[inline(always)]
-    fn without_waiting(&mut self) -> bool {
+    fn without_waiting(&mut self, room: &mut [u64; 7]) -> bool {
         self.tries = true;
         match self.nr {
             // To read nothing takes nothing; to receive nothing takes a datagram.
@@ -99,6 +129,20 @@ impl Attempt {
                 self.whole = self.tries && self.nr == SENDTO;
                 self.frame.r10 |= MSG_DONTWAIT;
             }
+            RECVMSG => {
+                self.tries = self.frame.rdx & MSG_DONTWAIT == 0;
+                self.frame.rdx |= MSG_DONTWAIT;
+            }
+            // The same of several buffers.
+            // SAFETY: the record has the array.
+            READV if unsafe { total(self.frame.rsi, self.frame.rdx) } == 0 => return false,
+            READV => {
+                // A `msghdr` without a name.
+                room[2..4].copy_from_slice(&[self.frame.rsi, self.frame.rdx]);
+                self.nr = RECVMSG;
+                self.frame.rsi = room.as_ptr() as u64;
+                self.frame.rdx = MSG_DONTWAIT;
+            }
             // They write all of several buffers: what is left of these is nobody's call.
             WRITEV => return false,
             SENDMSG => {
@@ -111,15 +155,67 @@ impl Attempt {
     }
 }
 
+/// Bytes that the buffers of an array have.
+unsafe fn total(list: u64, count: u64) -> u64 {
+    let mut total = 0;
+    for index in 0..count {
+        // SAFETY: memory of the application's, which was read before.
+        total += unsafe { ((list + index * VECTOR_BYTES + 8) as *const u64).read_unaligned() };
+    }
+    total
+}
+
+/// What is asked of the kernel in place of a call that changes memory: whether pages that are free keep their
+/// content is its whim, and losing it at once the same every time.
+#[inline(always)]
+pub fn performed(frame: &Frame) -> Frame {
+    let mut frame = *frame;
+    if frame.rdx as u32 == MADV_FREE {
+        frame.rdx = MADV_DONTNEED.into();
+    }
+    frame
+}
+
+/// A time behind a pointer, of so many parts of a second each unit: no time, some (not 0), or none is given.
+/// `None`: it is none that the kernel takes.
+#[inline(always)]
+unsafe fn time(at: u64, units: u32) -> Option<Option<u64>> {
+    if at == 0 {
+        return Some(None);
+    }
+    // SAFETY: memory of the application's may fault.
+    let [seconds, parts] = unsafe { (at as *const [u64; 2]).read_unaligned() };
+    // More than a second's parts only a `timeval` may have; what is left of it is not looked at here.
+    let taken = seconds as i64 >= 0 && parts < units.into();
+    taken.then_some(Some(seconds | parts))
+}
+
 /// Puts memory back as it was before an attempt, which may have changed what it only read.
 #[inline(always)]
 pub unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
-    if let (Span::Arg(pointer, count, scale), Span::Arg(..)) = (rule.writes, rule.reads) {
-        let bytes = arg(frame, count) * u64::from(scale);
-        if bytes != 0 {
-            let kept = writer.start + RECORD_BYTES + PIECE_BYTES;
-            // SAFETY: the piece holds so many bytes; the kernel has written to the same place.
-            unsafe { copy(arg(frame, pointer), kept, bytes) }
+    if matches!(rule.wait, Wait::Timeout(_) | Wait::Time(..)) && !rule.reads.is_empty() {
+        // SAFETY: as the caller says.
+        unsafe { put_back(writer, rule, frame) }
+    }
+}
+
+#[inline(never)]
+unsafe fn put_back(writer: &Writer, rule: &Rule, frame: &Frame) {
+    let mut at = writer.start + RECORD_BYTES;
+    while at < writer.at {
+        // SAFETY: pieces follow each other in the record; the kernel has written to the same place.
+        unsafe {
+            let piece = (at as *const Piece).read();
+            let written = rule.writes.iter().any(|span| match span {
+                Span::Arg(pointer, ..) | Span::Bits(pointer, _) => {
+                    arg(frame, *pointer) == piece.addr
+                }
+                _ => false,
+            });
+            if piece.kind == IN && written {
+                copy(piece.addr, at + PIECE_BYTES, piece.len.into());
+            }
+            at += PIECE_BYTES + aligned(piece.len.into());
         }
     }
 }
@@ -128,7 +224,7 @@ pub unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
 pub fn would_wait(rule: &Rule, result: i64) -> bool {
     match rule.wait {
         Wait::Never | Wait::Long | Wait::Parks => false,
-        Wait::Timeout(_) => result == 0,
+        Wait::Timeout(_) | Wait::Time(..) => result == 0,
         // Older kernels do not know how to try a pipe, and some filter from outside may not let anybody.
         Wait::Descriptor => matches!(result, EAGAIN | EOPNOTSUPP | ENOSYS | EPERM),
     }

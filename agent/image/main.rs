@@ -23,7 +23,9 @@ mod record;
 mod rules;
 
 mod attempt;
+mod keep;
 mod memory;
+mod opened;
 mod park;
 mod serve;
 

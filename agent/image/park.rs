@@ -2,10 +2,11 @@
 //! asks for it when it comes back. See `agent/src/baton.rs`.
 
 use crate::baton::{Asked, ask, publish, release, tend, withdraw};
+use crate::keep::Writer;
 use crate::layout::{CURRENT, Frame, Inside, MADE_ANEW, Phase, RAW_SYSCALL, RETURNED, RING, Ring};
 use crate::record::ENTERS;
 use crate::rules::{Rule, Wait};
-use crate::serve::{This, Writer, arg, finish, perform};
+use crate::serve::{This, arg, finish, perform};
 use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
@@ -49,7 +50,7 @@ pub unsafe fn park(ring: &Ring, this: This, writer: &Writer, rule: &Rule, frame:
     let thread = this.thread();
     let ends = match rule.wait {
         Wait::Timeout(index) => arg(frame, index) as i32 > 0,
-        Wait::Never | Wait::Long | Wait::Descriptor | Wait::Parks => false,
+        Wait::Never | Wait::Long | Wait::Descriptor | Wait::Time(..) | Wait::Parks => false,
     };
     let head = ring.head.load(Ordering::Relaxed);
     // SAFETY: addresses of the agent's own; the record as the caller says.

@@ -1,19 +1,19 @@
 //! Serves one call by its rule: keeps what the kernel reads, performs the syscall, keeps what it
 //! wrote.
 
-use crate::attempt::{Attempt, undo, would_wait};
+use crate::attempt::{Attempt, performed, undo, would_wait};
 use crate::baton::is_open_for;
+use crate::keep::{PIECE_BYTES, ROOM, Writer, keep_inputs, keep_outputs, moved_at_most};
 use crate::layout::{
-    CLASSES, CLASSES_LEN, CLOCKS_USED, FEED_AT, Frame, Info, Inside, MAPPED_AT, OFF, OTHER_FILES,
-    Off, Phase, RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, RING_DRAIN_AT,
-    Ring, class, mapped_bits,
+    CLASSES_LEN, CLOCKS_USED, FEED_AT, Frame, Info, Inside, OFF, OTHER_FILES, Off, Phase,
+    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, RING_DRAIN_AT, Ring, class,
 };
 use crate::memory::copy;
+use crate::opened::{class_looked_at, class_of, opened, set_class, told};
 use crate::park::{Parked, park};
-use crate::record::{Expected, FILE, IN, LEAVES, LOOK, OUT, PAD, Piece, Record, TEXT, aligned};
+use crate::record::{Expected, LEAVES, LOOK, PAD, Piece, Record, aligned};
 use crate::rules::{
-    BYTES_MAX, Descriptors, INDEX, NONE, O_CREAT, O_EXCL, OPENS_FOR_WRITING, RULES, Rule, Span,
-    TEXT_MAX, VECTORS_MAX, Wait,
+    AT_EMPTY_PATH, Descriptors, INDEX, NONE, OPENS_FOR_WRITING, RULES, Rule, Span, Wait,
 };
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -22,24 +22,12 @@ pub const EINTR: i64 = -4;
 const EFAULT: i64 = -14;
 pub const READ: u64 = 0;
 pub const WRITE: u64 = 1;
-const FSTAT: u64 = 5;
-const STAT_BYTES: usize = 144;
-/// `st_mode` is the lower half of this word (arch/x86/include/uapi/asm/stat.h).
-const STAT_MODE_WORD: usize = 3;
-const FSTATFS: u64 = 138;
-const STATFS_BYTES: usize = 120;
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-const S_IFMT: u32 = 0o170_000;
-const S_IFREG: u32 = 0o100_000;
-const S_IFDIR: u32 = 0o040_000;
+pub const FSTAT: u64 = 5;
+const IOCTL: u64 = 16;
+pub const READV: u64 = 19;
+const NEWFSTATAT: u64 = 262;
 /// `PIPE_BUF`: so much is written to a pipe at once, or not at all.
 const PIPE_WRITES_WHOLE: u64 = 4096;
-const MESSAGE_BYTES: u64 = 56;
-const VECTOR_BYTES: u64 = 16;
-pub const RECORD_BYTES: u64 = size_of::<Record>() as u64;
-pub const PIECE_BYTES: u64 = size_of::<Piece>() as u64;
-/// More than a record needs besides the bytes of its pieces.
-const ROOM: u64 = RECORD_BYTES + (VECTORS_MAX + 4) * (PIECE_BYTES + 8) + 2 * TEXT_MAX;
 
 /// # Safety
 ///
@@ -79,117 +67,6 @@ impl This {
     pub fn thread(self) -> u32 {
         // SAFETY: as above.
         unsafe { (&raw const (*self.0).thread).read_volatile() }
-    }
-}
-
-/// The record being written.
-pub struct Writer {
-    pub start: u64,
-    pub at: u64,
-}
-
-impl Writer {
-    /// A record at an address where there is room.
-    #[inline(always)]
-    const fn new(start: u64) -> Self {
-        Self {
-            start,
-            at: start + RECORD_BYTES,
-        }
-    }
-
-    #[inline(always)]
-    pub const fn len(&self) -> u64 {
-        self.at - self.start
-    }
-
-    /// Keeps memory. The room was made sure of.
-    #[inline(always)]
-    unsafe fn piece(&mut self, addr: u64, len: u64, kind: u32) {
-        // SAFETY: inside the ring; the source may fault before the syscall is performed.
-        unsafe {
-            (self.at as *mut Piece).write(Piece {
-                addr,
-                len: len as u32,
-                kind,
-            });
-            copy(self.at + PIECE_BYTES, addr, len);
-        }
-        self.at += PIECE_BYTES + aligned(len);
-    }
-
-    /// Keeps what is going to be read, if there is any.
-    #[inline(always)]
-    unsafe fn input(&mut self, addr: u64, len: u64) {
-        if addr != 0 && len != 0 {
-            // SAFETY: as in `piece`.
-            unsafe { self.piece(addr, len, IN) }
-        }
-    }
-
-    /// Keeps what file it is that was opened.
-    #[inline(always)]
-    unsafe fn file(&mut self, dev: u64, inode: u64) {
-        let key = [dev, inode];
-        // SAFETY: as in `piece`, and nothing faults.
-        unsafe { self.piece(key.as_ptr() as u64, size_of_val(&key) as u64, FILE) }
-    }
-
-    /// Keeps a string up to its NUL; whether there is one.
-    unsafe fn text(&mut self, addr: u64) -> bool {
-        let to = self.at + PIECE_BYTES;
-        let mut len = 0;
-        // SAFETY: as in `piece`.
-        unsafe {
-            while len < TEXT_MAX {
-                let byte = ((addr + len) as *const u8).read();
-                ((to + len) as *mut u8).write(byte);
-                len += 1;
-                if byte == 0 {
-                    (self.at as *mut Piece).write(Piece {
-                        addr,
-                        len: len as u32,
-                        kind: TEXT,
-                    });
-                    self.at += PIECE_BYTES + aligned(len);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Keeps an array of buffers and, of what is read, the buffers.
-    unsafe fn vector(&mut self, list: u64, count: u64) -> bool {
-        if count > VECTORS_MAX {
-            return false;
-        }
-        let mut total = 0u64;
-        // SAFETY: as in `piece`.
-        unsafe {
-            for index in 0..count {
-                let len = ((list + index * VECTOR_BYTES + 8) as *const u64).read_unaligned();
-                if len > BYTES_MAX {
-                    return false;
-                }
-                total += len;
-            }
-            if total > BYTES_MAX {
-                return false;
-            }
-            if count > 0 {
-                self.piece(list, count * VECTOR_BYTES, IN);
-            }
-            for index in 0..count {
-                let entry = list + index * VECTOR_BYTES;
-                let base = (entry as *const u64).read_unaligned();
-                let len = ((entry + 8) as *const u64).read_unaligned();
-                if len > 0 {
-                    self.piece(base, len, IN);
-                }
-            }
-        }
-        true
     }
 }
 
@@ -266,7 +143,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     }
     let changes = match rule.descriptors {
         Descriptors::Open(flags) => arg(frame, flags) as u32 & OPENS_FOR_WRITING != 0,
-        Descriptors::Keep | Descriptors::Close => rule.changes,
+        _ => rule.changes,
     };
     if changes && !replays && ring.changes.load(Ordering::Relaxed) == 0 {
         return 0;
@@ -274,13 +151,13 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     let known = if rule.class == 0 || replays {
         0
     } else {
-        let fd = u64::from(frame.rdi as u32);
-        if fd >= CLASSES_LEN {
-            return 0;
-        }
-        // SAFETY: an address of the agent's own.
-        let known = unsafe { ((CLASSES + fd) as *const u8).read() };
-        let pipe = known & class::PIPE != 0 && (nr == READ || nr == WRITE);
+        let fd = frame.rdi as u32;
+        let known = match class_of(fd) {
+            // It is looked at by this very call.
+            class::UNSEEN if nr == FSTAT => class::KNOWN,
+            _ => class_looked_at(fd),
+        };
+        let pipe = known & class::PIPE != 0 && matches!(nr, READ | WRITE | READV);
         if known & rule.class == 0 && !pipe {
             return 0;
         }
@@ -288,9 +165,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     };
     let (second, class) = rule.second;
     if class != 0 && !replays {
-        let fd = u64::from(arg(frame, second) as u32);
-        // SAFETY: an address of the agent's own.
-        if fd >= CLASSES_LEN || unsafe { ((CLASSES + fd) as *const u8).read() } & class == 0 {
+        if class_looked_at(arg(frame, second) as u32) & class == 0 {
             return 0;
         }
     }
@@ -303,10 +178,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     };
     let mut writer = Writer::new(start);
     // SAFETY: there is room.
-    let kept = unsafe {
-        keep_inputs(&mut writer, rule.reads, frame) && keep_inputs(&mut writer, rule.also, frame)
-    };
-    if !kept {
+    if !unsafe { keep_inputs(&mut writer, rule.reads, frame) } {
         return 0;
     }
     if replays {
@@ -314,6 +186,10 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
         let Some(expected) = (unsafe { next_expected(ring, frame) }) else {
             return 0;
         };
+        // SAFETY: what the application asked for, and the kernel did when this was recorded.
+        if rule.performs && unsafe { perform(nr, &performed(frame)) } != expected.result {
+            return 0;
+        }
         this.set_phase(Phase::Performs);
         // SAFETY: there is room; the kernel has written there, when this was recorded.
         unsafe {
@@ -327,13 +203,19 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     if matches!(rule.wait, Wait::Long | Wait::Parks) && !open {
         return 0;
     }
-    let buffer = [frame.rsi, frame.rdx];
-    let Some(attempt) = Attempt::of(rule, frame, known, &buffer) else {
+    let mut room = [0; 7];
+    // SAFETY: memory of the application's may fault here; the record has what it passes.
+    let Some(attempt) = (unsafe { Attempt::of(rule, frame, known, &mut room) }) else {
         return 0;
     };
-    if rule.descriptors == Descriptors::Close {
+    match rule.descriptors {
         // SAFETY: the number is one of those that have a class.
-        unsafe { set_class(frame.rdi as u32, 0) }
+        Descriptors::Close => unsafe { set_class(frame.rdi as u32, 0) },
+        // SAFETY: the record has what was read.
+        Descriptors::Unblock if nr == IOCTL && unsafe { get(writer.first_piece()) } == 0 => {
+            return 0;
+        }
+        _ => {}
     }
     this.set_phase(Phase::Performs);
     let mut result = 0;
@@ -345,10 +227,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     }
     let mut flags = 0;
     if waits {
-        // What is written in part when the supervisor brings the thread out would show.
-        let whole = rule.class != class::WRITE
-            || known & class::PIPE != 0 && frame.rdx <= PIPE_WRITES_WHOLE;
-        let parked = if open && whole {
+        let parked = if open && may_park(rule, known, frame) {
             // SAFETY: the kernel has written there, and somebody may look at it meanwhile; the application's call,
             // whose record has room.
             unsafe {
@@ -387,19 +266,34 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
             return 0;
         }
     }
-    if let Descriptors::Open(how) = rule.descriptors
-        && result >= 0
-    {
-        let how = arg(frame, how) as u32;
-        // SAFETY: a descriptor that nobody else knows yet; there is room.
-        if unsafe { opened(&mut writer, result as u64, how) } {
-            flags = LOOK;
+    if result >= 0 {
+        match rule.descriptors {
+            Descriptors::Open(how) => {
+                let how = arg(frame, how) as u32;
+                // SAFETY: a descriptor that nobody else knows yet; there is room.
+                if unsafe { opened(&mut writer, result as u64, how) } {
+                    flags = LOOK;
+                }
+            }
+            Descriptors::New if (result as u64) < CLASSES_LEN => {
+                // SAFETY: the number is small enough.
+                unsafe { set_class(result as u32, 0) }
+            }
+            // SAFETY: the number is one of those that have a class.
+            Descriptors::Unblock => unsafe { set_class(frame.rdi as u32, known & !class::SOCKET) },
+            _ => {}
         }
+        if rule.tells {
+            // SAFETY: the kernel has written there.
+            unsafe { has_told(frame) }
+        }
+    } else if rule.performs {
+        flags = LOOK;
     }
     if attempt.whole && !waits && result >= 0 && (result as u64) < frame.rdx {
         return result as u32 + 1;
     }
-    if flags == LOOK || (result == EFAULT && rule.writes != Span::No) {
+    if flags == LOOK || (result == EFAULT && !rule.writes.is_empty()) {
         // Or the kernel may have written a part. The supervisor has a look, before anything changes.
         this.report();
     }
@@ -416,13 +310,41 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     1
 }
 
-/// # Safety
-///
-/// `fd` is smaller than `CLASSES_LEN`.
+/// Whether the thread may wait in a call without the CPU.
 #[inline(always)]
-unsafe fn set_class(fd: u32, class: u8) {
-    // SAFETY: an address of the agent's own.
-    unsafe { ((CLASSES + u64::from(fd)) as *mut u8).write(class) }
+fn may_park(rule: &Rule, known: u8, frame: &Frame) -> bool {
+    match rule.wait {
+        // What the kernel writes in part when the supervisor brings the thread out would show: the time that is left,
+        // bytes.
+        Wait::Time(..) => false,
+        Wait::Descriptor if rule.class == class::WRITE => {
+            known & class::PIPE != 0 && frame.rdx <= PIPE_WRITES_WHOLE
+        }
+        // Behind the wait nobody knows what it was to be written to.
+        Wait::Descriptor => !rule
+            .writes
+            .iter()
+            .any(|span| matches!(span, Span::Buffers(..) | Span::Received(_))),
+        Wait::Never | Wait::Long | Wait::Timeout(_) | Wait::Parks => true,
+    }
+}
+
+/// The application was told about a file. If it is one of a descriptor, that is known now.
+#[inline(always)]
+unsafe fn has_told(frame: &Frame) {
+    match frame.rax {
+        // SAFETY: the kernel has written there.
+        FSTAT => unsafe { told(frame.rdi as u32, frame.rsi) },
+        NEWFSTATAT if frame.r10 as u32 & AT_EMPTY_PATH != 0 => {
+            // SAFETY: the kernel has read there, and written.
+            unsafe {
+                if frame.rsi == 0 || (frame.rsi as *const u8).read() == 0 {
+                    told(frame.rdi as u32, frame.rdx);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The rule for a call of which this is the first.
@@ -444,64 +366,6 @@ fn fitting(first: u8, frame: &Frame) -> Option<&'static Rule> {
         }
         at += 1;
     }
-}
-
-/// A new descriptor: if it is one of a file or a directory, its calls may be served. Whether the
-/// supervisor has to have a look at it: it is for writing, and what is written there may show elsewhere.
-#[inline(never)]
-unsafe fn opened(writer: &mut Writer, fd: u64, flags: u32) -> bool {
-    let writes = flags & OPENS_FOR_WRITING != 0;
-    if fd >= CLASSES_LEN {
-        return writes;
-    }
-    let mut stat = [0u64; STAT_BYTES / 8];
-    let frame = Frame {
-        rdi: fd,
-        rsi: stat.as_mut_ptr() as u64,
-        ..Frame::default()
-    };
-    // SAFETY: the kernel writes one structure; the number is small enough; there is room for one piece more.
-    unsafe {
-        let done = perform(FSTAT, &frame) == 0;
-        let kind = stat[STAT_MODE_WORD] as u32 & S_IFMT;
-        if !writes {
-            let plain = done && (kind == S_IFREG || kind == S_IFDIR);
-            set_class(fd as u32, if plain { class::OPENED } else { 0 });
-            return false;
-        }
-        let [dev, inode, ..] = stat;
-        let made = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-        // One that was just made may have the number of another that was mapped.
-        let plain = done && kind == S_IFREG && !is_mapped(dev, inode) && (made || is_stored(fd));
-        set_class(fd as u32, if plain { class::OPENED_FOR_WRITING } else { 0 });
-        if plain {
-            writer.file(dev, inode);
-        }
-        !plain
-    }
-}
-
-/// Whether what is written to a file may show elsewhere.
-#[inline(always)]
-unsafe fn is_mapped(dev: u64, inode: u64) -> bool {
-    mapped_bits(dev, inode).iter().all(|bit| {
-        let byte = RING + MAPPED_AT + (*bit as u64) / 8;
-        // SAFETY: the number of a bit is small enough.
-        unsafe { (byte as *const u8).read() & (1 << (bit % 8)) != 0 }
-    })
-}
-
-/// Whether a file has bytes of its own: files of `/proc` are memory of processes.
-#[inline(always)]
-unsafe fn is_stored(fd: u64) -> bool {
-    let mut about = [0u64; STATFS_BYTES / 8];
-    let frame = Frame {
-        rdi: fd,
-        rsi: about.as_mut_ptr() as u64,
-        ..Frame::default()
-    };
-    // SAFETY: the kernel writes one structure.
-    unsafe { perform(FSTATFS, &frame) == 0 && about[0] != PROC_SUPER_MAGIC }
 }
 
 /// The record is complete.
@@ -562,28 +426,6 @@ unsafe fn give(ring: &Ring, expected: &Expected, this: This) {
     }
 }
 
-/// How many bytes the call moves at most, besides what has a limit of its own; `None` if that is
-/// more than is served.
-#[inline(always)]
-fn moved_at_most(rule: &Rule, frame: &Frame) -> Option<u64> {
-    let bytes = |span: Span| match span {
-        Span::No | Span::Text(_) => Some(0),
-        Span::Fixed(_, bytes) => Some(u64::from(bytes)),
-        Span::Arg(_, count, scale) => {
-            let count = arg(frame, count);
-            (count <= BYTES_MAX).then(|| count * u64::from(scale))
-        }
-        // What bounds the result is the next argument; it is an `int` in some calls.
-        Span::Result(pointer, scale) => {
-            let count = arg(frame, pointer + 1);
-            (count <= BYTES_MAX).then(|| count * u64::from(scale))
-        }
-        Span::Vector(..) | Span::Message(_) => Some(BYTES_MAX),
-    };
-    let total = bytes(rule.reads)? + bytes(rule.also)? + bytes(rule.writes)?;
-    (total <= 2 * BYTES_MAX).then_some(total)
-}
-
 /// The address of so many free bytes in a row.
 #[inline(always)]
 unsafe fn make_room(ring: &Ring, len: u64) -> Option<u64> {
@@ -605,63 +447,6 @@ unsafe fn make_room(ring: &Ring, len: u64) -> Option<u64> {
     }
     ring.head.store(head + rest, Ordering::Release);
     Some(RING + RING_BYTES_AT)
-}
-
-/// Keeps what the kernel is going to read; whether all of it could be.
-#[inline(always)]
-unsafe fn keep_inputs(writer: &mut Writer, reads: Span, frame: &Frame) -> bool {
-    // SAFETY: there is room; memory of the application's may fault here.
-    unsafe {
-        match reads {
-            Span::No | Span::Result(..) => {}
-            Span::Fixed(pointer, bytes) => writer.input(arg(frame, pointer), bytes.into()),
-            Span::Arg(pointer, count, scale) => {
-                let bytes = arg(frame, count) * u64::from(scale);
-                writer.input(arg(frame, pointer), bytes);
-            }
-            Span::Text(pointer) => {
-                let addr = arg(frame, pointer);
-                return addr == 0 || writer.text(addr);
-            }
-            Span::Vector(list, count) => return writer.vector(arg(frame, list), arg(frame, count)),
-            Span::Message(pointer) => {
-                let addr = arg(frame, pointer);
-                if addr == 0 {
-                    return false;
-                }
-                let word = |at: u64| ((addr + at) as *const u64).read_unaligned();
-                let (name, control, control_len) = (word(0), word(32), word(40));
-                if name != 0 || (control != 0 && control_len != 0) {
-                    return false;
-                }
-                writer.piece(addr, MESSAGE_BYTES, IN);
-                return writer.vector(word(16), word(24));
-            }
-        }
-    }
-    true
-}
-
-/// Keeps what the kernel has written.
-#[inline(always)]
-unsafe fn keep_outputs(writer: &mut Writer, rule: &Rule, frame: &Frame, result: i64) {
-    if result < 0 {
-        return;
-    }
-    let (pointer, bytes) = match rule.writes {
-        Span::Fixed(pointer, bytes) => (pointer, u64::from(bytes)),
-        Span::Arg(pointer, count, scale) => (pointer, arg(frame, count) * u64::from(scale)),
-        Span::Result(pointer, scale) => {
-            let count = (result as u64).min(arg(frame, pointer + 1));
-            (pointer, count * u64::from(scale))
-        }
-        Span::No | Span::Text(_) | Span::Vector(..) | Span::Message(_) => return,
-    };
-    let addr = arg(frame, pointer);
-    if addr != 0 && bytes != 0 {
-        // SAFETY: the kernel has written there.
-        unsafe { writer.piece(addr, bytes, OUT) }
-    }
 }
 
 /// Completes the record.

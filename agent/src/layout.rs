@@ -4,7 +4,7 @@
 /// The agent's code, readable and executable.
 pub const IMAGE: u64 = 0x7000_2000;
 /// Bytes mapped for it.
-pub const IMAGE_LEN: u64 = 0x6000;
+pub const IMAGE_LEN: u64 = 0x8000;
 /// Offset in the image of the address that faults are led to; see `image/entry.s`.
 pub const IMAGE_RECOVER: usize = 8;
 /// The same for faults behind a wait.
@@ -142,6 +142,8 @@ pub mod class {
     pub const COPIES: u8 = 32;
     /// It is a pipe or the like, which waits: reading and writing is tried with `RWF_NOWAIT` first.
     pub const PIPE: u8 = 64;
+    /// The agent has opened it for reading, and not looked at it yet.
+    pub const UNSEEN: u8 = 128;
     /// What a file or a directory is that the agent has opened for reading.
     pub const OPENED: u8 = READ | KNOWN | CLOSE;
     /// What a file is that the agent has opened for writing.

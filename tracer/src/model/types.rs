@@ -341,6 +341,8 @@ pub enum Handler {
     SetTidAddress,
     /// futex: the word changes in some operations.
     Futex,
+    /// sched_yield: others that could run are next.
+    Yield,
     /// seccomp.
     Seccomp,
     /// ptrace.

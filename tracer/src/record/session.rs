@@ -263,9 +263,7 @@ impl Session {
             };
             match &task.state {
                 State::Runnable(_) => {
-                    if !self.ready.is_empty()
-                        && host::uptime().saturating_sub(self.slice_start) > SLICE
-                    {
+                    if !self.ready.is_empty() && self.slice_is_over() {
                         self.ready.push_back(tid);
                         return Ok(());
                     }
@@ -326,7 +324,7 @@ impl Session {
                 }
                 if was_open && !self.ready.is_empty() {
                     // Who reports has waited long enough.
-                    self.slice_start = host::uptime().saturating_sub(SLICE);
+                    self.end_slice();
                     self.ask_stop(running);
                 }
             }
@@ -336,6 +334,15 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// Others that could run are next.
+    pub(super) fn end_slice(&mut self) {
+        self.slice_start = host::uptime().saturating_sub(SLICE);
+    }
+
+    fn slice_is_over(&self) -> bool {
+        host::uptime().saturating_sub(self.slice_start) >= SLICE
     }
 
     fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
@@ -562,7 +569,7 @@ impl Session {
                 return Ok(None);
             }
             if !matches!(state, Some(b'S' | b'D')) {
-                if host::uptime().saturating_sub(self.slice_start) > SLICE {
+                if self.slice_is_over() {
                     self.ask_stop(tid);
                 }
                 if self.goes_apart(tid)? {

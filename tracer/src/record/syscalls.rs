@@ -652,6 +652,7 @@ impl Session {
             // A time namespace may have other clocks than the supervisor's.
             Handler::Namespaces => self.other_clocks = true,
             Handler::Affinity => self.show_affinity(tid, call, result)?,
+            Handler::Yield => self.end_slice(),
             Handler::SetRobustList => {
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.robust_list = arg(0);

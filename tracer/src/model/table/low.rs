@@ -92,7 +92,7 @@ pub static TABLE: &[Syscall] = &[
         tvp: inout_struct(StructId::Timeval).on_error()) -> Int)
     .waits(),
     // It waits for nobody, yet who calls it wants others to run.
-    s!(24 sched_yield() -> Int).waits(),
+    s!(24 sched_yield() -> Int).waits().by(Handler::Yield),
     s!(25 mremap(addr: ADDR, old_len: ULONG, new_len: ULONG, flags: flags(&mman::MREMAP),
         new_addr: ADDR) -> Hex)
     .by(Handler::Mremap),

@@ -20,7 +20,7 @@ use crate::sys::ring::Ring;
 use crate::sys::wait::{self, Pid, Status, Whom};
 use agent::baton::Baton;
 use agent::layout::{Off, RAW_SYSCALL};
-use agent::rules::{self, Span};
+use agent::rules;
 use pmu::Regs;
 use std::io;
 use std::rc::Rc;
@@ -304,7 +304,7 @@ impl Session {
         let area = self.tasks.get(&tid).map_or(Area::COMMON, |task| task.area);
         let nr = area.number(memory).map_err(looking())?;
         // What a call only reads may have been changed by now.
-        let plain = rules::find(nr).is_some() && rules::all(nr).all(|rule| rule.reads == Span::No);
+        let plain = rules::find(nr).is_some() && rules::all(nr).all(|rule| rule.reads.is_empty());
         let (Some(def), true) = (u32::try_from(nr).ok().and_then(model::lookup), plain) else {
             return Ok(None);
         };

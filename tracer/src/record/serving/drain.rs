@@ -3,9 +3,10 @@
 use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
-use super::super::syscalls::is_error;
+use super::super::syscalls::{is_error, may_be_partial};
 use super::super::task::{InCall, State, Task};
 use super::super::traps::ACTION_BYTES;
+use super::super::{advice, claimed};
 use super::Answers as Known;
 use crate::agent::served::{self, Kind, Served};
 use crate::agent::{self, Answers};
@@ -352,9 +353,9 @@ impl Session {
         let rule = rules::fitting(call.def.nr.into(), &call.args);
         let changes = rule.map_or(Descriptors::Keep, |rule| rule.descriptors);
         let fd = match changes {
-            Descriptors::Keep => None,
+            Descriptors::Keep | Descriptors::Unblock => None,
             Descriptors::Close => Some(call.int(0)),
-            Descriptors::Open(_) => i32::try_from(served.result).ok(),
+            Descriptors::Open(_) | Descriptors::New => i32::try_from(served.result).ok(),
         };
         if let Some(fd) = fd
             && let Some(space) = self.tasks.get(&tid).map(|task| task.space)
@@ -370,8 +371,29 @@ impl Session {
         {
             self.follow_opened(tid, call, served, usize::from(flags), effects)?;
         }
+        if rule.is_some_and(|rule| rule.performs) {
+            self.follow_memory(tid, call, served, effects)?;
+        }
         if served.result == 0 {
             self.follow_signals_served(tid, call, served);
+        }
+        Ok(())
+    }
+
+    /// A served call has changed memory, or a part of what it was to, if it failed: then the thread stands
+    /// behind it.
+    fn follow_memory(
+        &mut self,
+        tid: Pid,
+        call: &Call,
+        served: &Served<'_>,
+        effects: &mut Vec<Effect<'static>>,
+    ) -> Step {
+        for range in claimed::remaps(call).into_iter().flatten() {
+            self.sites_remapped(tid, &range)?;
+        }
+        if is_error(served.result) && !may_be_partial(call, served.result) {
+            effects.extend(advice::followed(tid, call, served.result)?);
         }
         Ok(())
     }
