@@ -8,6 +8,7 @@ use super::{
 };
 use crate::model::types::{Dir, Kind, Mem, Nested, Policy, Shape, Size};
 use journal::In;
+use std::borrow::Cow;
 
 /// Longest path, NUL included (`PATH_MAX`); no other string that the kernel reads is longer.
 const PATH_BYTES_MAX: usize = 4096;
@@ -67,7 +68,8 @@ impl Call {
     /// A sub-command that is not known, or cannot be recorded.
     pub fn enter(&self, mem: &dyn Memory) -> Result<(Entry, Vec<In<'static>>), CaptureError> {
         let mut entry = Entry::default();
-        let ins = self.enter_at_hand(mem, &mut entry)?;
+        let mut ins = Vec::new();
+        self.enter_at_hand(mem, &mut entry, &mut ins)?;
         let own = |input: In<'_>| In {
             head: input.head.into_owned(),
             ..input
@@ -75,8 +77,8 @@ impl Call {
         Ok((entry, ins.into_iter().map(own).collect()))
     }
 
-    /// As [`Call::enter`], with the plan in `entry`, in place of what that held; what `mem` has at hand is
-    /// not copied.
+    /// As [`Call::enter`], with the plan in `entry`, in place of what that held, and what is read behind what
+    /// `ins` holds; what `mem` has at hand is not copied.
     ///
     /// # Errors
     ///
@@ -85,16 +87,17 @@ impl Call {
         &self,
         mem: &'m dyn Memory,
         entry: &mut Entry,
-    ) -> Result<Vec<In<'m>>, CaptureError> {
+        ins: &mut Vec<In<'m>>,
+    ) -> Result<(), CaptureError> {
         entry.plans.clear();
         let mut capture = Capture {
             call: self,
             mem,
-            ins: Vec::new(),
+            ins,
             plans: &mut entry.plans,
         };
         if matches!(self.def.policy, Policy::Refuse(_)) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         for (index, (arg, value)) in self.def.args.iter().zip(self.args).enumerate() {
             // Most are what the table says, whatever the others are.
@@ -108,7 +111,7 @@ impl Call {
                 capture.argument(&resolved.kind, value);
             }
         }
-        Ok(capture.ins)
+        Ok(())
     }
 }
 
@@ -116,11 +119,11 @@ impl Call {
 struct Capture<'c, 'm> {
     call: &'c Call,
     mem: &'m dyn Memory,
-    ins: Vec<In<'m>>,
+    ins: &'c mut Vec<In<'m>>,
     plans: &'c mut Vec<Plan>,
 }
 
-impl Capture<'_, '_> {
+impl<'m> Capture<'_, 'm> {
     fn argument(&mut self, kind: &Kind, value: u64) {
         if value == 0 {
             // Either no pointer, or a null one.
@@ -128,7 +131,7 @@ impl Capture<'_, '_> {
         }
         match kind {
             Kind::Path => {
-                let string = Strings::new(self.mem).read(value, PATH_BYTES_MAX);
+                let string = memory::string(self.mem, value, PATH_BYTES_MAX);
                 self.keep(value, string);
             }
             Kind::Strings => self.strings(value),
@@ -169,7 +172,7 @@ impl Capture<'_, '_> {
     }
 
     /// Keeps bytes that have been read anyway.
-    fn keep(&mut self, addr: u64, bytes: Vec<u8>) {
+    fn keep(&mut self, addr: u64, bytes: Cow<'m, [u8]>) {
         if !bytes.is_empty() {
             self.ins.push(memory::whole(addr, bytes));
         }
@@ -187,14 +190,14 @@ impl Capture<'_, '_> {
             .chunks_exact(8)
             .map(|word| memory::number(word, 0, 8))
             .collect();
-        self.keep(addr, pointers);
+        self.keep(addr, pointers.into());
         let mut reader = Strings::new(self.mem);
         let mut left = STRINGS_BYTES_MAX;
         for addr in strings.into_iter().filter(|&addr| addr != 0) {
             let string = reader.read(addr, STRING_BYTES_MAX.min(left));
             left -= string.len();
             if !string.is_empty() {
-                self.ins.push(memory::whole(addr, string));
+                self.ins.push(memory::whole(addr, string.into()));
             }
         }
     }
@@ -324,7 +327,7 @@ impl Capture<'_, '_> {
     }
 
     /// A `msghdr` that has been read, and what it points to.
-    fn message(&mut self, dir: Dir, addr: u64, header: Vec<u8>) -> Message {
+    fn message(&mut self, dir: Dir, addr: u64, header: Cow<'m, [u8]>) -> Message {
         if header.len() < MSGHDR_BYTES {
             self.keep(addr, header);
             return Message::default();
@@ -368,7 +371,7 @@ impl Capture<'_, '_> {
         let mut messages = Vec::new();
         let mut at = addr;
         for header in array.chunks(64) {
-            messages.push(self.message(dir, at, header.to_vec()));
+            messages.push(self.message(dir, at, header.to_vec().into()));
             at = at.wrapping_add(MMSGHDR_BYTES);
         }
         self.plans.push(if dir.writes() {

@@ -1,6 +1,7 @@
 //! Reading a thread's memory with few reads: each is a system call of the supervisor.
 
-use journal::In;
+use journal::{Bytes, In};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -80,24 +81,38 @@ pub(super) fn input(mem: &dyn Memory, addr: u64, len: u64, shown: usize) -> Opti
 }
 
 /// The input that consists of these bytes, all of them kept.
-pub(super) fn whole(addr: u64, bytes: Vec<u8>) -> In<'static> {
+pub(super) fn whole(addr: u64, bytes: Cow<'_, [u8]>) -> In<'_> {
     In {
         addr,
         len: bytes.len() as u64,
         sum: low_half(xxh3_64(&bytes)),
-        head: bytes.into(),
+        head: Bytes(bytes),
     }
 }
 
 /// As many bytes at `addr` as can be read, at most `len`.
-pub(super) fn bytes(mem: &dyn Memory, addr: u64, len: usize) -> Vec<u8> {
+pub(super) fn bytes(mem: &dyn Memory, addr: u64, len: usize) -> Cow<'_, [u8]> {
     if addr == 0 {
-        return Vec::new();
+        return Cow::default();
+    }
+    if let Some(seen) = mem.view(addr, len) {
+        return seen.into();
     }
     let mut bytes = vec![0; len];
     let read = mem.read(addr, &mut bytes).min(len);
     bytes.truncate(read);
-    bytes
+    bytes.into()
+}
+
+/// The string at `addr` as [`Strings::read`] gives it.
+pub(super) fn string(mem: &dyn Memory, addr: u64, max: usize) -> Cow<'_, [u8]> {
+    match mem.view(addr, max) {
+        Some(seen) => {
+            let end = seen.iter().position(|&byte| byte == 0);
+            seen[..end.map_or(seen.len(), |end| end + 1)].into()
+        }
+        None => Strings::new(mem).read(addr, max).into(),
+    }
 }
 
 /// The 32-bit number at `addr`, if it can be read.

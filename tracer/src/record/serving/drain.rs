@@ -16,7 +16,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ring::Ring;
 use crate::sys::wait::Pid;
 use ::agent::rules::{self, Descriptors};
-use journal::{Args, Bytes, Effect, Enter, Event, Leave, Out, Tid};
+use journal::{Args, Bytes, Effect, Enter, Event, In, Leave, Out, Tid};
 use pmu::Regs;
 use std::rc::Rc;
 
@@ -26,6 +26,8 @@ pub struct Room {
     records: Vec<u8>,
     entry: Entry,
     ranges: Vec<Range>,
+    ins: Vec<In<'static>>,
+    outs: Vec<Out<'static>>,
 }
 
 /// Served calls on their way into the journal.
@@ -33,8 +35,11 @@ pub struct Room {
 struct Drain {
     /// Threads that were killed, and whose clock reads are gone: what they did last is nobody's concern.
     gone: Vec<Pid>,
+    /// Room, as there.
     entry: Entry,
     ranges: Vec<Range>,
+    ins: Vec<In<'static>>,
+    outs: Vec<Out<'static>>,
 }
 
 /// A thread whose calls are taken out of the ring.
@@ -89,6 +94,8 @@ impl Session {
         let mut drain = Drain {
             entry: room.entry,
             ranges: room.ranges,
+            ins: room.ins,
+            outs: room.outs,
             ..Drain::default()
         };
         // The thread whose calls are at hand.
@@ -103,6 +110,8 @@ impl Session {
         self.serving.room = Room {
             entry: drain.entry,
             ranges: drain.ranges,
+            ins: drain.ins,
+            outs: drain.outs,
             ..room
         };
         if taken.is_err() {
@@ -211,15 +220,13 @@ impl Session {
         let call = Call { def, args };
         let before = served.before();
         let emitted = entered.is_some();
-        let ins = match entered {
-            Some(entry) => {
-                drain.entry = entry;
-                Vec::new()
-            }
+        let mut ins = empty(std::mem::take(&mut drain.ins));
+        match entered {
+            Some(entry) => drain.entry = entry,
             None => call
-                .enter_at_hand(&before, &mut drain.entry)
+                .enter_at_hand(&before, &mut drain.entry, &mut ins)
                 .map_err(|error| unsupported(tid, &error))?,
-        };
+        }
         let behind = served.behind();
         // It has stopped right there, and a part may have been written.
         let torn = served.result == -i64::from(libc::EFAULT);
@@ -228,7 +235,7 @@ impl Session {
         ranges.clear();
         call.outs(&drain.entry, served.result, now, ranges)
             .map_err(|error| unsupported(tid, &error))?;
-        let mut outs = Vec::with_capacity(ranges.len());
+        let mut outs: Vec<Out<'_>> = empty(std::mem::take(&mut drain.outs));
         for range in ranges {
             let len = usize::try_from(range.len).unwrap_or(0);
             let data: Bytes<'_> = if torn {
@@ -257,31 +264,31 @@ impl Session {
             effects.extend(self.refer(intake, &mut outs));
         }
         self.serving.count(def.nr);
-        if emitted {
-            let leave = Leave {
-                result: served.result,
-                outs,
-                effects,
-            };
-            self.out.emit_collected(by.id, &Event::Leave(leave))?;
-            return Ok(());
-        }
+        let leave = Leave {
+            result: served.result,
+            outs,
+            effects,
+        };
         // Made where it stays: to move its parts costs as much as to encode them.
-        let event = Event::Syscall(
-            Enter {
-                nr: def.nr,
-                args: Args::new(args, def.args.len()),
-                ip,
-                signature,
-                ins,
-            },
-            Leave {
-                result: served.result,
-                outs,
-                effects,
-            },
-        );
+        let event = if emitted {
+            Event::Leave(leave)
+        } else {
+            Event::Syscall(
+                Enter {
+                    nr: def.nr,
+                    args: Args::new(args, def.args.len()),
+                    ip,
+                    signature,
+                    ins,
+                },
+                leave,
+            )
+        };
         self.out.emit_collected(by.id, &event)?;
+        if let Event::Syscall(enter, leave) = event {
+            drain.ins = empty(enter.ins);
+            drain.outs = empty(leave.outs);
+        }
         Ok(())
     }
 
@@ -438,6 +445,12 @@ impl Session {
             _ => {}
         }
     }
+}
+
+/// A list without anything in it, in the memory of another: that is made once, not for every call.
+fn empty<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    list.into_iter().filter_map(|_| None).collect()
 }
 
 fn missing(tid: Pid, name: &str) -> Stumble {
