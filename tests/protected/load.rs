@@ -27,7 +27,7 @@ fn nodes_under_load_stay_what_they_are() {
     let scratch = Scratch::new("protected-load");
     // Nobody is lost here, however busy the machine is, or if it stands still for a while.
     let plan = Plan {
-        options: ["--detect-ms", "5000"].map(str::to_owned).to_vec(),
+        detect_ms: 5000,
         ..Plan::default()
     };
     let mut nodes = redis(&scratch, &[], plan);
