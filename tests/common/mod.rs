@@ -33,7 +33,8 @@ pub use load::{heavy, soaking};
 pub use net::{segments_lost, wait_for_port, wait_until};
 pub use port::free_port;
 pub use proc::{
-    Exit, Output, Spawned, descendants, native, native_mode, resident, run_command, show,
+    Exit, Output, Spawned, descendants, make_child, native, native_mode, resident, run_command,
+    show,
 };
 pub use programs::{postgres_bin, program, unprivileged_user};
 pub use random::Random;
