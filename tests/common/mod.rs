@@ -14,6 +14,7 @@
 #![allow(dead_code, unused_imports, missing_docs)]
 
 mod cc;
+mod flat;
 mod load;
 mod net;
 pub mod nodes;
@@ -29,6 +30,7 @@ pub mod touches;
 mod wire;
 
 pub use cc::{Build, build_c};
+pub use flat::assert_flat;
 pub use load::{heavy, soaking};
 pub use net::{segments_lost, wait_for_port, wait_until};
 pub use port::free_port;
