@@ -17,7 +17,8 @@ use common::{
 use journal::{Effect, Event, Reader, Tid, Writer, WriterOptions};
 use nix::sys::signal::Signal;
 
-const LIMIT: Duration = Duration::from_secs(30);
+/// Costs time only if something hangs.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What is run: a guest program of `tests/takeover/`, or a script.
 #[derive(Clone, Copy)]
