@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Exit, Record, Running, Scratch, build_c, ftrun, record_and_replay, replay};
+use common::{
+    Exit, Record, Running, Scratch, build_c, ftrun, make_child, record_and_replay, replay,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -210,14 +212,14 @@ fn an_interrupt_from_the_terminal_reaches_the_application() {
         );
         // It gives the command a terminal of its own. Who started the tests may ignore the signal,
         // and a shell cannot catch what was ignored before it.
-        let mut terminal = Command::new("script")
+        let mut terminal = Command::new("script");
+        terminal
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
             // Not whatever shell the user has.
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("util-linux is installed");
+            .stdout(Stdio::piped());
+        let mut terminal = make_child(&mut terminal).expect("util-linux is installed");
         let mut keys = terminal.stdin.take().expect("piped");
         let mut lines = BufReader::new(terminal.stdout.take().expect("piped")).lines();
         let mut shown = |expected: &str| {

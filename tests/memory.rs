@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use common::{Record, Scratch, Spawned, build_c, ftrun, heavy, native_mode, resident, soaking};
+use common::{
+    Record, Scratch, Spawned, assert_flat, build_c, ftrun, heavy, native_mode, resident, soaking,
+};
 
 const LIMIT: Duration = Duration::from_secs(900);
 /// Allowed between the first and the last third. The journal's buffers, which depend on how fast
@@ -28,18 +30,6 @@ fn watch(pid: Pid) -> Vec<u64> {
     samples
 }
 
-#[track_caller]
-fn assert_flat(what: &str, samples: &[u64]) {
-    let third = samples.len() / 3;
-    assert!(third >= 3, "too short to tell: {samples:?}");
-    let peak = |part: &[u64]| part.iter().copied().max().unwrap_or(0);
-    let (first, last) = (peak(&samples[..third]), peak(&samples[2 * third..]));
-    assert!(
-        last <= first + GROWTH_BYTES_MAX,
-        "the memory of {what} grew from {first} to {last} bytes: {samples:?}"
-    );
-}
-
 #[test]
 fn stays_flat() {
     let _turn = heavy();
@@ -56,7 +46,7 @@ fn stays_flat() {
     let samples = watch(running.pid());
     let recorded = running.wait();
     recorded.expect_code(0);
-    assert_flat("the recorder", &samples);
+    assert_flat("the recorder", &samples, GROWTH_BYTES_MAX);
     scratch.originals_gone();
 
     let mut command = Command::new(ftrun());
@@ -69,5 +59,5 @@ fn stays_flat() {
     let again = replaying.wait(LIMIT);
     again.expect_code(0);
     assert_eq!(again.out(), recorded.output.out());
-    assert_flat("the replayer", &samples);
+    assert_flat("the replayer", &samples, GROWTH_BYTES_MAX);
 }

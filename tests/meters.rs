@@ -107,10 +107,10 @@ fn meters_and_messages_of_two_nodes() {
     let server = program("redis-server");
     let server = server.to_str().expect("a path");
     let command = [server, "--save", "", "--protected-mode", "no"];
-    // Longer than it takes to look at a primary whose standby stands still, and less than clients wait.
-    let detect = ["--detect-ms", "5000"];
-    let options = ["--metrics", METRICS, "--log", "json", detect[0], detect[1]];
+    let options = ["--metrics", METRICS, "--log", "json"];
     let plan = Plan {
+        // Longer than it takes to look at a primary whose standby stands still, and less than clients wait.
+        detect_ms: 5000,
         options: options.map(str::to_owned).to_vec(),
         ..Plan::default()
     };

@@ -137,7 +137,7 @@ fn init_of_the_application_killed() {
 fn frozen_primary_thawed_after_the_takeover() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-frozen");
-    let mut nodes = redis(&scratch, &[], Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::of_silence());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.signal(Place::Primary, Signal::SIGSTOP);
@@ -244,7 +244,7 @@ fn standby_killed() {
 fn standby_frozen_and_thawed() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-standby-frozen");
-    let mut nodes = redis(&scratch, &[], Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::of_silence());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.signal(Place::Standby, Signal::SIGSTOP);
@@ -290,7 +290,7 @@ fn clients_cut_off_and_back() {
 fn cable_between_the_nodes_cut() {
     let _turn = heavy();
     let scratch = Scratch::new("protected-cable");
-    let mut nodes = redis(&scratch, &[], Plan::default());
+    let mut nodes = redis(&scratch, &[], Plan::of_silence());
     let clients = Clients::start(nodes.connect_all(PORT, 30));
     clients.go_on_for(100, END_LIMIT);
     nodes.cable(false);
@@ -359,7 +359,7 @@ fn primary_cut_off_and_back_after_the_takeover() {
     scratch.write("cut-off", "nobody");
     let plan = Plan {
         witness: Witness::Command(fencing(&scratch)),
-        ..Plan::default()
+        ..Plan::of_silence()
     };
     let mut nodes = redis(&scratch, &[], plan);
     let clients = Clients::start(nodes.connect_all(PORT, 30));

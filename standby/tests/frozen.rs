@@ -17,11 +17,12 @@ use standby::role::{
     Timing,
 };
 use standby::status::Meters;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use support::etcd::Cluster;
+use support::port::free_udp_port;
 
 const CHILD: &str = "FTRUN_FROZEN_CHILD";
 const DETECT: Duration = Duration::from_millis(1000);
@@ -141,11 +142,7 @@ fn a_thawed_primary_lets_nothing_out_that_it_had_not_decided_on_before() {
     clients
         .set_read_timeout(Some(Duration::from_millis(200)))
         .unwrap();
-    let free: Vec<_> = (0..2)
-        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let [a, b] = [0, 1].map(|index: usize| free[index].local_addr().unwrap());
-    drop(free);
+    let [a, b] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_udp_port())));
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(

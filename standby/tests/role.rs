@@ -227,6 +227,7 @@ fn a_replay_that_stands_still_costs_time_or_protection() {
             &cluster,
             &Options {
                 on_lag,
+                detect_ms: NEVER_MS,
                 ..Options::default()
             },
         );

@@ -14,6 +14,7 @@
 #![allow(dead_code, unused_imports, missing_docs)]
 
 mod cc;
+mod flat;
 mod load;
 mod net;
 pub mod nodes;
@@ -29,11 +30,13 @@ pub mod touches;
 mod wire;
 
 pub use cc::{Build, build_c};
+pub use flat::assert_flat;
 pub use load::{heavy, soaking};
 pub use net::{segments_lost, wait_for_port, wait_until};
 pub use port::free_port;
 pub use proc::{
-    Exit, Output, Spawned, descendants, native, native_mode, resident, run_command, show,
+    Exit, Output, Spawned, descendants, make_child, native, native_mode, resident, run_command,
+    show,
 };
 pub use programs::{postgres_bin, program, unprivileged_user};
 pub use random::Random;

@@ -18,6 +18,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
+use standby::role::timing::DETECT_MS_DEFAULT;
 use tempfile::TempDir;
 
 use super::net::wait_until;
@@ -52,9 +53,8 @@ use Place::{Bridge, Client, Primary, Standby};
 const PLACES: [Place; 5] = [Bridge, Primary, Standby, Client, Place::Witness];
 
 /// Who has the last word on which node is active.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub enum Witness {
-    #[default]
     None,
     /// A fencing command.
     Command(PathBuf),
@@ -63,9 +63,11 @@ pub enum Witness {
 }
 
 /// How the nodes are to be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub witness: Witness,
+    /// How long a node may be silent before the other goes on without it.
+    pub detect_ms: u64,
     /// A node whose recording lies on a small disk of its own.
     pub small_disk: Option<Place>,
     /// The standby's working directory begins as a copy of `work/seed-standby` instead.
@@ -76,6 +78,32 @@ pub struct Plan {
     pub options: Vec<String>,
     /// More options of the primary.
     pub primary: Vec<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            witness: Witness::None,
+            // Whoever is killed is missed sooner. The product's default is less than a thread of a busy
+            // machine may have to wait for a CPU, and then nobody has died.
+            detect_ms: 2000,
+            small_disk: None,
+            own_seed: false,
+            link_only: false,
+            options: Vec::new(),
+            primary: Vec::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// For a test of silence itself, which the product is to notice as soon as it does by default.
+    pub fn of_silence() -> Self {
+        Self {
+            detect_ms: DETECT_MS_DEFAULT,
+            ..Self::default()
+        }
+    }
 }
 
 /// See the module.
@@ -341,6 +369,7 @@ impl<'a> Nodes<'a> {
             .args(["--vip", &format!("{VIP}/24"), "--dev", DEV])
             .args(["--service", "tested", "--witness", &witness])
             .args(["--node", name(place)])
+            .args(["--detect-ms", &self.plan.detect_ms.to_string()])
             .args(&self.plan.options)
             .args(
                 &self.plan.primary[..if place == Primary {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -111,16 +111,19 @@ pub(super) fn writing_a_program<T>(write: impl FnOnce() -> T) -> T {
     write()
 }
 
+/// Makes a child while nobody writes a program. Whoever can, uses [`Spawned`].
+pub fn make_child(command: &mut Command) -> io::Result<Child> {
+    let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 /// Runs a command that needs no limit, and whose end is nobody's business.
 pub(super) fn run_quietly(command: &mut Command) {
-    let child = {
-        let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-    };
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = make_child(command);
     let _ = child.and_then(|mut child| child.wait());
 }
 
@@ -182,11 +185,7 @@ impl Spawned {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         with_default_signals(&mut command);
         let started = Instant::now();
-        let spawned = {
-            let _no_file_half_written = WRITING.read().unwrap_or_else(PoisonError::into_inner);
-            command.spawn()
-        };
-        let mut child = match spawned {
+        let mut child = match make_child(&mut command) {
             Ok(child) => child,
             Err(error) => panic!("cannot start {what}: {error}"),
         };

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, User, chown};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{Pid, SysconfVar, User, chown, sysconf};
 use tempfile::TempDir;
 
 use super::proc::writing_a_program;
@@ -17,6 +18,8 @@ use super::proc::writing_a_program;
 /// directory to replay in. At the end of the test it is removed and its processes are killed.
 pub struct Scratch {
     root: TempDir,
+    /// Whoever began before that is not of this test.
+    begun_ticks: u64,
 }
 
 impl Scratch {
@@ -24,7 +27,8 @@ impl Scratch {
     pub fn new(name: &str) -> Scratch {
         let prefix = format!("ftrun-test-{name}-");
         let root = TempDir::with_prefix(prefix).expect("the temporary directory is writable");
-        let scratch = Scratch { root };
+        let begun_ticks = ticks_since_boot();
+        let scratch = Scratch { root, begun_ticks };
         for dir in ["work", "work/bin", "work/home", "work/tmp", "empty"] {
             fs::create_dir(scratch.root.path().join(dir)).expect("a fresh directory");
         }
@@ -159,6 +163,10 @@ impl Scratch {
             if state.is_empty() || state.starts_with('Z') || state.starts_with('X') {
                 continue;
             }
+            let begun = state.split(' ').nth(19).and_then(|at| at.parse().ok());
+            if begun.is_some_and(|begun: u64| begun < self.begun_ticks) {
+                continue;
+            }
             let contains = |file: &str| {
                 let bytes = fs::read(proc.join(file)).unwrap_or_default();
                 String::from_utf8_lossy(&bytes).contains(mark)
@@ -166,7 +174,9 @@ impl Scratch {
             let links = |link: &str| {
                 fs::read_link(proc.join(link)).is_ok_and(|to| to.starts_with(self.root.path()))
             };
-            if contains("environ") || contains("cmdline") || links("exe") || links("cwd") {
+            // The memory of somebody who ends at this moment is not gone before it has been read:
+            // nobody's is read without need.
+            if links("exe") || links("cwd") || contains("cmdline") || contains("environ") {
                 let cmdline = fs::read(proc.join("cmdline")).unwrap_or_default();
                 let cmdline = String::from_utf8_lossy(&cmdline).replace('\0', " ");
                 found.push((
@@ -177,6 +187,15 @@ impl Scratch {
         }
         found
     }
+}
+
+/// Now, in the unit of the times at which processes began.
+fn ticks_since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("there is such a clock");
+    let per_second = sysconf(SysconfVar::CLK_TCK).expect("it is known");
+    let per_second = u128::try_from(per_second.expect("it is fixed")).expect("more than none");
+    let ticks = Duration::from(now).as_nanos() * per_second / 1_000_000_000;
+    u64::try_from(ticks).expect("no machine runs that long")
 }
 
 impl Drop for Scratch {

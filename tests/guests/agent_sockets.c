@@ -63,10 +63,18 @@ static void whole_writes(int how) {
     close(s[0]), close(s[1]);
 }
 
+/* So many bytes are sent before the write that is ended. */
+enum { BEFORE = 20 };
+
 /* What a half done write gives when the other end goes: what was taken, and only then the signal. */
 static void *closes(void *argument) {
-    int fd = *(int *)argument;
-    sleep_ms(30);
+    int fd = *(int *)argument, there;
+    do {
+        sleep_ms(1);
+        OK(ioctl(fd, FIONREAD, &there));
+    } while (there <= BEFORE);
+    /* The write has begun; most times it waits by then. */
+    sleep_ms(10);
     close(fd);
     return NULL;
 }
@@ -75,8 +83,8 @@ static void interrupted_write(void) {
     int s[2], small = 4096;
     OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
     OK(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small));
-    CHECK_EQ(send(s[0], big, 10, MSG_NOSIGNAL), 10);
-    CHECK_EQ(send(s[0], big, 10, MSG_NOSIGNAL), 10);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(send(s[0], big, BEFORE / 2, MSG_NOSIGNAL), BEFORE / 2);
     pthread_t thread;
     ZERO(pthread_create(&thread, NULL, closes, &s[1]));
     ssize_t n = send(s[0], big, sizeof big, MSG_NOSIGNAL);

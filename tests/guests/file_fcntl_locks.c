@@ -11,6 +11,20 @@ static struct flock range(short type, off_t start, off_t length) {
     return l;
 }
 
+/* Waits until a process is in the queue for a lock: that it sleeps could be for another reason. */
+static void until_it_waits(pid_t pid) {
+    char text[65536], line[64];
+    snprintf(line, sizeof line, "-> POSIX  ADVISORY  WRITE %d ", (int)pid);
+    for (;;) {
+        int fd = OK(open("/proc/locks", O_RDONLY | O_CLOEXEC));
+        text[read_to_end(fd, text, sizeof text - 1)] = 0;
+        OK(close(fd));
+        if (strstr(text, line) != NULL)
+            return;
+        sleep_ms(1);
+    }
+}
+
 int main(void) {
     char data[100] = {0};
     make_file("db", data, sizeof data);
@@ -41,7 +55,7 @@ int main(void) {
     }
     char c;
     read_exactly(to_parent[0], &c, 1);
-    sleep_ms(15);
+    until_it_waits(pid);
     /* The child waits for ours, so waiting for its lock would never end. */
     l = range(F_WRLCK, 50, 1);
     FAILS(fcntl(fd, F_SETLKW, &l), EDEADLK);

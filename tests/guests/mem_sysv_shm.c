@@ -16,6 +16,9 @@ int main(void) {
         OK(shmdt(b));
         char *c = OK(shmat(id, NULL, 0));
         strcpy(c + 9000, "by its own attachment");
+        /* The end of a process detaches, too, but only once nobody looks at its memory any more. */
+        OK(shmdt(a));
+        OK(shmdt(c));
         _exit(0);
     }
     expect_exit(pid, 0);

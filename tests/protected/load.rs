@@ -1,24 +1,11 @@
 //! Protection for a long time under load: neither node grows, the standby does not fall behind,
 //! and its copy of the journal replays. Seconds in `make test`, half an hour in `make soak`.
 
-use super::common::{resident, soaking, verify};
+use super::common::{assert_flat, resident, soaking, verify};
 use super::*;
 
 /// Allowed between the first and the last third; the journal's buffers are in it.
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
-
-#[track_caller]
-fn assert_flat(what: &str, samples: &[u64]) {
-    let third = samples.len() / 3;
-    assert!(third >= 3, "too short to tell: {samples:?}");
-    let peak = |part: &[u64]| part.iter().copied().max().unwrap_or(0);
-    let (first, last) = (peak(&samples[..third]), peak(&samples[2 * third..]));
-    eprintln!("{what}: {first} bytes at first, {last} at last");
-    assert!(
-        last <= first + GROWTH_BYTES_MAX,
-        "the memory of {what} grew from {first} to {last} bytes: {samples:?}"
-    );
-}
 
 #[test]
 fn nodes_under_load_stay_what_they_are() {
@@ -27,7 +14,7 @@ fn nodes_under_load_stay_what_they_are() {
     let scratch = Scratch::new("protected-load");
     // Nobody is lost here, however busy the machine is, or if it stands still for a while.
     let plan = Plan {
-        options: ["--detect-ms", "5000"].map(str::to_owned).to_vec(),
+        detect_ms: 5000,
         ..Plan::default()
     };
     let mut nodes = redis(&scratch, &[], plan);
@@ -59,7 +46,9 @@ fn nodes_under_load_stay_what_they_are() {
     }
     drop(load);
     for (place, samples) in both.into_iter().zip(&memory) {
-        assert_flat(&format!("{place:?}"), samples);
+        let what = format!("{place:?}");
+        let (first, last) = assert_flat(&what, samples, GROWTH_BYTES_MAX);
+        eprintln!("{what}: {first} bytes at first, {last} at last");
     }
     lags.sort_unstable();
     let at = |percent: usize| lags[(lags.len() - 1) * percent / 100];

@@ -21,6 +21,9 @@ int main(void) {
         }
         _exit(0);
     }
+    /* It has begun; the rest is written while the parent goes on. */
+    while (*(volatile char *)&shared[4096] != 'a')
+        usleep(100);
     char *moved = OK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill(moved, 4096, 2);
     for (size_t size = 4096; size < 40960; size += 4096) {

@@ -101,7 +101,10 @@ int main(int argc, char **argv) {
     pid_t child = OK(fork());
     if (child == 0) {
         if (OK(fork()) == 0) {
-            usleep(1000);
+            /* Its parent is about to end, or has ended. */
+            pid_t was = getppid();
+            while (getppid() == was && was != getpgrp())
+                usleep(500);
             _exit(getppid() == getpgrp() ? 7 : 8);
         }
         _exit(0);

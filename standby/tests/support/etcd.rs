@@ -10,9 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-#[path = "../../../tests/common/port.rs"]
-mod port;
-use port::free_port;
+use super::port::free_port;
 
 struct Member {
     index: usize,

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 pub mod etcd;
+#[path = "../../../tests/common/port.rs"]
+pub mod port;
 
 use standby::commit::Commit;
 use standby::role::machine::{OnLag, Standing};
