@@ -118,6 +118,7 @@ guests! {
     agent_sockets              {}
     agent_steps                {}
     agent_stress               {}
+    agent_syncs                {}
     agent_threads              { end: Exit::Code(31) }
     agent_unseen               {}
     agent_vfork                {}

@@ -561,15 +561,15 @@ pub const RULES: &[Rule] = &[
         ],
         ..rule(72)
     },
-    // fsync, fdatasync
+    // fsync, fdatasync: others need not wait for the disk.
     Rule {
         class: class::WRITE,
-        wait: Wait::Long,
+        wait: Wait::Parks,
         ..rule(74)
     },
     Rule {
         class: class::WRITE,
-        wait: Wait::Long,
+        wait: Wait::Parks,
         ..rule(75)
     },
     // getcwd

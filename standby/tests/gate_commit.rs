@@ -10,7 +10,7 @@
 mod common;
 
 use common::lab::{DEV, Lab, Place, VIP4, VIP6};
-use common::node::{Follower, Node, PORT, fresh_tun, listen, make_tun};
+use common::node::{Follower, Node, PORT, fresh_tun, listen, make_tun, prefixes};
 use common::{pattern_bytes, server};
 use journal::{Event, GateEvent, Reader};
 use standby::gate::Streams;
@@ -267,6 +267,32 @@ fn the_application_reaches_others_and_what_it_reads_is_journaled() {
         let state = node.streams.state(conn).expect("known");
         assert!(!state.opened.inbound && state.came == 100_000);
     }
+}
+
+#[test]
+fn nothing_passes_before_the_journal_begins() {
+    let lab = Lab::new();
+    let tun = make_tun(&lab, Place::PrimaryApp);
+    let streams = Streams::new(false);
+    let node = Node::behind(&lab, Place::Primary, tun, streams, prefixes(), 1);
+    node.commit.set_alone(true);
+    let _listener = listen(&lab, Place::PrimaryApp);
+    node.gate().open().expect("opens");
+    let to: SocketAddr = (VIP4.parse::<std::net::IpAddr>().expect("an address"), PORT).into();
+    let (say, hear) = channel();
+    let client = lab.spawn(Place::Client, move || {
+        let stream = TcpStream::connect_timeout(&to, PATIENCE).expect("connects");
+        say.send(()).expect("heard");
+        stream
+    });
+    assert!(hear.recv_timeout(Duration::from_millis(300)).is_err());
+    let appender = node.writer().appender();
+    assert_eq!(appender.appended(), 0);
+    appender.append(&Event::Time(0)).expect("room");
+    // By the client's next attempt at the latest.
+    assert_eq!(hear.recv_timeout(PATIENCE), Ok(()));
+    assert!(appender.appended() > 1);
+    client.join().expect("no panic");
 }
 
 #[test]

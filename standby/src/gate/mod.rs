@@ -84,6 +84,8 @@ pub struct GateOptions {
     pub mac: Option<Mac>,
     /// The journal.
     pub appender: Appender,
+    /// How many events it has before the first of the gate's, which nothing passes before.
+    pub begins_behind: u64,
     /// What the journal does not have yet of what the application has done.
     pub arrears: Arrears,
     /// What may go out.
@@ -171,6 +173,7 @@ impl Gate {
             vips: options.vips,
             mac: options.mac,
             appender: options.appender,
+            begins_behind: options.begins_behind,
             arrears: options.arrears.clone(),
             commit: options.commit,
             meters: options.meters,

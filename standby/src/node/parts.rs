@@ -66,6 +66,8 @@ pub(super) fn make_gate(
             .collect(),
         mac: None,
         appender,
+        // The recorder's start.
+        begins_behind: 1,
         arrears,
         commit: Arc::clone(commit),
         streams,

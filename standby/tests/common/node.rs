@@ -97,6 +97,18 @@ impl Node {
         streams: Streams,
         vips: Vec<Prefix>,
     ) -> Self {
+        Self::behind(lab, host, tun, streams, vips, 0)
+    }
+
+    /// The same, behind so many events of others.
+    pub fn behind(
+        lab: &Lab,
+        host: Place,
+        tun: OwnedFd,
+        streams: Streams,
+        vips: Vec<Prefix>,
+        begins_behind: u64,
+    ) -> Self {
         let storage = MemoryStorage::new();
         let options = WriterOptions {
             compress: false,
@@ -113,6 +125,7 @@ impl Node {
             vips,
             mac: None,
             appender: writer.appender(),
+            begins_behind,
             arrears: arrears.clone(),
             commit: Arc::clone(&commit),
             streams: streams.clone(),

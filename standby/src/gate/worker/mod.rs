@@ -125,6 +125,7 @@ pub(super) struct Setup {
     pub vips: Vec<Prefix>,
     pub mac: Option<Mac>,
     pub appender: Appender,
+    pub begins_behind: u64,
     pub arrears: Arrears,
     pub commit: Arc<Commit>,
     pub meters: Meters,
@@ -136,6 +137,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     inbox: Receiver<Command>,
     appender: Appender,
+    begins_behind: u64,
     question: Question,
     commit: Arc<Commit>,
     vips: Vec<IpAddr>,
@@ -210,6 +212,7 @@ impl Worker {
             shared: setup.shared,
             inbox: setup.inbox,
             appender: setup.appender,
+            begins_behind: setup.begins_behind,
             question: Question::new(setup.arrears),
             commit: setup.commit,
             vips,
@@ -241,6 +244,9 @@ impl Worker {
     pub fn run(&mut self) {
         // The system rounds times up by this much; it is late then, no more.
         let _ = nix::sys::prctl::set_timerslack(1);
+        if !self.until_begun() {
+            return;
+        }
         loop {
             let Ok(ready) = self.wait() else {
                 return;
@@ -256,6 +262,19 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Waits until the journal has what goes before the gate's events: what comes meanwhile waits in the kernel, as it
+    /// does while the application begins. False to stop.
+    fn until_begun(&mut self) -> bool {
+        const LOOK: Duration = Duration::from_millis(1);
+        while self.appender.appended() < self.begins_behind {
+            if !self.commands() {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
     }
 
     /// Answers commands until it is told to stop.
