@@ -2,10 +2,11 @@
 
 use crate::keep::{PIECE_BYTES, RECORD_BYTES, VECTOR_BYTES, Writer};
 use crate::layout::{Frame, class};
-use crate::memory::copy;
+use crate::memory::put;
 use crate::record::{IN, Piece, aligned};
 use crate::rules::{MADV_DONTNEED, MADV_FREE, Rule, Span, Wait};
 use crate::serve::{READ, READV, WRITE, arg};
+use core::arch::asm;
 
 const EAGAIN: i64 = -11;
 const EPERM: i64 = -1;
@@ -29,6 +30,8 @@ pub struct Attempt {
     pub tries: bool,
     /// The one asked for writes all that it is to, and waits for that.
     pub whole: bool,
+    /// Where it writes how much of its time is left, unless that is 0: the time, in so many parts of a second.
+    pub left: (u64, u32),
 }
 
 impl Attempt {
@@ -44,6 +47,7 @@ impl Attempt {
             frame: *frame,
             tries: false,
             whole: false,
+            left: (0, 0),
         };
         match rule.wait {
             Wait::Never | Wait::Long | Wait::Parks => {
@@ -62,8 +66,14 @@ impl Attempt {
                 }
             }
             Wait::Time(index, units) => {
+                let at = arg(frame, index);
                 // SAFETY: as the caller says.
-                let left = unsafe { time(arg(frame, index), units) }?;
+                let left = unsafe { time(at, units) }?;
+                if left.is_some_and(|left| left != 0) && rule.tells_time(index) {
+                    attempt.left = (at, units);
+                    // SAFETY: as the caller says: what cannot be written is not served.
+                    unsafe { write_back(at) }
+                }
                 if left != Some(0) {
                     attempt.tries = true;
                     let none = room.as_ptr() as u64;
@@ -190,6 +200,50 @@ unsafe fn time(at: u64, units: u32) -> Option<Option<u64>> {
     taken.then_some(Some(seconds | parts))
 }
 
+/// The kernel has written how much time is left; hardly any has passed.
+///
+/// # Safety
+///
+/// The application's time can be written.
+#[inline(always)]
+pub unsafe fn has_passed(left: (u64, u32)) {
+    if left.0 != 0 {
+        // A microsecond. SAFETY: as the caller says.
+        unsafe { pass(left, left.1 / 1_000_000) }
+    }
+}
+
+/// Writes what is there.
+#[inline(always)]
+unsafe fn write_back(at: u64) {
+    // SAFETY: memory of the application's may fault. Here and now, whatever the compiler thinks of it.
+    unsafe {
+        asm!(
+            "mov {word}, qword ptr [{at}]",
+            "mov qword ptr [{at}], {word}",
+            "mov {word}, qword ptr [{at} + 8]",
+            "mov qword ptr [{at} + 8], {word}",
+            at = in(reg) at,
+            word = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+unsafe fn pass((at, units): (u64, u32), parts: u32) {
+    let at = at as *mut [u64; 2];
+    let (parts, units) = (u64::from(parts), u64::from(units));
+    // SAFETY: as the caller says.
+    unsafe {
+        let [mut seconds, mut rest] = at.read_unaligned();
+        if rest < parts && seconds > 0 {
+            seconds -= 1;
+            rest += units;
+        }
+        at.write_unaligned([seconds, rest.saturating_sub(parts)]);
+    }
+}
+
 /// Puts memory back as it was before an attempt, which may have changed what it only read.
 #[inline(always)]
 pub unsafe fn undo(writer: &Writer, rule: &Rule, frame: &Frame) {
@@ -213,7 +267,7 @@ unsafe fn put_back(writer: &Writer, rule: &Rule, frame: &Frame) {
                 _ => false,
             });
             if piece.kind == IN && written {
-                copy(piece.addr, at + PIECE_BYTES, piece.len.into());
+                put(piece.addr, at + PIECE_BYTES, piece.len.into());
             }
             at += PIECE_BYTES + aligned(piece.len.into());
         }

@@ -27,6 +27,25 @@ pub unsafe fn copy(to: u64, from: u64, len: u64) {
     }
 }
 
+/// The same, from the first byte on that differs: memory that is what it is to be need not be writable.
+///
+/// # Safety
+///
+/// As that of [`copy`]; what is there already can be read.
+pub unsafe fn put(to: u64, from: u64, len: u64) {
+    let mut same = 0;
+    // SAFETY: as the caller says.
+    unsafe {
+        while same < len && ((to + same) as *const u8).read() == ((from + same) as *const u8).read()
+        {
+            same += 1;
+        }
+        if same < len {
+            copy(to + same, from + same, len - same);
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn word(to: u64, from: u64) {
     // SAFETY: as the caller of `copy` says.

@@ -1,14 +1,15 @@
 //! Serves one call by its rule: keeps what the kernel reads, performs the syscall, keeps what it
 //! wrote.
 
-use crate::attempt::{Attempt, performed, undo, would_wait};
+use crate::attempt::{Attempt, has_passed, performed, undo, would_wait};
 use crate::baton::is_open_for;
 use crate::keep::{PIECE_BYTES, ROOM, Writer, keep_inputs, keep_outputs, moved_at_most};
 use crate::layout::{
     CLASSES_LEN, CLOCKS_USED, FEED_AT, Frame, Info, Inside, OFF, OTHER_FILES, Off, Phase,
-    RAW_SYSCALL, READS_BASES, REPLAYS, RING, RING_BYTES, RING_BYTES_AT, RING_DRAIN_AT, Ring, class,
+    RAW_SYSCALL, READS_BASES, REPLAYS, REWRITTEN, REWRITTEN_LEN, RING, RING_BYTES, RING_BYTES_AT,
+    RING_DRAIN_AT, Ring, class,
 };
-use crate::memory::copy;
+use crate::memory::put;
 use crate::opened::{class_looked_at, class_of, opened, set_class, told};
 use crate::park::{Parked, park};
 use crate::record::{Expected, LEAVES, LOOK, PAD, Piece, Record, aligned};
@@ -26,6 +27,7 @@ pub const FSTAT: u64 = 5;
 const IOCTL: u64 = 16;
 pub const READV: u64 = 19;
 const NEWFSTATAT: u64 = 262;
+const PAGE: u64 = 4096;
 /// `PIPE_BUF`: so much is written to a pipe at once, or not at all.
 const PIPE_WRITES_WHOLE: u64 = 4096;
 
@@ -169,6 +171,10 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
             return 0;
         }
     }
+    // SAFETY: addresses of the agent's own.
+    if rule.performs && unsafe { is_rewritten(frame.rdi, frame.rsi) } {
+        return 0;
+    }
     let Some(moved) = moved_at_most(rule, frame) else {
         return 0;
     };
@@ -228,6 +234,10 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
         waits = attempt.tries && would_wait(rule, result);
     }
     let mut flags = 0;
+    if !waits {
+        // SAFETY: it was written before.
+        unsafe { has_passed(attempt.left) }
+    }
     if waits {
         let parked = if open && may_park(rule, known, frame) {
             // SAFETY: the kernel has written there, and somebody may look at it meanwhile; the application's call,
@@ -287,7 +297,7 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
         }
         if rule.tells {
             // SAFETY: the kernel has written there.
-            unsafe { has_told(frame) }
+            unsafe { has_told(&writer, frame) }
         }
     } else if rule.performs {
         flags = LOOK;
@@ -312,6 +322,17 @@ unsafe fn serve(this: This, frame: &mut Frame) -> u32 {
     1
 }
 
+/// Whether there may be rewritten code in memory of so many bytes: whoever changes that, the supervisor sees.
+unsafe fn is_rewritten(start: u64, len: u64) -> bool {
+    let end = start.saturating_add(len).saturating_add(PAGE - 1);
+    let ranges = REWRITTEN as *const [u64; 2];
+    // SAFETY: as the caller says.
+    (0..REWRITTEN_LEN).any(|index| unsafe {
+        let [first, behind] = ranges.add(index).read_volatile();
+        first < end && start < behind
+    })
+}
+
 /// Whether the thread may wait in a call without the CPU.
 #[inline(always)]
 fn may_park(rule: &Rule, known: u8, frame: &Frame) -> bool {
@@ -333,14 +354,14 @@ fn may_park(rule: &Rule, known: u8, frame: &Frame) -> bool {
 
 /// The application was told about a file. If it is one of a descriptor, that is known now.
 #[inline(always)]
-unsafe fn has_told(frame: &Frame) {
+unsafe fn has_told(writer: &Writer, frame: &Frame) {
     match frame.rax {
         // SAFETY: the kernel has written there.
         FSTAT => unsafe { told(frame.rdi as u32, frame.rsi) },
         NEWFSTATAT if frame.r10 as u32 & AT_EMPTY_PATH != 0 => {
-            // SAFETY: the kernel has read there, and written.
+            // SAFETY: the record has the path, and the kernel has written.
             unsafe {
-                if frame.rsi == 0 || (frame.rsi as *const u8).read() == 0 {
+                if frame.rsi == 0 || (writer.first_piece() as *const u8).read() == 0 {
                     told(frame.rdi as u32, frame.rdx);
                 }
             }
@@ -417,7 +438,7 @@ unsafe fn give(ring: &Ring, expected: &Expected, this: This) {
         // SAFETY: pieces follow, with their bytes.
         unsafe {
             let piece = (at as *const Piece).read();
-            copy(piece.addr, at + PIECE_BYTES, piece.len.into());
+            put(piece.addr, at + PIECE_BYTES, piece.len.into());
             at += PIECE_BYTES + aligned(piece.len.into());
         }
     }

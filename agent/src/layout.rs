@@ -40,6 +40,11 @@ pub const TARGET: u64 = LOCAL + 0x18;
 /// Not 0: what tells which file something is stops, for it is another one to the application than to
 /// the kernel.
 pub const OTHER_FILES: u64 = LOCAL + 0x24;
+/// Ranges of addresses, first and behind the last, in which the supervisor has rewritten code, or something else;
+/// empty ones are unused.
+pub const REWRITTEN: u64 = LOCAL + 0x100;
+/// How many there are.
+pub const REWRITTEN_LEN: usize = 32;
 /// What is known of each descriptor, one byte each: [`class`].
 pub const CLASSES: u64 = LOCAL + 0x1000;
 /// Descriptors above are not served.

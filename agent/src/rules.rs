@@ -38,6 +38,13 @@ impl Rule {
         keeps && self.class == 0 && self.second.1 == 0 && matches!(self.wait, Wait::Never)
     }
 
+    /// Whether the kernel writes how much is left of the time behind this argument.
+    #[must_use]
+    pub fn tells_time(&self, index: u8) -> bool {
+        let told = |span: &Span| matches!(span, Span::Fixed(at, _) if *at == index);
+        self.writes.iter().any(told)
+    }
+
     /// Whether it is for a call with these arguments.
     #[must_use]
     pub fn fits(&self, args: &[u64; 6]) -> bool {

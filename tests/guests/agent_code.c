@@ -61,6 +61,30 @@ static void replaced_code(void) {
     OK(munmap(p, 2 * PAGE));
 }
 
+/* Given back: nothing is left of it, or of a half of it. */
+static void discarded_code(void) {
+    unsigned char *p = OK(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    static const unsigned char none[16];
+    for (int round = 0; round < 6; round++) {
+        emit(p, SYS_getpid), emit(p + PAGE - 6, SYS_getppid);
+        OK(mprotect(p, 2 * PAGE, PROT_READ | PROT_EXEC));
+        run(p, getpid());
+        run(p + PAGE - 6, getppid());
+        if (round & 1) {
+            OK(madvise(p + PAGE, PAGE, MADV_DONTNEED));
+            CHECK(p[PAGE - 6] == 0xb8 && p[PAGE - 1] == 0x0f && memcmp(p + PAGE, none, 16) == 0);
+        }
+        OK(madvise(p, PAGE, round & 2 ? MADV_DONTNEED : MADV_FREE));
+        OK(madvise(p, PAGE, MADV_DONTNEED));
+        CHECK(memcmp(p, none, 16) == 0 && memcmp(p + PAGE - 6, none, 6) == 0);
+        CHECK(p[PAGE] == (round & 1 ? 0 : 0x05));
+        getppid();
+        CHECK(memcmp(p, none, 16) == 0 && memcmp(p + PAGE - 6, none, 6) == 0);
+        OK(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE));
+    }
+    OK(munmap(p, 2 * PAGE));
+}
+
 /* Something else at the same address. */
 static void other_code(void) {
     unsigned char *p = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -216,6 +240,7 @@ static void waited_in(void) {
 int main(void) {
     writable_code();
     replaced_code();
+    discarded_code();
     other_code();
     moved_code();
     jumped_into();

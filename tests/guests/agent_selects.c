@@ -145,6 +145,35 @@ static void refused(void) {
     say("refused");
 }
 
+/* A time that must not be written to is left alone; one that can be gets less even if nothing is waited for, so that a
+ * loop over what is always ready ends. */
+static void times(void) {
+    static const struct timeval coarse = {1, 0};
+    static const struct timespec fine = {1, 0};
+    CHECK_EQ(write(p[1], "x", 1), 1);
+    struct pollfd ready = {p[0], POLLIN, 0};
+    for (int i = 0; i < 3 * ROUNDS; i++) {
+        fd_set in;
+        FD_ZERO(&in);
+        FD_SET(p[0], &in);
+        CHECK_EQ(selects(p[0] + 1, &in, NULL, (struct timeval *)&coarse), 1);
+        CHECK_EQ(selects6(p[0] + 1, &in, NULL, (struct timespec *)&fine), 1);
+        CHECK_EQ(polls(&ready, 1, (struct timespec *)&fine), 1);
+    }
+    struct timeval left = {0, 200};
+    fd_set in;
+    do {
+        FD_ZERO(&in);
+        FD_SET(p[0], &in);
+    } while (selects(p[0] + 1, &in, NULL, &left) == 1 && left.tv_usec > 0);
+    struct timespec more = {1, 3000};
+    while (polls(&ready, 1, &more) == 1 && more.tv_sec > 0)
+        ;
+    char byte;
+    CHECK_EQ(read(p[0], &byte, 1), 1);
+    say("times");
+}
+
 static atomic_int turn;
 
 __attribute__((noinline)) static void yields(void) {
@@ -227,6 +256,7 @@ int main(void) {
     waits();
     interrupted();
     refused();
+    times();
     yielding();
     memory();
     return 0;

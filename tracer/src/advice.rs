@@ -24,6 +24,18 @@ pub const fn matters(advice: i32) -> bool {
     )
 }
 
+/// Advice after which memory does not have what it had.
+pub const fn discards(advice: i32) -> bool {
+    matches!(
+        advice,
+        libc::MADV_DONTNEED
+            | MADV_DONTNEED_LOCKED
+            | libc::MADV_FREE
+            | libc::MADV_REMOVE
+            | MADV_GUARD_INSTALL
+    )
+}
+
 /// The advice that is given where a program gives this: whether memory that it frees keeps its content is the
 /// kernel's whim, and losing it at once the same every time.
 pub const fn performed(advice: i32) -> i32 {

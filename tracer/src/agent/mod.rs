@@ -9,6 +9,7 @@
 pub mod image;
 pub mod inside;
 pub mod place;
+mod rewritten;
 pub mod served;
 pub mod sites;
 pub mod tally;

@@ -2,6 +2,7 @@
 //! rewritten.
 
 use super::place::{Hand, PlaceError};
+use super::rewritten;
 use super::tally::{Left, Tally};
 use crate::maps::{self, Area};
 use crate::sites::Functions;
@@ -9,7 +10,7 @@ use crate::sites::patch::{self, Plan, Region, Site, Wanted};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
-use agent::layout::ENTRY_SLOT;
+use agent::layout::{ENTRY_SLOT, REWRITTEN};
 use pmu::Regs;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -278,11 +279,22 @@ impl Sites {
             return Ok((stopped, Some(Left::Neighbour)));
         }
         memory
-            .write(plan.trampoline_at, &plan.trampoline)
+            .write(REWRITTEN, self.table_with(&plan).as_ref())
+            .and_then(|()| memory.write(plan.trampoline_at, &plan.trampoline))
             .and_then(|()| memory.write(plan.patch_at, &plan.patch))
             .map_err(failed("rewriting a syscall"))?;
         self.add(site, plan);
         Ok((stopped, None))
+    }
+
+    /// Where code is rewritten once this is, too, as the agent is told it.
+    fn table_with(&self, plan: &Plan) -> impl AsRef<[u8]> + use<> {
+        let sites = self.plans.values().map(|planned| planned.plan.patched());
+        let regions = self
+            .regions
+            .iter()
+            .map(|region| region.start()..region.end());
+        rewritten::table(sites.chain(regions).chain([plan.patched()]))
     }
 
     /// Plans a site, with room for its trampoline; makes room if there is none.

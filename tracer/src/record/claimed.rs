@@ -2,7 +2,7 @@
 //! in every address space.
 //! What the kernel itself turns down is no such change.
 
-use crate::advice::{MADV_DONTNEED_LOCKED, MADV_GUARD_INSTALL};
+use crate::advice;
 use crate::agent::inside;
 use crate::layout::{self, touches_page as touches};
 use crate::model::Handler;
@@ -45,17 +45,8 @@ const fn is_range(start: u64, len: u64) -> bool {
 }
 
 fn discards(call: &Call) -> bool {
-    DISCARDS.contains(&call.int(2))
+    advice::discards(call.int(2))
 }
-
-/// Advice after which memory is not what it was.
-pub(super) const DISCARDS: [i32; 5] = [
-    libc::MADV_DONTNEED,
-    MADV_DONTNEED_LOCKED,
-    libc::MADV_FREE,
-    libc::MADV_REMOVE,
-    MADV_GUARD_INSTALL,
-];
 
 /// Whether a mapping goes over whatever is there. (`MAP_FIXED_NOREPLACE` implies the other
 /// bit's meaning but not this: it fails where something is.)
@@ -85,7 +76,7 @@ pub(super) fn remaps(call: &Call) -> [Option<std::ops::Range<u64>>; 2] {
                 None,
             ]
         }
-        "madvise" if DISCARDS.contains(&call.int(2)) => [there, None],
+        "madvise" if discards(call) => [there, None],
         _ => [None, None],
     }
 }

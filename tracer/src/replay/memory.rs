@@ -63,6 +63,9 @@ impl Session {
             libc::SYS_mprotect if args[2] & PROT_WRITE != 0 => {
                 self.sites_remapped(tid, &range(args[0], args[1]))
             }
+            libc::SYS_madvise if i32::try_from(args[2]).is_ok_and(advice::discards) => {
+                self.sites_remapped(tid, &range(args[0], args[1]))
+            }
             libc::SYS_mremap => {
                 self.sites_remapped(tid, &range(args[0], args[1]))?;
                 self.sites_remapped(tid, &range(args[4], args[2]))

@@ -1,12 +1,12 @@
 //! Served calls become events: the same ones that stops would have made, by the same model.
 
+use super::super::advice;
 use super::super::doubt::unsupported;
 use super::super::error::{RecordError, Step, Stumble};
 use super::super::session::Session;
 use super::super::syscalls::{is_error, may_be_partial};
 use super::super::task::{InCall, State, Task};
 use super::super::traps::ACTION_BYTES;
-use super::super::{advice, claimed};
 use super::Answers as Known;
 use crate::agent::served::{self, Kind, Served};
 use crate::agent::{self, Answers};
@@ -379,7 +379,7 @@ impl Session {
             self.follow_opened(tid, call, served, usize::from(flags), effects)?;
         }
         if rule.is_some_and(|rule| rule.performs) {
-            self.follow_memory(tid, call, served, effects)?;
+            Self::follow_memory(tid, call, served, effects)?;
         }
         if served.result == 0 {
             self.follow_signals_served(tid, call, served);
@@ -387,18 +387,14 @@ impl Session {
         Ok(())
     }
 
-    /// A served call has changed memory, or a part of what it was to, if it failed: then the thread stands
-    /// behind it.
+    /// A served call has changed memory where nothing was rewritten, or a part of what it was to, if it failed: then
+    /// the thread stands behind it.
     fn follow_memory(
-        &mut self,
         tid: Pid,
         call: &Call,
         served: &Served<'_>,
         effects: &mut Vec<Effect<'static>>,
     ) -> Step {
-        for range in claimed::remaps(call).into_iter().flatten() {
-            self.sites_remapped(tid, &range)?;
-        }
         if is_error(served.result) && !may_be_partial(call, served.result) {
             effects.extend(advice::followed(tid, call, served.result)?);
         }

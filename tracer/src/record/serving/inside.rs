@@ -14,6 +14,7 @@ use crate::sys::mem::Remote;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::Pid;
 use agent::layout::{Phase, RAW_SYSCALL};
+use agent::rules::{self, Wait};
 use pmu::Regs;
 use std::time::Duration;
 
@@ -245,9 +246,11 @@ impl Session {
             return Ok(Some(stopped));
         }
         let (memory, area) = (Remote(tid), self.area(tid));
-        let waits = at.rip == RAW_SYSCALL + inside::SYSCALL_BYTES
+        let broken_off = at.rip == RAW_SYSCALL + inside::SYSCALL_BYTES
             && self.performs_inside(tid)
             && is_restart(at.rax.cast_signed());
+        // What is tried without time is not waited in: the kernel tries it again.
+        let waits = broken_off && !takes_time(area.number(memory).map_err(looking())?);
         if waits {
             area.restore_vectors(memory, &stopped).map_err(looking())?;
             let regs = inside::make_it_seen(memory, area, &at).map_err(looking())?;
@@ -338,4 +341,9 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether the agent tries a call with no time first.
+fn takes_time(nr: u64) -> bool {
+    rules::all(nr).any(|rule| matches!(rule.wait, Wait::Timeout(_) | Wait::Time(..)))
 }
