@@ -298,19 +298,19 @@ impl Seek {
         }
     }
 
-    /// What is past the target, and what should have been interrupted before.
+    /// An interrupt that should have come by now, but for which the thread would not be past the
+    /// target.
     fn overdue(&mut self) -> Result<(), SeekError> {
         let (at, target) = (self.at.rcb.0, self.target.rcb.0);
-        let missed = self.due.filter(|&due| due <= at);
-        if missed.is_some() {
-            self.due = None;
-            self.stats.lost += 1;
+        let Some(due) = self.due.filter(|&due| due <= at) else {
+            return Ok(());
+        };
+        self.due = None;
+        self.stats.lost += 1;
+        if due <= target && target < at {
+            return Err(SeekError::LostInterrupt { due, at });
         }
-        match (at.checked_sub(target), missed) {
-            (None | Some(0), _) => Ok(()),
-            (Some(_), Some(due)) if due <= target => Err(SeekError::LostInterrupt { due, at }),
-            (Some(by), _) => Err(SeekError::OverRun { by }),
-        }
+        Ok(())
     }
 
     fn idled(&mut self, why: Why, counted: u64) -> Result<(), SeekError> {
