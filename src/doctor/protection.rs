@@ -41,7 +41,7 @@ fn namespaces() -> Check {
         &made,
         (
             "an application can have namespaces of its own",
-            "an application cannot have namespaces of its own",
+            "they cannot be made",
         ),
         Level::Missing,
     )
@@ -105,7 +105,7 @@ fn firewall() -> Check {
         (Level::Ok, found.join(", "))
     };
     Check::new("firewall", state, text)
-        .needed_for("nothing of ftrun's: to see whether rules of this host drop packets for the virtual address")
+        .needed_for("looking at rules of this host that drop packets for the virtual address (ftrun sets none)")
         .hint("if this host filters packets, install the package nftables to look at its rules")
 }
 
