@@ -73,6 +73,13 @@ fn limits(slack: u64) -> Limits {
     }
 }
 
+/// Many more in a soak.
+fn cases() -> u32 {
+    let soak =
+        std::env::var_os("FTRUN_TEST_SOAK").is_some_and(|value| value != "0" && !value.is_empty());
+    if soak { 100_000 } else { 2000 }
+}
+
 /// Where to start and where to stop, in this order.
 fn ends(
     program: &[Instruction],
@@ -84,7 +91,7 @@ fn ends(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A counter that counts right and whose skid is below the slack always gets there, to the first
     /// place that is equal to the target.

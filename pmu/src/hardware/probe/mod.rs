@@ -3,6 +3,8 @@
 mod findings;
 mod judge;
 mod measure;
+#[cfg(test)]
+mod simulated_bench;
 
 pub use findings::{Finding, Findings, Severity, Usable};
 pub use judge::judge;
