@@ -73,11 +73,13 @@ fn limits(slack: u64) -> Limits {
     }
 }
 
-/// Many more in a soak.
+/// Cases of each random test.
 fn cases() -> u32 {
+    let given = std::env::var("FTRUN_TEST_CASES").ok();
     let soak =
         std::env::var_os("FTRUN_TEST_SOAK").is_some_and(|value| value != "0" && !value.is_empty());
-    if soak { 100_000 } else { 2000 }
+    let cases = given.and_then(|cases| cases.parse().ok()).unwrap_or(2000);
+    if soak { cases * 100 } else { cases }
 }
 
 /// Where to start and where to stop, in this order.

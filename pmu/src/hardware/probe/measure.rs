@@ -14,7 +14,8 @@ pub enum MeasureError {
     NotStarted(std::io::Error),
 }
 
-/// Code that is counted. One loop of either has [`BRANCHES_PER_LOOP`] conditional branches.
+/// Code that is counted. One loop of either has two conditional branches, of which one is
+/// never taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Nothing but branches.
