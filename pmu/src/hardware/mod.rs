@@ -6,7 +6,7 @@
 //!  counter.rs  what a counter of one thread can do       (trait)
 //!  sys/        ... by perf_event_open                    (all unsafe)
 //!  simulated.rs  ... without a PMU, with every fault that PMUs were seen to have
-//!  seek.rs     from here to a target position            (pure: asks, and is told of stops)
+//!  seek/       from here to a target position            (pure: asks, and is told of stops)
 //!  probe/      is this machine's counter fit for that?   (measures, then judges)
 //!  choice.rs   which counter to use, and why
 //! ```
