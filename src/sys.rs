@@ -1,13 +1,11 @@
 //! All `unsafe` of the command line: small questions to the kernel, each with a safe face.
 
-mod counter;
 mod features;
 pub mod interrupt;
 pub mod orphans;
 pub mod place;
 mod tracing;
 
-pub use counter::{Counting, count_branches};
 pub use features::{cpuid_faulting, set_tid, tcp_repair, tsc_trapping, tun};
 pub use tracing::trace_a_child;
 

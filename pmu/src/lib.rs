@@ -5,6 +5,7 @@
 //! unit is the same for every counter. This crate holds the type and the
 //! signature; it knows nothing of syscalls and nothing of ptrace.
 
+pub mod hardware;
 mod position;
 mod regs;
 

@@ -1,10 +1,10 @@
 //! What the demo needs of the machine, looked at before anything is begun.
 
+use crate::doctor;
 use crate::sys;
 use crate::sys::place::NetworkNamespace;
 use anyhow::bail;
 use std::io;
-use std::process::{Command, Stdio};
 
 /// Fails with everything that is missing.
 pub fn check() -> anyhow::Result<()> {
@@ -13,13 +13,7 @@ pub fn check() -> anyhow::Result<()> {
     if !root {
         missing.push("root's rights".to_owned());
     }
-    let ip = Command::new("ip")
-        .arg("-V")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !ip.is_ok_and(|status| status.success()) {
+    if !doctor::runs("ip") {
         missing.push("the program `ip` (package iproute2)".to_owned());
     }
     let mut try_out = |what: &str, tried: io::Result<()>| {

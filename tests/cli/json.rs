@@ -254,8 +254,28 @@ fn doctor() {
         for varying in ["state", "found", "hint"] {
             check[varying] = format!("[{varying}]").into();
         }
+        assert_ne!(check["needed_for"], "", "{check}");
     }
+    counter(&mut found["counter"]);
     snapshot!("doctor", &scratch, found);
+}
+
+/// What `auto` takes agrees with what was found, on machines with a PMU and on those without.
+fn counter(found: &mut serde_json::Value) {
+    let hardware = found["auto"] == "hardware";
+    assert!(hardware || found["auto"] == "software", "{found}");
+    let findings = found["findings"].as_array().expect("a list");
+    let obstacle = findings.iter().find(|one| one["severity"] == "obstacle");
+    assert_eq!(obstacle.is_none(), hardware, "{found}");
+    if let Some(obstacle) = obstacle {
+        assert_eq!(obstacle["found"], found["why"], "{found}");
+    }
+    for field in ["event", "skid", "slack"] {
+        assert_eq!(found[field].is_null(), !hardware, "{found}");
+    }
+    for (name, value) in found.as_object_mut().expect("an object") {
+        *value = format!("[{name}]").into();
+    }
 }
 
 /// JSON is for programs: one document, and nothing else on standard output, also on failure.

@@ -38,7 +38,7 @@ pub use model::{
 };
 pub use neighbour::{Mac, virtual_mac};
 pub use rebuild::RebuildError;
-pub use requirements::missing;
+pub use requirements::{missing, missing_capabilities};
 pub use routes::Prefix;
 pub use stats::{GateStats, HOLD_CLASSES};
 

@@ -16,20 +16,29 @@ const CAPABILITIES: [(u32, &str); 3] = [
     ),
 ];
 
-/// What is missing for a gate on the interface `dev` for the addresses `vips`: sentences' ends,
-/// none if all is well.
+/// The capabilities that a gate takes and this process has not, each with what it is for.
 #[must_use]
-pub fn missing(dev: &str, vips: &[IpAddr]) -> Vec<String> {
-    let mut missing = Vec::new();
+pub fn missing_capabilities() -> Vec<&'static str> {
     let effective = fs::read_to_string("/proc/thread-self/status")
         .ok()
         .and_then(|status| capabilities(&status))
         .unwrap_or(0);
-    for (bit, name) in CAPABILITIES {
-        if effective & 1 << bit == 0 {
-            missing.push(format!("the capability {name}"));
-        }
-    }
+    CAPABILITIES
+        .into_iter()
+        .filter(|(bit, _)| effective & 1 << bit == 0)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// What is missing for a gate on the interface `dev` for the addresses `vips`: sentences' ends,
+/// none if all is well.
+#[must_use]
+pub fn missing(dev: &str, vips: &[IpAddr]) -> Vec<String> {
+    let capabilities = missing_capabilities();
+    let mut missing: Vec<String> = capabilities
+        .into_iter()
+        .map(|name| format!("the capability {name}"))
+        .collect();
     let tun = OpenOptions::new()
         .read(true)
         .write(true)
