@@ -36,8 +36,12 @@ pub unsafe fn put(to: u64, from: u64, len: u64) {
     let mut same = 0;
     // SAFETY: as the caller says.
     unsafe {
-        while same < len && ((to + same) as *const u8).read() == ((from + same) as *const u8).read()
-        {
+        let word = |at: u64| (at as *const u64).read_unaligned();
+        while same + 8 <= len && word(to + same) == word(from + same) {
+            same += 8;
+        }
+        let byte = |at: u64| (at as *const u8).read();
+        while same < len && byte(to + same) == byte(from + same) {
             same += 1;
         }
         if same < len {
