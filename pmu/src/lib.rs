@@ -7,6 +7,7 @@
 
 mod position;
 mod regs;
+pub mod translate;
 
 pub use position::{Counter, Position, Rcb, SyncIndex};
 pub use regs::{Regs, Signature};

@@ -1,0 +1,417 @@
+//! Emission of one block.
+
+use super::block::{Block, Condition, End};
+use super::count::{self, Counting, Place};
+use super::gpr::Gpr;
+use super::insn::{Insn, Moved};
+use super::layout::Slot;
+use super::piece::Piece;
+use super::state::{Flags, Rip, Shape, Spilled};
+use super::store::{ExitKind, Full, Store, leave};
+
+/// What a block is emitted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// To run.
+    Run,
+    /// The count is reached with the block's branch, which is counted already: execute it, then leave.
+    /// `lost`: flags are overwritten at its start.
+    Finish {
+        /// See there.
+        lost: bool,
+    },
+}
+
+/// How a block is emitted.
+pub(super) struct How<'a> {
+    pub(super) mode: Mode,
+    pub(super) counting: Counting,
+    /// With an entry for indirect branches.
+    pub(super) indirect: bool,
+    /// Where blocks are that exist already.
+    pub(super) known: &'a dyn Fn(u64) -> Option<u64>,
+    /// The block that it falls through into comes right behind it.
+    pub(super) followed: bool,
+}
+
+/// A displacement that leads to the block of an application address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Where the displacement stands.
+    pub(super) site: u64,
+    /// The application address.
+    pub(super) target: u64,
+}
+
+/// Where a block is.
+#[derive(Debug)]
+pub(super) struct Emitted {
+    /// Its entry with all registers in place.
+    pub(super) plain: u64,
+    /// Its entry with the registers of an indirect branch spilled.
+    pub(super) indirect: Option<u64>,
+    pub(super) links: Vec<Link>,
+}
+
+/// Emits a block at the end of the hot code.
+pub(super) fn block(store: &mut Store, block: &Block, how: &How<'_>) -> Result<Emitted, Full> {
+    let piece = store.hot_piece();
+    let mut emitter = Emitter {
+        store,
+        piece,
+        how,
+        links: Vec::new(),
+        start: block.start,
+        plain: 0,
+        pending: matches!(how.mode, Mode::Finish { .. }),
+        flags: match how.mode {
+            Mode::Finish { lost: true } => Flags::Lost,
+            _ => Flags::Exact,
+        },
+    };
+    let indirect = how.indirect.then(|| {
+        emitter.piece.align(16);
+        let at = emitter.piece.here();
+        restore_indirect(&mut emitter.piece, block.start);
+        at
+    });
+    let plain = emitter.piece.here();
+    emitter.plain = plain;
+    emitter.body(block)?;
+    let Emitter { piece, links, .. } = emitter;
+    store.finish_hot(piece)?;
+    Ok(Emitted {
+        plain,
+        indirect,
+        links,
+    })
+}
+
+/// What an entry for indirect branches does first.
+pub(super) fn restore_indirect(piece: &mut Piece, start: u64) {
+    let shape = Shape::exact(start);
+    let mut spilled = Spilled::INDIRECT;
+    for (gpr, slot, left) in [
+        (Gpr::RAX, Slot::Rax, Spilled::RCX.and(Spilled::RDX)),
+        (Gpr::RCX, Slot::Rcx, Spilled::RDX),
+        (Gpr::RDX, Slot::Rdx, Spilled::NONE),
+    ] {
+        piece.shape(Shape { spilled, ..shape });
+        piece.load(gpr, slot);
+        spilled = left;
+    }
+    piece.shape(shape);
+}
+
+struct Emitter<'a> {
+    store: &'a mut Store,
+    piece: Piece,
+    how: &'a How<'a>,
+    links: Vec<Link>,
+    /// The block's own address and entry.
+    start: u64,
+    plain: u64,
+    pending: bool,
+    flags: Flags,
+}
+
+impl Emitter<'_> {
+    fn shape(&self, at: u64) -> Shape {
+        Shape {
+            pending: self.pending,
+            flags: self.flags,
+            ..Shape::exact(at)
+        }
+    }
+
+    fn body(&mut self, block: &Block) -> Result<(), Full> {
+        let place = match self.how.mode {
+            Mode::Run => count::place(block, self.how.counting),
+            Mode::Finish { .. } => None,
+        };
+        for (index, insn) in block.insns.iter().enumerate() {
+            self.count(place, index, insn.at)?;
+            self.copy(insn, None);
+            // Whatever was lost, this instruction has overwritten.
+            self.flags = Flags::Exact;
+        }
+        match &block.last {
+            End::Branch {
+                at,
+                condition,
+                taken,
+            } => {
+                self.count(place, block.insns.len(), *at)?;
+                self.branch(*at, *condition, *taken, block.end)
+            }
+            End::Jump { at, target } => {
+                let shape = self.shape(*at);
+                self.piece.shape(shape);
+                self.go(*target, *target)
+            }
+            End::Call { at, target } => {
+                let shape = self.shape(*at);
+                self.piece.shape(shape);
+                self.push(block.end)?;
+                self.go(*target, *target)
+            }
+            End::JumpTo { load } => {
+                self.spill_indirect(load.at);
+                self.target(load);
+                self.lookup();
+                Ok(())
+            }
+            End::CallTo { load } => {
+                self.spill_indirect(load.at);
+                self.target(load);
+                // The call has not happened until its return address is on the stack.
+                let shape = self.shape(load.at);
+                self.piece.shape(Shape {
+                    spilled: Spilled::INDIRECT,
+                    ..shape
+                });
+                self.push(block.end)?;
+                self.lookup();
+                Ok(())
+            }
+            End::Return { at, extra } => {
+                self.spill_indirect(*at);
+                self.pop_target(*extra);
+                self.lookup();
+                Ok(())
+            }
+            End::Leave { at, len, special } => {
+                let kind = ExitKind::Special {
+                    special: *special,
+                    len: *len,
+                };
+                self.leave(kind, *at)
+            }
+            End::Continue if self.how.followed => Ok(()),
+            End::Continue => self.go(block.end, block.end),
+        }
+    }
+
+    /// Counts, if this is the place.
+    fn count(&mut self, place: Option<Place>, index: usize, at: u64) -> Result<(), Full> {
+        match place {
+            Some(Place::Free(here)) if here == index => self.count_free(at),
+            Some(Place::Preserving(here)) if here == index => self.count_preserving(at),
+            _ => Ok(()),
+        }
+    }
+
+    fn count_free(&mut self, at: u64) -> Result<(), Full> {
+        let before = self.shape(at);
+        self.piece.shape(before);
+        self.piece.increment(Slot::Counter);
+        self.pending = true;
+        self.flags = Flags::Lost;
+        let after = self.shape(at);
+        let stub = self.store.stub(ExitKind::Stop { lost: true }, at, after)?;
+        self.piece.shape(after);
+        self.piece.jump_if(0x9, stub);
+        Ok(())
+    }
+
+    /// `rcx` counts; `jrcxz` finds 0 without flags. It reaches only what is near, so the jump to the stub
+    /// hides in the address of a `nop`.
+    fn count_preserving(&mut self, at: u64) -> Result<(), Full> {
+        let shape = self.shape(at);
+        self.piece.shape(shape);
+        self.piece.store(Slot::Rcx, Gpr::RCX);
+        self.piece.shape(Shape {
+            spilled: Spilled::RCX,
+            ..shape
+        });
+        self.piece.load(Gpr::RCX, Slot::Counter);
+        self.piece.raw(&[0x48, 0x8d, 0x49, 0x01]); // lea rcx, [rcx + 1]
+        self.piece.store(Slot::Counter, Gpr::RCX);
+        self.pending = true;
+        let counted = Shape {
+            spilled: Spilled::RCX,
+            ..self.shape(at)
+        };
+        let stub = self
+            .store
+            .stub(ExitKind::Stop { lost: false }, at, counted)?;
+        self.piece.shape(counted);
+        self.piece.raw(&[0xe3, 3]); // jrcxz to the last operand byte of
+        self.piece.raw(&[0x0f, 0x1f, 0x84]); // nop [rcx + 8 * rbp + ...]
+        self.piece.jump(stub);
+        self.piece.load(Gpr::RCX, Slot::Rcx);
+        Ok(())
+    }
+
+    /// Copies an instruction. `spilled`: the registers of an indirect branch are, and `rdx` may be used.
+    fn copy(&mut self, insn: &Insn, spilled: Option<Spilled>) {
+        let shape = Shape {
+            spilled: spilled.unwrap_or_default(),
+            ..self.shape(insn.at)
+        };
+        self.piece.shape(shape);
+        match insn.moved(self.piece.here()) {
+            Moved::Same(bytes) => self.piece.raw(bytes.as_slice()),
+            Moved::Constant { register, value } => self.piece.constant(register, value),
+            Moved::Through {
+                bytes,
+                scratch,
+                address,
+            } if spilled.is_some() => {
+                self.piece.constant64(scratch, address);
+                self.piece.raw(bytes.as_slice());
+            }
+            Moved::Through {
+                bytes,
+                scratch,
+                address,
+            } => {
+                self.piece.store(Slot::Scratch, scratch);
+                let held = Shape {
+                    scratch: Some(scratch),
+                    ..shape
+                };
+                self.piece.shape(held);
+                self.piece.constant64(scratch, address);
+                self.piece.raw(bytes.as_slice());
+                self.piece.shape(Shape {
+                    rip: Rip::At(insn.decoded.next_ip()),
+                    flags: Flags::Exact,
+                    ..held
+                });
+                self.piece.load(scratch, Slot::Scratch);
+            }
+        }
+    }
+
+    fn branch(&mut self, at: u64, condition: Condition, taken: u64, fall: u64) -> Result<(), Full> {
+        let shape = self.shape(at);
+        self.piece.shape(shape);
+        // Behind it the branch has executed.
+        self.pending = false;
+        let taken_at = self.destination(taken)?;
+        let site = match condition {
+            Condition::Flags(condition) => self.piece.jump_if(condition, taken_at),
+            Condition::Rcx {
+                opcode,
+                short_address,
+            } => {
+                self.piece.raw(&[0x67][usize::from(!short_address)..]);
+                self.piece.raw(&[opcode, 2]);
+                let fallen = self.shape(fall);
+                self.piece.shape(fallen);
+                self.piece.raw(&[0xeb, 5]);
+                let gone = self.shape(taken);
+                self.piece.shape(gone);
+                self.piece.jump(taken_at)
+            }
+        };
+        if self.how.mode != Mode::Run {
+            return self.leave(ExitKind::Reached, fall);
+        }
+        self.links.push(Link {
+            site,
+            target: taken,
+        });
+        if self.how.followed {
+            return Ok(());
+        }
+        self.go(fall, fall)
+    }
+
+    /// Where a branch to an application address goes for now.
+    fn destination(&mut self, target: u64) -> Result<u64, Full> {
+        let shape = self.shape(target);
+        if self.how.mode != Mode::Run {
+            return self.store.stub(ExitKind::Reached, target, shape);
+        }
+        if target == self.start {
+            return Ok(self.plain);
+        }
+        match (self.how.known)(target) {
+            Some(at) => Ok(at),
+            None => self.store.stub(ExitKind::Branch, target, shape),
+        }
+    }
+
+    /// Jumps to the block of an application address.
+    fn go(&mut self, target: u64, at: u64) -> Result<(), Full> {
+        let shape = self.shape(at);
+        self.piece.shape(shape);
+        let destination = self.destination(target)?;
+        let site = self.piece.jump(destination);
+        if self.how.mode == Mode::Run {
+            self.links.push(Link { site, target });
+        }
+        Ok(())
+    }
+
+    /// Leaves right here.
+    fn leave(&mut self, kind: ExitKind, at: u64) -> Result<(), Full> {
+        let shape = self.shape(at);
+        let exit = self.store.add_exit(kind, at)?;
+        leave(&mut self.piece, exit, self.store.routines.gate, shape);
+        Ok(())
+    }
+
+    /// Pushes a return address, in one instruction: there is nothing in between.
+    fn push(&mut self, address: u64) -> Result<(), Full> {
+        let [a, b, c, d, high @ ..] = address.to_le_bytes();
+        if high == [0; 4] && d < 0x80 {
+            self.piece.raw(&[0x68, a, b, c, d]);
+        } else {
+            let constant = self.store.cold_constant(address)?;
+            self.piece.raw(&[0xff, 0x35]);
+            self.piece.relative(constant);
+        }
+        Ok(())
+    }
+
+    fn spill_indirect(&mut self, at: u64) {
+        let shape = self.shape(at);
+        self.piece.shape(shape);
+        self.piece.store(Slot::Rax, Gpr::RAX);
+        self.piece.store(Slot::Rcx, Gpr::RCX);
+        self.piece.store(Slot::Rdx, Gpr::RDX);
+        self.piece.shape(Shape {
+            spilled: Spilled::INDIRECT,
+            ..shape
+        });
+    }
+
+    /// The target of an indirect branch to `rdx`.
+    fn target(&mut self, load: &Insn) {
+        self.copy(load, Some(Spilled::INDIRECT));
+    }
+
+    /// The return address to `rdx`, off the stack.
+    fn pop_target(&mut self, extra: u16) {
+        if extra == 0 {
+            self.piece.raw(&[0x5a]); // pop rdx
+            return;
+        }
+        self.piece.raw(&[0x48, 0x8b, 0x14, 0x24]); // mov rdx, [rsp]
+        self.piece.raw(&[0x48, 0x8d, 0xa4, 0x24]); // lea rsp, [rsp + ...]
+        self.piece.raw(&(u32::from(extra) + 8).to_le_bytes());
+    }
+
+    /// Goes to the block of the application address in `rdx`. Flags stay as they are.
+    fn lookup(&mut self) {
+        let layout = &self.store.layout;
+        let shape = Shape {
+            rip: Rip::InRdx,
+            spilled: Spilled::INDIRECT,
+            ..self.shape(0)
+        };
+        self.piece.shape(shape);
+        self.piece.address(Gpr::RAX, layout.near_table());
+        self.piece.raw(&[0x0f, 0xb7, 0xca]); // movzx ecx, dx
+        self.piece.raw(&[0x48, 0x8d, 0x04, 0xc8]); // lea rax, [rax + 8 * rcx]
+        self.piece.raw(&[0x48, 0x8d, 0x04, 0xc8]); // lea rax, [rax + 8 * rcx]
+        self.piece.raw(&[0x48, 0x8b, 0x08]); // mov rcx, [rax]: the negative key
+        self.piece.raw(&[0x48, 0x8d, 0x0c, 0x11]); // lea rcx, [rcx + rdx]
+        self.piece.raw(&[0xe3, 5]); // jrcxz over the
+        self.piece.jump(self.store.routines.lookup);
+        self.piece.raw(&[0xff, 0x60, 0x08]); // jmp [rax + 8]
+    }
+}

@@ -1,0 +1,560 @@
+//! The translator: blocks, links between them, and what the embedder drives.
+
+use super::block::{self, Block, End, Special};
+use super::count::Counting;
+use super::data::Data;
+use super::emit::{self, Emitted, How, Link, Mode};
+use super::layout::{Layout, LayoutError};
+use super::routines;
+use super::source::{Code, Window};
+use super::state::{AppState, Flags, Rip, Roll, Shape, restore};
+use super::store::{ExitKind, Full, Store};
+use super::table::Table;
+use super::writes::Write;
+use crate::Regs;
+use rustc_hash::FxHashMap;
+use std::ops::Range;
+
+/// What can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Blocks that are translated at a time at most, beginning with the one that is needed and going on
+    /// with those to which it leads; 1 translates nothing ahead.
+    pub eager_blocks: usize,
+    /// How conditional branches are counted.
+    pub counting: Counting,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            eager_blocks: 64,
+            counting: Counting::default(),
+        }
+    }
+}
+
+/// Why something cannot be translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TranslateError {
+    /// A single block does not fit into the empty cache.
+    #[error("the code cache is too small for the code at {0:#x}")]
+    CacheTooSmall(u64),
+    /// A thread came through the gate with an exit that does not exist: the data area was overwritten.
+    #[error("the code cache was left through exit {0}, which does not exist")]
+    NoSuchExit(u32),
+    /// The thread is not at the gate.
+    #[error("the thread at {0:#x} is not leaving the code cache")]
+    NotAtGate(u64),
+}
+
+/// What a thread that left the cache needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing but to go on: with these registers, whose `rip` is in the cache, and the counter as it is.
+    Resume(Regs),
+    /// The counter has arrived at 0: the application is right behind the conditional branch that it was
+    /// to be stopped at. [`AppState::counter`] is 0.
+    Reached(AppState),
+    /// The application is about to execute an instruction that the cache does not.
+    Special {
+        /// Which.
+        special: Special,
+        /// Its length; 0 if that is not known.
+        len: u8,
+        /// Where, and with what registers. It has not executed.
+        state: AppState,
+    },
+}
+
+/// What happened so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Blocks translated.
+    pub blocks: u64,
+    /// Bytes of application code in them.
+    pub app_bytes: u64,
+    /// Times that the cache was emptied because it was full.
+    pub flushes: u64,
+    /// Blocks dropped because their code changed.
+    pub dropped: u64,
+    /// Exits for a direct branch whose target was not translated.
+    pub branch_exits: u64,
+    /// Exits for an indirect branch whose target was not in the tables.
+    pub miss_exits: u64,
+    /// Bytes of the code region in use.
+    pub used_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    start: u64,
+    end: u64,
+    plain: u64,
+    indirect: Option<u64>,
+}
+
+/// Identifies a block: its address and what it is for.
+type Key = (u64, Mode);
+
+/// Translates application code into a code cache. It touches no memory: everything that it wants written
+/// is in [`Translator::take_writes`], which has to be applied before a thread runs in the cache again.
+#[derive(Debug)]
+pub struct Translator {
+    options: Options,
+    store: Store,
+    table: Table,
+    blocks: FxHashMap<Key, Entry>,
+    /// Blocks that have bytes on a page, by the page's number. May name blocks that are gone.
+    pages: FxHashMap<u64, Vec<Key>>,
+    new_pages: Vec<u64>,
+    /// Displacements that lead to an application address.
+    links: FxHashMap<u64, Vec<u64>>,
+    statistics: Statistics,
+}
+
+/// A block about to be translated.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    at: u64,
+    indirect: bool,
+}
+
+impl Translator {
+    /// A translator for an empty cache.
+    ///
+    /// # Errors
+    ///
+    /// If the layout cannot be used.
+    pub fn new(layout: Layout, options: Options) -> Result<Self, LayoutError> {
+        layout.check()?;
+        let size = layout.code.end - layout.code.start;
+        let mut store = Store::new(layout).ok_or(LayoutError::CodeSize(size))?;
+        let table = Table::new(&store.layout, &mut store.writes);
+        Ok(Self {
+            options,
+            store,
+            table,
+            blocks: FxHashMap::default(),
+            pages: FxHashMap::default(),
+            new_pages: Vec::new(),
+            links: FxHashMap::default(),
+            statistics: Statistics::default(),
+        })
+    }
+
+    /// The writes to make, in order, before a thread runs in the cache again.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.store.writes).into_list()
+    }
+
+    /// Pages (addresses of their first bytes) with code that was translated since this was last asked, and
+    /// none before or none since it was dropped. They are to be watched for writes.
+    pub fn take_new_pages(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.new_pages)
+    }
+
+    /// Address of the counter, a signed 64-bit word that is minus the number of conditional branches until
+    /// the stop. It is to be written before a thread enters the cache, and at no other time.
+    #[must_use]
+    pub const fn counter_address(&self) -> u64 {
+        self.store.layout.slot(super::layout::Slot::Counter)
+    }
+
+    /// Address of the gate's `syscall` instruction, through which all exits go.
+    #[must_use]
+    pub const fn gate_address(&self) -> u64 {
+        self.store.routines.syscall
+    }
+
+    /// Whether an address is in the code region.
+    #[must_use]
+    pub fn contains(&self, address: u64) -> bool {
+        self.store.layout.code.contains(&address)
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn statistics(&self) -> Statistics {
+        Statistics {
+            used_bytes: self.store.used(),
+            ..self.statistics
+        }
+    }
+
+    /// The address in the cache at which a thread with the application's registers goes on from the
+    /// application address `at`. Translates what is needed, and some of what follows.
+    ///
+    /// # Errors
+    ///
+    /// If the cache is too small even for one block.
+    pub fn enter(&mut self, code: &dyn Code, at: u64) -> Result<u64, TranslateError> {
+        self.ensure(code, at, Mode::Run, false)
+    }
+
+    /// Handles a thread that stopped at the gate: `regs.rip` is [`Translator::gate_address`], or two bytes behind it.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, if the exit word makes no sense, or if the cache is too small.
+    pub fn exit(
+        &mut self,
+        code: &dyn Code,
+        regs: &Regs,
+        data: &Data,
+    ) -> Result<Exit, TranslateError> {
+        let gate = self.store.routines.syscall;
+        if regs.rip != gate && regs.rip != gate + routines::SYSCALL_BYTES {
+            return Err(TranslateError::NotAtGate(regs.rip));
+        }
+        let index = data.exit();
+        let record = self
+            .store
+            .exit(index)
+            .ok_or(TranslateError::NoSuchExit(index))?;
+        let shape = Shape {
+            gate: true,
+            ..Shape::exact(0)
+        };
+        let mut app = *regs;
+        restore(&shape, &mut app, data);
+        app.rip = record.rip;
+        let mut resume = |translator: &mut Self, at, mode, indirect| {
+            app.rip = translator.ensure(code, at, mode, indirect)?;
+            Ok(Exit::Resume(app))
+        };
+        match record.kind {
+            ExitKind::Miss => {
+                self.statistics.miss_exits += 1;
+                let target = data.get(super::layout::Slot::Target);
+                resume(self, target, Mode::Run, true)
+            }
+            ExitKind::Branch => {
+                self.statistics.branch_exits += 1;
+                resume(self, record.rip, Mode::Run, false)
+            }
+            ExitKind::Stop { lost } => resume(self, record.rip, Mode::Finish { lost }, false),
+            ExitKind::Reached => Ok(Exit::Reached(AppState {
+                regs: app,
+                counter: data.raw_counter(),
+            })),
+            ExitKind::Special { special, len } => Ok(Exit::Special {
+                special,
+                len,
+                state: AppState {
+                    regs: app,
+                    counter: data.raw_counter(),
+                },
+            }),
+        }
+    }
+
+    /// Where the application is, given a stopped thread's registers and the data area. Pure: neither the
+    /// thread nor the translator changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Roll`] says what to do first.
+    pub fn application_state(&self, regs: &Regs, data: &Data) -> Result<AppState, Roll> {
+        if !self.contains(regs.rip) {
+            return Err(Roll::Outside);
+        }
+        let gate = self.store.routines.syscall;
+        let shape = self.store.map.shape(regs.rip);
+        // Behind the gate, in padding, or where nothing ever was: no thread gets there.
+        let mut shape = shape.ok_or(Roll::Exit)?;
+        let mut app = *regs;
+        restore(&shape, &mut app, data);
+        app.rip = match shape.rip {
+            Rip::At(at) => at,
+            Rip::InRdx => regs.rdx,
+            Rip::InTarget => data.get(super::layout::Slot::Target),
+            Rip::OfExit => {
+                let record = self.store.exit(data.exit()).ok_or(Roll::Exit)?;
+                match record.kind {
+                    ExitKind::Miss => data.get(super::layout::Slot::Target),
+                    ExitKind::Stop { lost } => {
+                        if lost {
+                            shape.flags = Flags::Lost;
+                        }
+                        shape.pending = true;
+                        record.rip
+                    }
+                    _ => record.rip,
+                }
+            }
+        };
+        if shape.flags == Flags::Lost {
+            let at_gate = regs.rip == gate || regs.rip == gate + routines::SYSCALL_BYTES;
+            return Err(if at_gate { Roll::Exit } else { Roll::Step });
+        }
+        Ok(AppState {
+            regs: app,
+            counter: data.raw_counter() - i64::from(shape.pending),
+        })
+    }
+
+    /// Drops all blocks with code in a range of application addresses, because it changed or went away.
+    /// Whatever leads to them leads out of the cache from now on. No thread may be left inside the cache: of
+    /// those that are, take the application's state first, and let them enter again.
+    pub fn invalidate(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        let pages = range.start >> 12..=(range.end - 1) >> 12;
+        let few = pages.end() - pages.start() < self.pages.len() as u64;
+        let found: Vec<u64> = if few {
+            pages.filter(|page| self.pages.contains_key(page)).collect()
+        } else {
+            let known = self.pages.keys().copied();
+            known.filter(|page| pages.contains(page)).collect()
+        };
+        let mut dropped = Vec::new();
+        for page in found {
+            let Some(keys) = self.pages.remove(&page) else {
+                continue;
+            };
+            let mut left = Vec::new();
+            for key in keys {
+                let Some(entry) = self.blocks.get(&key) else {
+                    continue;
+                };
+                if entry.start < range.end && range.start < entry.end {
+                    dropped.extend(self.blocks.remove(&key).map(|entry| (key, entry)));
+                } else {
+                    left.push(key);
+                }
+            }
+            if !left.is_empty() {
+                self.pages.insert(page, left);
+            }
+        }
+        let is_full = dropped
+            .into_iter()
+            .any(|(key, entry)| self.redirect(key, &entry).is_err());
+        if is_full {
+            self.flush();
+        }
+    }
+
+    /// Makes the entry of a dropped block leave the cache. Whatever jumps or falls into it, or finds it in
+    /// a table, comes out there.
+    fn redirect(&mut self, key: Key, entry: &Entry) -> Result<(), Full> {
+        self.statistics.dropped += 1;
+        if key.1 != Mode::Run {
+            // Only exits lead there.
+            return Ok(());
+        }
+        let shape = Shape::exact(entry.start);
+        let stub = self.store.stub(ExitKind::Branch, entry.start, shape)?;
+        self.store.writes.bytes(entry.plain, &[0xe9]);
+        if !self.store.writes.link(entry.plain + 1, stub) {
+            return Err(Full);
+        }
+        let sites = self.links.entry(entry.start).or_default();
+        sites.push(entry.plain + 1);
+        Ok(())
+    }
+
+    /// Empties the cache. No thread may be left inside it.
+    pub fn flush(&mut self) {
+        self.blocks.clear();
+        self.pages.clear();
+        self.new_pages.clear();
+        self.links.clear();
+        self.table.clear(&mut self.store.writes);
+        self.statistics.flushes += 1;
+        // The routines fitted before.
+        let fits = self.store.clear().is_ok();
+        debug_assert!(fits, "the routines fit");
+    }
+
+    /// The entry of a block, which is translated if need be.
+    fn ensure(
+        &mut self,
+        code: &dyn Code,
+        at: u64,
+        mode: Mode,
+        indirect: bool,
+    ) -> Result<u64, TranslateError> {
+        for _ in 0..2 {
+            if let Some(entry) = self.blocks.get(&(at, mode)) {
+                let (plain, lacks) = (entry.plain, entry.indirect.is_none());
+                if !indirect || !lacks || self.add_indirect(at).is_ok() {
+                    return Ok(plain);
+                }
+            } else {
+                let result = self.translate(code, at, mode, indirect);
+                if result.is_err() {
+                    self.store.end_here();
+                }
+                if let Some(entry) = self.blocks.get(&(at, mode)) {
+                    // What was to follow may not have fitted; that is for the next time.
+                    return Ok(entry.plain);
+                }
+                debug_assert!(result.is_err(), "what was wanted is there");
+            }
+            self.flush();
+        }
+        Err(TranslateError::CacheTooSmall(at))
+    }
+
+    /// Translates a block and, within the budget, what it leads to.
+    fn translate(
+        &mut self,
+        code: &dyn Code,
+        at: u64,
+        mode: Mode,
+        indirect: bool,
+    ) -> Result<(), Full> {
+        let mut window = Window::new(code);
+        let mut budget = self.options.eager_blocks.max(1);
+        let mut wanted = vec![Wanted { at, indirect }];
+        while let Some(first) = wanted.pop() {
+            let exists = self.blocks.get(&(first.at, mode));
+            if let Some(entry) = exists {
+                if first.indirect && entry.indirect.is_none() {
+                    self.add_indirect(first.at)?;
+                }
+                continue;
+            }
+            let mut next = Some(first);
+            while let Some(this) = next.take() {
+                if budget == 0 {
+                    return Ok(());
+                }
+                budget -= 1;
+                let block = block::decode(&mut window, this.at);
+                let follower = follower(&block)
+                    .filter(|at| mode == Mode::Run && budget > 0 && *at != block.start)
+                    .filter(|at| !self.blocks.contains_key(&(*at, mode)));
+                self.add(&block, mode, this.indirect, follower.is_some())?;
+                if mode == Mode::Run {
+                    successors(&block, &mut wanted);
+                }
+                next = follower.map(|at| Wanted {
+                    at,
+                    indirect: false,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Emits a block and links it. If there is no room, what falls into it leaves the cache instead.
+    fn add(
+        &mut self,
+        block: &Block,
+        mode: Mode,
+        indirect: bool,
+        followed: bool,
+    ) -> Result<(), Full> {
+        let known_target = self.table.contains(block.start);
+        let indirect = mode == Mode::Run && (indirect || known_target);
+        let blocks = &self.blocks;
+        let known = |at| blocks.get(&(at, Mode::Run)).map(|entry| entry.plain);
+        let how = How {
+            mode,
+            counting: self.options.counting,
+            indirect,
+            known: &known,
+            followed,
+        };
+        if indirect && !known_target && !self.table.has_room() {
+            return Err(Full);
+        }
+        let emitted = emit::block(&mut self.store, block, &how)?;
+        self.store.falls_into = follower(block).filter(|_| followed);
+        self.register(block, mode, emitted)
+    }
+
+    fn register(&mut self, block: &Block, mode: Mode, emitted: Emitted) -> Result<(), Full> {
+        let key = (block.start, mode);
+        self.statistics.blocks += 1;
+        self.statistics.app_bytes += block.end.saturating_sub(block.start);
+        for page in block.start >> 12..=(block.end - 1) >> 12 {
+            let keys = self.pages.entry(page).or_default();
+            if keys.is_empty() {
+                self.new_pages.push(page << 12);
+            }
+            keys.push(key);
+        }
+        let entry = Entry {
+            start: block.start,
+            end: block.end,
+            plain: emitted.plain,
+            indirect: emitted.indirect,
+        };
+        self.blocks.insert(key, entry);
+        if mode != Mode::Run {
+            return Ok(());
+        }
+        for Link { site, target } in emitted.links {
+            self.links.entry(target).or_default().push(site);
+        }
+        for site in self.links.get(&block.start).into_iter().flatten() {
+            if !self.store.writes.link(*site, emitted.plain) {
+                return Err(Full);
+            }
+        }
+        match emitted.indirect {
+            Some(at) => self.publish(block.start, at),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets indirect branches to `at` find the code.
+    fn publish(&mut self, at: u64, code: u64) -> Result<(), Full> {
+        let inserted = self.table.insert(at, code, &mut self.store.writes);
+        inserted.then_some(()).ok_or(Full)
+    }
+
+    /// Gives a block an entry for indirect branches.
+    fn add_indirect(&mut self, at: u64) -> Result<(), Full> {
+        let Some(entry) = self.blocks.get_mut(&(at, Mode::Run)) else {
+            return Err(Full);
+        };
+        if !self.table.has_room() {
+            return Err(Full);
+        }
+        let plain = entry.plain;
+        let code = self.store.cold_code(THUNK_BYTES, |piece| {
+            emit::restore_indirect(piece, at);
+            piece.jump(plain);
+        })?;
+        entry.indirect = Some(code);
+        self.publish(at, code)
+    }
+}
+
+/// Bytes of an entry for indirect branches that is apart from its block.
+const THUNK_BYTES: u64 = 3 * 7 + 5;
+
+/// The block that can be placed right behind another, so that one falls into the other.
+fn follower(block: &Block) -> Option<u64> {
+    match block.last {
+        End::Branch { .. } | End::Continue => Some(block.end),
+        _ => None,
+    }
+}
+
+/// Adds where a block leads, the nearest last.
+fn successors(block: &Block, wanted: &mut Vec<Wanted>) {
+    let mut add = |at, indirect| wanted.push(Wanted { at, indirect });
+    match block.last {
+        End::Branch { taken, .. } => add(taken, false),
+        End::Jump { target, .. } => add(target, false),
+        End::Call { target, .. } => {
+            add(target, false);
+            add(block.end, true);
+        }
+        End::CallTo { .. } => add(block.end, true),
+        // Behind one that the embedder executes the program goes on, as a rule.
+        End::Leave {
+            special: Special::Illegal | Special::Unreadable | Special::Hlt | Special::Int3,
+            ..
+        } => {}
+        End::Leave { len, .. } if len > 0 => add(block.end, false),
+        End::Leave { .. } | End::JumpTo { .. } | End::Return { .. } | End::Continue => {}
+    }
+}

@@ -1,0 +1,242 @@
+//! All that is unsafe in these tests: memory shared with a traced child, and ptrace.
+
+use pmu::Regs;
+use std::ffi::c_void;
+use std::io::{Error, Result};
+use std::ops::Range;
+use std::ptr;
+
+/// Memory at a fixed address, shared with children that are forked later.
+#[derive(Debug)]
+pub struct Shared {
+    range: Range<u64>,
+}
+
+impl Shared {
+    /// Maps it, readable, writable and executable.
+    pub fn map(at: u64, len: u64) -> Result<Self> {
+        let address = ptr::without_provenance_mut::<c_void>(usize::try_from(at).unwrap());
+        let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        // SAFETY: NOREPLACE: nothing that is mapped already is touched.
+        let found = unsafe {
+            libc::mmap(
+                address,
+                usize::try_from(len).unwrap(),
+                protection,
+                flags,
+                -1,
+                0,
+            )
+        };
+        if found == libc::MAP_FAILED {
+            return Err(Error::last_os_error());
+        }
+        assert_eq!(found, address);
+        Ok(Self {
+            range: at..at + len,
+        })
+    }
+
+    pub fn contains(&self, address: u64) -> bool {
+        self.range.contains(&address)
+    }
+
+    /// How many bytes there are from an address on.
+    pub fn left(&self, address: u64) -> u64 {
+        if self.contains(address) {
+            self.range.end - address
+        } else {
+            0
+        }
+    }
+
+    pub fn read(&self, address: u64, into: &mut [u8]) {
+        assert!(self.left(address) >= into.len() as u64);
+        let from = ptr::with_exposed_provenance::<u8>(usize::try_from(address).unwrap());
+        // SAFETY: it is inside the mapping, which stays; the child that shares it is stopped.
+        unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
+    }
+
+    pub fn write(&self, address: u64, bytes: &[u8]) {
+        assert!(self.left(address) >= bytes.len() as u64);
+        let to = ptr::with_exposed_provenance_mut::<u8>(usize::try_from(address).unwrap());
+        // SAFETY: as for reading; no reference into the mapping exists.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+}
+
+/// Where and why a child stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// A signal is about to be delivered, or a step is done.
+    Signal(i32),
+    /// At a system call, which is not performed.
+    Syscall,
+    /// It is gone.
+    Gone,
+}
+
+/// How a child goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    /// Until something happens; system calls are not performed.
+    Run,
+    /// One instruction; a system call is performed.
+    Step,
+}
+
+/// A forked child, stopped and traced. Dies when dropped.
+#[derive(Debug)]
+pub struct Child {
+    pid: libc::pid_t,
+}
+
+/// Not in the libc crate's list for every target.
+const PTRACE_SYSEMU: libc::c_uint = 31;
+
+impl Child {
+    /// A copy of this process that stops at once.
+    pub fn fork() -> Result<Self> {
+        // SAFETY: the child calls async-signal-safe functions only.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: these take no pointers that matter, and are async-signal-safe.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+                libc::raise(libc::SIGSTOP);
+                libc::_exit(1);
+            }
+        }
+        if pid < 0 {
+            return Err(Error::last_os_error());
+        }
+        let child = Self { pid };
+        assert_eq!(child.wait(), Stop::Signal(libc::SIGSTOP));
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+        child.request(
+            libc::PTRACE_SETOPTIONS,
+            0,
+            usize::try_from(options).unwrap(),
+        )?;
+        Ok(child)
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn request(&self, request: libc::c_uint, address: usize, data: usize) -> Result<()> {
+        // SAFETY: callers pass pointers to memory of the size that the request needs, or none.
+        let result = unsafe { libc::ptrace(request, self.pid, address, data) };
+        if result == -1 {
+            return Err(Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    pub fn wait(&self) -> Stop {
+        let mut status = 0;
+        // SAFETY: the status is written to a variable of the right type.
+        let result = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
+        if result != self.pid || !libc::WIFSTOPPED(status) {
+            return Stop::Gone;
+        }
+        match libc::WSTOPSIG(status) {
+            signal if signal == libc::SIGTRAP | 0x80 => Stop::Syscall,
+            signal => Stop::Signal(signal),
+        }
+    }
+
+    /// Lets it go on and waits. No signal is delivered.
+    pub fn go(&self, how: Go) -> Stop {
+        let request = match how {
+            Go::Run => PTRACE_SYSEMU,
+            Go::Step => libc::PTRACE_SINGLESTEP,
+        };
+        if self.request(request, 0, 0).is_err() {
+            return Stop::Gone;
+        }
+        self.wait()
+    }
+
+    pub fn regs(&self) -> Regs {
+        let mut regs = Regs::default();
+        let to = (&raw mut regs).expose_provenance();
+        self.request(libc::PTRACE_GETREGS, 0, to)
+            .expect("the child is stopped");
+        regs
+    }
+
+    pub fn set_regs(&self, regs: &Regs) {
+        // Never taken for one in a system call, which might be restarted.
+        let regs = Regs {
+            orig_rax: u64::MAX,
+            ..*regs
+        };
+        let from = (&raw const regs).expose_provenance();
+        self.request(libc::PTRACE_SETREGS, 0, from)
+            .expect("the child is stopped");
+    }
+
+    /// The extended state (x87, SSE, AVX, ...), as XSAVE writes it.
+    pub fn xstate(&self) -> Vec<u8> {
+        let mut bytes = vec![0u8; 1 << 14];
+        let mut vector = libc::iovec {
+            iov_base: bytes.as_mut_ptr().cast(),
+            iov_len: bytes.len(),
+        };
+        let to = (&raw mut vector).expose_provenance();
+        self.request(libc::PTRACE_GETREGSET, 0x202, to)
+            .expect("the child is stopped");
+        bytes.truncate(vector.iov_len);
+        bytes
+    }
+
+    pub fn set_xstate(&self, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        let vector = libc::iovec {
+            iov_base: bytes.as_mut_ptr().cast(),
+            iov_len: bytes.len(),
+        };
+        let from = (&raw const vector).expose_provenance();
+        self.request(libc::PTRACE_SETREGSET, 0x202, from)
+            .expect("the child is stopped");
+    }
+
+    /// CPU time that it has used.
+    pub fn cpu_ns(&self) -> u64 {
+        let mut clock = 0;
+        // SAFETY: the clock's number is written to a variable of its type.
+        let failed = unsafe { libc::clock_getcpuclockid(self.pid, &raw mut clock) };
+        assert_eq!(failed, 0);
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the time is written to a variable of its type.
+        let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
+        assert_eq!(failed, 0);
+        u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // SAFETY: the child is not reaped yet, so the number is its.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        while self.wait() != Stop::Gone {}
+    }
+}
+
+/// Keeps the calling thread and its later children on one CPU: a stop costs a fraction.
+pub fn stay_on_this_cpu() {
+    // SAFETY: the set is a plain bit set that these functions fill and read.
+    unsafe {
+        let cpu = libc::sched_getcpu();
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(usize::try_from(cpu).unwrap_or(0), &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+}
