@@ -22,13 +22,13 @@ pub struct Cached<'a> {
     machine: &'a Machine,
     pub translator: Translator,
     data: u64,
-    /// Empty the cache at every so many exits; 0 for never.
+    /// Empty the cache at every so many exits; 0 for never. At every single one nothing would get on.
     pub flush_every: u64,
     exits: u64,
 }
 
 /// More exits than any test program has.
-const EXITS_MAX: u64 = 1_000_000;
+const EXITS_MAX: u64 = 20_000;
 
 impl<'a> Cached<'a> {
     pub fn new(machine: &'a Machine, layout: Layout, options: Options) -> Self {
@@ -104,15 +104,16 @@ impl<'a> Cached<'a> {
     /// Handles an exit.
     pub fn exit(&mut self, regs: &Regs, data: &Data) -> Option<(Ended, AppState)> {
         self.exits += 1;
-        assert!(self.exits < EXITS_MAX, "an endless program");
-        if self.flush_every != 0 && self.exits.is_multiple_of(self.flush_every) {
-            return self.exit_and_flush(regs, data);
-        }
+        assert!(
+            self.exits < EXITS_MAX,
+            "an endless program at {:x?}, {:?}",
+            self.translator.application_state(regs, data),
+            self.translator.statistics(),
+        );
         let exit = self.translator.exit(self.machine, regs, data);
         let (special, state) = match exit.expect("a known exit") {
             Exit::Resume(regs) => {
-                self.apply();
-                self.machine.child.set_regs(&regs);
+                self.resume(&regs, data);
                 return None;
             }
             Exit::Reached(state) => return Some((Ended::Reached, state)),
@@ -121,18 +122,16 @@ impl<'a> Cached<'a> {
         self.native(special, state)
     }
 
-    /// As if the cache had to be emptied while the thread is outside.
-    fn exit_and_flush(&mut self, regs: &Regs, data: &Data) -> Option<(Ended, AppState)> {
-        if let Ok(state) = self.translator.application_state(regs, data) {
+    /// Goes on in the cache; or, now and then, empties it first.
+    fn resume(&mut self, regs: &Regs, data: &Data) {
+        let due = self.flush_every != 0 && self.exits.is_multiple_of(self.flush_every);
+        if due && let Ok(state) = self.translator.application_state(regs, data) {
             self.translator.flush();
             self.enter(&state);
-            return None;
+            return;
         }
-        self.exits -= 1;
-        let every = std::mem::take(&mut self.flush_every);
-        let end = self.exit(regs, data);
-        self.flush_every = every;
-        end
+        self.apply();
+        self.machine.child.set_regs(regs);
     }
 
     /// Executes one instruction at its own address, and enters the cache again.
@@ -155,10 +154,5 @@ impl<'a> Cached<'a> {
         }
         self.enter(&state);
         None
-    }
-
-    /// Where a program in this place goes on.
-    pub fn layout_of(machine: &Machine, place: Place, code_bytes: u64) -> Layout {
-        machine.layout(place, code_bytes)
     }
 }

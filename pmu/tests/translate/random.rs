@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Steps after which a program is cut.
-const STEPS_MAX: usize = 1500;
+const STEPS_MAX: usize = 800;
 
 /// How a program is run.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub fn how() -> impl Strategy<Value = How> {
     let eager = prop_oneof![Just(1usize), Just(2), Just(5), Just(64)];
     let counting = prop_oneof![3 => Just(Counting::Shortest), 1 => Just(Counting::Register)];
     let size = prop_oneof![3 => Just(CACHE_CODE_BYTES), 1 => Just(0x2000u64)];
-    let flush = prop_oneof![4 => Just(0u64), 1 => 1..6u64];
+    let flush = prop_oneof![4 => Just(0u64), 1 => 2..6u64];
     (
         strategy::where_to(),
         eager,
@@ -120,9 +120,12 @@ fn compare(
 /// Cases of a test: many more where that is asked for.
 pub fn cases(usual: u32) -> Config {
     let soak = std::env::var_os("FTRUN_TEST_SOAK").is_some();
+    let chosen = std::env::var("FTRUN_TEST_CASES").ok();
+    let chosen = chosen.and_then(|cases| cases.parse().ok());
     Config {
-        cases: if soak { usual * 100 } else { usual },
+        cases: chosen.unwrap_or(if soak { usual * 100 } else { usual }),
         failure_persistence: None,
+        max_shrink_time: 20_000,
         max_shrink_iters: 2000,
         ..Config::default()
     }

@@ -1,6 +1,7 @@
 //! All that is unsafe in these tests: memory shared with a traced child, and ptrace.
 
 use pmu::Regs;
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::io::{Error, Result};
 use std::ops::Range;
@@ -90,6 +91,8 @@ pub enum Go {
 #[derive(Debug)]
 pub struct Child {
     pid: libc::pid_t,
+    /// It stands at a system call that is not performed.
+    in_syscall: Cell<bool>,
 }
 
 /// Not in the libc crate's list for every target.
@@ -112,7 +115,8 @@ impl Child {
         if pid < 0 {
             return Err(Error::last_os_error());
         }
-        let child = Self { pid };
+        let in_syscall = Cell::new(false);
+        let child = Self { pid, in_syscall };
         assert_eq!(child.wait(), Stop::Signal(libc::SIGSTOP));
         let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         child.request(
@@ -155,10 +159,19 @@ impl Child {
             Go::Run => PTRACE_SYSEMU,
             Go::Step => libc::PTRACE_SINGLESTEP,
         };
+        if self.in_syscall.take() && how == Go::Step {
+            // The first step only leaves the system call.
+            if self.request(request, 0, 0).is_err() {
+                return Stop::Gone;
+            }
+            assert_eq!(self.wait(), Stop::Signal(libc::SIGTRAP));
+        }
         if self.request(request, 0, 0).is_err() {
             return Stop::Gone;
         }
-        self.wait()
+        let stop = self.wait();
+        self.in_syscall.set(stop == Stop::Syscall);
+        stop
     }
 
     pub fn regs(&self) -> Regs {
