@@ -144,11 +144,7 @@ impl Emitter<'_> {
                 self.count(place, block.insns.len(), *at)?;
                 self.branch(*at, *condition, *taken, block.end)
             }
-            End::Jump { at, target } => {
-                let shape = self.shape(*at);
-                self.piece.shape(shape);
-                self.go(*target, *target)
-            }
+            End::Jump { at, target } => self.go(*target, *at),
             End::Call { at, target } => {
                 let shape = self.shape(*at);
                 self.piece.shape(shape);

@@ -109,10 +109,14 @@ fn emit_lookup(piece: &mut Piece, gate: u64, far_table: u64) {
     // hit:
     let hit = piece.here();
     piece.raw(&[0x48, 0x8b, 0x4c, 0x08, 0x08]); // mov rcx, [rax + rcx + 8]
+    // Preempted in between, the thread may enter again and find the entry as it is then. So first a key
+    // that no address with this entry has: minus the target, inverted (its lowest bit is wrong).
+    piece.raw(&[0x48, 0x8d, 0x42, 0xff]); // lea rax, [rdx - 1]
+    piece.raw(&[0x48, 0x89, 0x03]); // mov [rbx], rax
+    piece.raw(&[0x48, 0x89, 0x4b, 0x08]); // mov [rbx + 8], rcx
     piece.raw(&[0x48, 0x89, 0xd0]); // mov rax, rdx
     piece.raw(&[0x48, 0xf7, 0xd8]); // neg rax
     piece.raw(&[0x48, 0x89, 0x03]); // mov [rbx], rax
-    piece.raw(&[0x48, 0x89, 0x4b, 0x08]); // mov [rbx + 8], rcx
     restore_flags_and_rbx(piece, inside);
     piece.raw(&[0xff, 0xe1]); // jmp rcx: restores the rest
     debug_assert_eq!(piece.here() - hit, u64::from(HIT_BYTES));
@@ -131,7 +135,7 @@ fn emit_lookup(piece: &mut Piece, gate: u64, far_table: u64) {
 }
 
 /// Bytes from `hit` to `miss`.
-const HIT_BYTES: u8 = 5 + 3 + 3 + 3 + 4 + 17 + 2;
+const HIT_BYTES: u8 = 5 + 4 + 3 + 4 + 3 + 3 + 3 + 17 + 2;
 
 /// `mov rax, [flags]; add al, 127; sahf; mov rbx, [rbx's slot]`: 17 bytes.
 fn restore_flags_and_rbx(piece: &mut Piece, inside: Shape) {

@@ -97,14 +97,15 @@ impl Shape {
 pub struct AppState {
     /// The registers; `rip` is an application address.
     pub regs: Regs,
-    /// The counter: minus the number of conditional branches that are left until the stop.
+    /// The counter: minus the number of conditional branches that are left until the stop. At 0 the thread
+    /// has arrived there: it is not to enter the cache again before a new distance is set.
     pub counter: i64,
 }
 
 /// Why no application state can be told at a point, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Roll {
-    /// Let the thread execute one more instruction, then ask again. A few of these are enough.
+    /// Let the thread execute one more instruction, then ask again; at most eight times.
     #[error("the thread is between two application states: one more step is needed")]
     Step,
     /// The thread has arrived at an exit: it is to be handled with

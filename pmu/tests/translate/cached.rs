@@ -1,6 +1,6 @@
 //! The supervisor's part, played by the test: a program that runs through the code cache.
 
-use crate::machine::{Machine, Place};
+use crate::machine::Machine;
 use crate::oracle::fix_pushed_flags;
 use crate::sys::{Go, Stop};
 use pmu::Regs;

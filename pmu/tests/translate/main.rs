@@ -1,6 +1,7 @@
 //! The translator against the oracle: random programs and real code, executed natively step by step and
 //! through the code cache.
 
+mod anywhere;
 mod asm;
 mod cached;
 mod machine;

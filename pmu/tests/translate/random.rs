@@ -131,7 +131,7 @@ pub fn cases(usual: u32) -> Config {
     }
 }
 
-fn run<S: Strategy>(
+pub fn run<S: Strategy>(
     config: Config,
     strategy: S,
     check: impl Fn(&Machine, S::Value) -> Result<(), TestCaseError>,
