@@ -2,7 +2,7 @@
 
 use pmu::Regs;
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::io::{Error, Result};
 use std::ops::Range;
 use std::ptr;
@@ -93,12 +93,23 @@ pub struct Child {
     pid: libc::pid_t,
     /// It stands at a system call that is not performed.
     in_syscall: Cell<bool>,
+    status: Cell<i32>,
+    used: Cell<(u64, u64)>,
 }
 
 /// Not in the libc crate's list for every target.
 const PTRACE_SYSEMU: libc::c_uint = 31;
 
 impl Child {
+    fn new(pid: libc::pid_t) -> Self {
+        Self {
+            pid,
+            in_syscall: Cell::new(false),
+            status: Cell::new(0),
+            used: Cell::new((0, 0)),
+        }
+    }
+
     /// A copy of this process that stops at once.
     pub fn fork() -> Result<Self> {
         // SAFETY: the child calls async-signal-safe functions only.
@@ -115,8 +126,7 @@ impl Child {
         if pid < 0 {
             return Err(Error::last_os_error());
         }
-        let in_syscall = Cell::new(false);
-        let child = Self { pid, in_syscall };
+        let child = Self::new(pid);
         assert_eq!(child.wait(), Stop::Signal(libc::SIGSTOP));
         let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         child.request(
@@ -125,10 +135,6 @@ impl Child {
             usize::try_from(options).unwrap(),
         )?;
         Ok(child)
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.pid
     }
 
     fn request(&self, request: libc::c_uint, address: usize, data: usize) -> Result<()> {
@@ -142,9 +148,20 @@ impl Child {
 
     pub fn wait(&self) -> Stop {
         let mut status = 0;
-        // SAFETY: the status is written to a variable of the right type.
-        let result = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
-        if result != self.pid || !libc::WIFSTOPPED(status) {
+        // SAFETY: a structure of numbers.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: status and usage are written to variables of the right types.
+        let result =
+            unsafe { libc::wait4(self.pid, &raw mut status, libc::__WALL, &raw mut usage) };
+        if result != self.pid {
+            return Stop::Gone;
+        }
+        if !libc::WIFSTOPPED(status) {
+            self.status.set(status);
+            let ns = |time: libc::timeval| {
+                u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_usec * 1000).unwrap()
+            };
+            self.used.set((ns(usage.ru_utime), ns(usage.ru_stime)));
             return Stop::Gone;
         }
         match libc::WSTOPSIG(status) {
@@ -232,6 +249,145 @@ impl Child {
         let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
         assert_eq!(failed, 0);
         u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
+    }
+}
+
+impl Child {
+    /// A program, stopped before its first instruction, without randomised addresses. Its output goes
+    /// to a file descriptor.
+    pub fn exec(arguments: &[CString], output: i32) -> Result<Self> {
+        let mut pointers: Vec<*const libc::c_char> =
+            arguments.iter().map(|argument| argument.as_ptr()).collect();
+        pointers.push(ptr::null());
+        let environment: [*const libc::c_char; 2] = [c"LC_ALL=C".as_ptr(), ptr::null()];
+        // SAFETY: the child calls async-signal-safe functions only.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: async-signal-safe functions; the strings and lists were made before the fork.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                libc::personality(0x0004_0000);
+                libc::dup2(output, 1);
+                libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+                libc::execve(pointers[0], pointers.as_ptr(), environment.as_ptr());
+                libc::_exit(127);
+            }
+        }
+        if pid < 0 {
+            return Err(Error::last_os_error());
+        }
+        let child = Self::new(pid);
+        assert_eq!(child.wait(), Stop::Signal(libc::SIGTRAP), "it starts");
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+        child.request(
+            libc::PTRACE_SETOPTIONS,
+            0,
+            usize::try_from(options).unwrap(),
+        )?;
+        Ok(child)
+    }
+
+    /// Delivers a signal and executes nothing but its delivery.
+    pub fn deliver(&self, signal: i32) -> Stop {
+        let signal = usize::try_from(signal).unwrap();
+        if self.request(libc::PTRACE_SINGLESTEP, 0, signal).is_err() {
+            return Stop::Gone;
+        }
+        self.wait()
+    }
+
+    /// Lets it run freely, to its end. Returns its status.
+    pub fn run_to_end(&self) -> i32 {
+        let mut signal = 0;
+        loop {
+            if self.request(libc::PTRACE_CONT, 0, signal).is_err() {
+                return self.status.get();
+            }
+            match self.wait() {
+                Stop::Gone => return self.status.get(),
+                Stop::Signal(found) => signal = usize::try_from(found).unwrap(),
+                Stop::Syscall => signal = 0,
+            }
+        }
+    }
+
+    /// How it ended, as `wait` says it.
+    pub fn status(&self) -> i32 {
+        self.status.get()
+    }
+
+    /// User and system time that it used, in nanoseconds, once it is gone.
+    pub fn used_ns(&self) -> (u64, u64) {
+        self.used.get()
+    }
+
+    /// Writes to its memory. The pages have to be writable.
+    pub fn write(&self, writes: &[(u64, &[u8])]) -> Result<()> {
+        for batch in writes.chunks(256) {
+            let local: Vec<libc::iovec> = batch
+                .iter()
+                .map(|(_, bytes)| libc::iovec {
+                    iov_base: bytes.as_ptr().cast_mut().cast(),
+                    iov_len: bytes.len(),
+                })
+                .collect();
+            let remote: Vec<libc::iovec> = batch
+                .iter()
+                .map(|(address, bytes)| libc::iovec {
+                    iov_base: ptr::without_provenance_mut(usize::try_from(*address).unwrap()),
+                    iov_len: bytes.len(),
+                })
+                .collect();
+            let total: usize = batch.iter().map(|(_, bytes)| bytes.len()).sum();
+            // SAFETY: the local vectors describe slices that are only read; the remote ones are checked
+            // by the kernel.
+            let written = unsafe {
+                libc::process_vm_writev(
+                    self.pid,
+                    local.as_ptr(),
+                    local.len() as libc::c_ulong,
+                    remote.as_ptr(),
+                    remote.len() as libc::c_ulong,
+                    0,
+                )
+            };
+            if usize::try_from(written) != Ok(total) {
+                return Err(Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads its memory; returns how much of it could be read.
+    pub fn read(&self, address: u64, into: &mut [u8]) -> usize {
+        let local = libc::iovec {
+            iov_base: into.as_mut_ptr().cast(),
+            iov_len: into.len(),
+        };
+        // Page by page, so that what can be read is.
+        let mut remote = Vec::new();
+        let mut at = address;
+        let end = address.saturating_add(into.len() as u64);
+        while at < end {
+            let next = (at | 0xfff).saturating_add(1).min(end);
+            remote.push(libc::iovec {
+                iov_base: ptr::without_provenance_mut(usize::try_from(at).unwrap()),
+                iov_len: usize::try_from(next - at).unwrap(),
+            });
+            at = next;
+        }
+        // SAFETY: the local vector describes a slice that is exclusively borrowed.
+        let read = unsafe {
+            libc::process_vm_readv(
+                self.pid,
+                &raw const local,
+                1,
+                remote.as_ptr(),
+                remote.len() as libc::c_ulong,
+                0,
+            )
+        };
+        usize::try_from(read).unwrap_or(0)
     }
 }
 
