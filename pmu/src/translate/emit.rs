@@ -92,9 +92,9 @@ pub(super) fn restore_indirect(piece: &mut Piece, start: u64) {
     let shape = Shape::exact(start);
     let mut spilled = Spilled::INDIRECT;
     for (gpr, slot, left) in [
-        (Gpr::RAX, Slot::Rax, Spilled::RCX.and(Spilled::RDX)),
-        (Gpr::RCX, Slot::Rcx, Spilled::RDX),
-        (Gpr::RDX, Slot::Rdx, Spilled::NONE),
+        (Gpr::RAX, Slot::RAX, Spilled::RCX.and(Spilled::RDX)),
+        (Gpr::RCX, Slot::RCX, Spilled::RDX),
+        (Gpr::RDX, Slot::RDX, Spilled::NONE),
     ] {
         piece.shape(Shape { spilled, ..shape });
         piece.load(gpr, slot);
@@ -200,11 +200,15 @@ impl Emitter<'_> {
     fn count_free(&mut self, at: u64) -> Result<(), Full> {
         let before = self.shape(at);
         self.piece.shape(before);
-        self.piece.increment(Slot::Counter);
+        self.piece.increment(Slot::counter(self.store.next_shard()));
         self.pending = true;
         self.flags = Flags::Lost;
         let after = self.shape(at);
-        let stub = self.store.stub(ExitKind::Stop { lost: true }, at, after)?;
+        let stop = ExitKind::Stop {
+            lost: true,
+            resume: self.piece.here() + 6,
+        };
+        let stub = self.store.stub(stop, at, after)?;
         self.piece.shape(after);
         self.piece.jump_if(0x9, stub);
         Ok(())
@@ -215,27 +219,31 @@ impl Emitter<'_> {
     fn count_preserving(&mut self, at: u64) -> Result<(), Full> {
         let shape = self.shape(at);
         self.piece.shape(shape);
-        self.piece.store(Slot::Rcx, Gpr::RCX);
+        self.piece.store(Slot::RCX, Gpr::RCX);
         self.piece.shape(Shape {
             spilled: Spilled::RCX,
             ..shape
         });
-        self.piece.load(Gpr::RCX, Slot::Counter);
+        let counter = Slot::counter(self.store.next_shard());
+        self.piece.load(Gpr::RCX, counter);
         self.piece.raw(&[0x48, 0x8d, 0x49, 0x01]); // lea rcx, [rcx + 1]
-        self.piece.store(Slot::Counter, Gpr::RCX);
+        self.piece.store(counter, Gpr::RCX);
         self.pending = true;
         let counted = Shape {
             spilled: Spilled::RCX,
             ..self.shape(at)
         };
-        let stub = self
-            .store
-            .stub(ExitKind::Stop { lost: false }, at, counted)?;
+        let stop = ExitKind::Stop {
+            lost: false,
+            // Behind jrcxz, nop and the load.
+            resume: self.piece.here() + 2 + 8 + 7,
+        };
+        let stub = self.store.stub(stop, at, counted)?;
         self.piece.shape(counted);
         self.piece.raw(&[0xe3, 3]); // jrcxz to the last operand byte of
         self.piece.raw(&[0x0f, 0x1f, 0x84]); // nop [rcx + 8 * rbp + ...]
         self.piece.jump(stub);
-        self.piece.load(Gpr::RCX, Slot::Rcx);
+        self.piece.load(Gpr::RCX, Slot::RCX);
         Ok(())
     }
 
@@ -262,7 +270,7 @@ impl Emitter<'_> {
                 scratch,
                 address,
             } => {
-                self.piece.store(Slot::Scratch, scratch);
+                self.piece.store(Slot::SCRATCH, scratch);
                 let held = Shape {
                     scratch: Some(scratch),
                     ..shape
@@ -275,7 +283,7 @@ impl Emitter<'_> {
                     flags: Flags::Exact,
                     ..held
                 });
-                self.piece.load(scratch, Slot::Scratch);
+                self.piece.load(scratch, Slot::SCRATCH);
             }
         }
     }
@@ -366,9 +374,9 @@ impl Emitter<'_> {
     fn spill_indirect(&mut self, at: u64) {
         let shape = self.shape(at);
         self.piece.shape(shape);
-        self.piece.store(Slot::Rax, Gpr::RAX);
-        self.piece.store(Slot::Rcx, Gpr::RCX);
-        self.piece.store(Slot::Rdx, Gpr::RDX);
+        self.piece.store(Slot::RAX, Gpr::RAX);
+        self.piece.store(Slot::RCX, Gpr::RCX);
+        self.piece.store(Slot::RDX, Gpr::RDX);
         self.piece.shape(Shape {
             spilled: Spilled::INDIRECT,
             ..shape

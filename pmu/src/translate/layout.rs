@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) const HEADER_BYTES: usize = 0x1000;
 
 /// How many bytes from the start of the data area [`Data::parse`](super::Data::parse) needs.
-pub const DATA_READ_BYTES: usize = 0x60;
+pub const DATA_READ_BYTES: usize = 0x90;
 
 /// Entries of the first-level table: indexed by the low 16 bits of an application address.
 pub(super) const NEAR_ENTRIES: u64 = 1 << 16;
@@ -27,35 +27,50 @@ pub const CODE_BYTES_MIN: u64 = 0x2000;
 /// The most a code region can be, so that every part reaches every other and the data area.
 pub const CODE_BYTES_MAX: u64 = 1 << 30;
 
-/// A word of the header.
+/// Counters. Branches next to each other use different ones, because adding to a word in memory again
+/// has to wait until the last addition is there.
+pub(super) const SHARDS: usize = 4;
+
+/// A word of the header, by its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Slot {
-    /// Conditional branches, counted upwards from minus the distance to the stop.
-    Counter = 0x00,
-    /// Index of the exit through which the code was left (32 bits).
-    Exit = 0x08,
-    /// The application's `rax`.
-    Rax = 0x10,
-    /// The application's `rcx`.
-    Rcx = 0x18,
-    /// The application's `rdx`.
-    Rdx = 0x20,
-    /// The application's `rbx`.
-    Rbx = 0x28,
-    /// The application's `r11`.
-    R11 = 0x30,
-    /// The register that holds an absolute address for one instruction.
-    Scratch = 0x38,
-    /// `ax` after `lahf; seto al`.
-    Flags = 0x40,
-    /// The application address that an indirect branch goes to.
-    Target = 0x48,
-}
+pub(super) struct Slot(u8);
 
 impl Slot {
+    /// What the counters held when they were set.
+    pub(super) const SET_TO: u8 = 0x20;
+    /// Conditional branches that were left to the stop then.
+    pub(super) const LEFT: Self = Self(0x40);
+    /// Index of the exit through which the code was left (32 bits).
+    pub(super) const EXIT: Self = Self(0x48);
+    /// The application's `rax`.
+    pub(super) const RAX: Self = Self(0x50);
+    /// The application's `rcx`.
+    pub(super) const RCX: Self = Self(0x58);
+    /// The application's `rdx`.
+    pub(super) const RDX: Self = Self(0x60);
+    /// The application's `rbx`.
+    pub(super) const RBX: Self = Self(0x68);
+    /// The application's `r11`.
+    pub(super) const R11: Self = Self(0x70);
+    /// The register that holds an absolute address for one instruction.
+    pub(super) const SCRATCH: Self = Self(0x78);
+    /// `ax` after `lahf; seto al`.
+    pub(super) const FLAGS: Self = Self(0x80);
+    /// The application address that an indirect branch goes to.
+    pub(super) const TARGET: Self = Self(0x88);
+
+    /// A counter: conditional branches, counted upwards to 0.
+    pub(super) const fn counter(shard: usize) -> Self {
+        Self((shard % SHARDS * 8).to_le_bytes()[0])
+    }
+
     pub(super) const fn offset(self) -> u64 {
-        self as u64
+        self.0 as u64
+    }
+
+    /// Its index among the header's words.
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize / 8
     }
 }
 
@@ -103,10 +118,6 @@ impl Layout {
     /// End of the data area.
     pub(super) const fn data_end(&self) -> u64 {
         self.data.saturating_add(DATA_BYTES)
-    }
-
-    pub(super) const fn slot(&self, slot: Slot) -> u64 {
-        self.data + slot.offset()
     }
 
     pub(super) const fn near_table(&self) -> u64 {
@@ -175,8 +186,10 @@ mod tests {
 
     #[test]
     fn the_header_holds_every_slot() {
-        assert!(Slot::Target.offset() + 8 <= DATA_READ_BYTES as u64);
+        assert!(Slot::TARGET.offset() + 8 <= DATA_READ_BYTES as u64);
         assert!(DATA_READ_BYTES <= HEADER_BYTES);
+        assert_eq!(usize::from(Slot::SET_TO), SHARDS * 8);
+        assert_eq!(Slot::LEFT.index(), 2 * SHARDS);
         assert!(DATA_BYTES.is_multiple_of(0x1000));
         assert!((TARGETS_MAX as u64) * 2 <= FAR_ENTRIES);
     }

@@ -14,7 +14,7 @@ pub const GATE_SYSCALL: u64 = 0x7fff_f7e5;
 /// Where they are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Routines {
-    /// Leaves with the index in [`Slot::Exit`]; all registers are the application's.
+    /// Leaves with the index in [`Slot::EXIT`]; all registers are the application's.
     pub(super) gate: u64,
     /// The gate's `syscall` instruction.
     pub(super) syscall: u64,
@@ -49,8 +49,8 @@ fn emit_gate(piece: &mut Piece) -> u64 {
         ..Shape::exact(0)
     };
     piece.shape(shape);
-    piece.store(Slot::Rax, Gpr::RAX);
-    piece.store(Slot::Rcx, Gpr::RCX);
+    piece.store(Slot::RAX, Gpr::RAX);
+    piece.store(Slot::RCX, Gpr::RCX);
     piece.store(Slot::R11, Gpr::R11);
     piece.shape(Shape {
         gate: true,
@@ -81,15 +81,15 @@ fn emit_lookup(piece: &mut Piece, gate: u64, far_table: u64) {
         ..in_rdx
     };
     piece.shape(in_rdx);
-    piece.store(Slot::Target, Gpr::RDX);
-    piece.store(Slot::Rbx, Gpr::RBX);
+    piece.store(Slot::TARGET, Gpr::RDX);
+    piece.store(Slot::RBX, Gpr::RBX);
     piece.shape(Shape {
         flags: Flags::Exact,
         ..inside
     });
     piece.raw(&[0x48, 0x89, 0xc3]); // mov rbx, rax
     piece.raw(&[0x9f, 0x0f, 0x90, 0xc0]); // lahf; seto al
-    piece.store(Slot::Flags, Gpr::RAX);
+    piece.store(Slot::FLAGS, Gpr::RAX);
     piece.shape(inside);
     piece.raw(&[0x48, 0x69, 0xca]); // imul rcx, rdx, factor
     piece.raw(&HASH_FACTOR.to_le_bytes());
@@ -123,14 +123,14 @@ fn emit_lookup(piece: &mut Piece, gate: u64, far_table: u64) {
     // miss:
     piece.shape(inside);
     restore_flags_and_rbx(piece, inside);
-    piece.load(Gpr::RAX, Slot::Rax);
-    piece.load(Gpr::RCX, Slot::Rcx);
-    piece.load(Gpr::RDX, Slot::Rdx);
+    piece.load(Gpr::RAX, Slot::RAX);
+    piece.load(Gpr::RCX, Slot::RCX);
+    piece.load(Gpr::RDX, Slot::RDX);
     piece.shape(Shape {
         rip: Rip::InTarget,
         ..Shape::exact(0)
     });
-    piece.store_constant(Slot::Exit, MISS);
+    piece.store_constant(Slot::EXIT, MISS);
     piece.jump(gate);
 }
 
@@ -139,13 +139,13 @@ const HIT_BYTES: u8 = 5 + 4 + 3 + 4 + 3 + 3 + 3 + 17 + 2;
 
 /// `mov rax, [flags]; add al, 127; sahf; mov rbx, [rbx's slot]`: 17 bytes.
 fn restore_flags_and_rbx(piece: &mut Piece, inside: Shape) {
-    piece.load(Gpr::RAX, Slot::Flags);
+    piece.load(Gpr::RAX, Slot::FLAGS);
     piece.raw(&[0x04, 0x7f, 0x9e]);
     piece.shape(Shape {
         flags: Flags::Exact,
         ..inside
     });
-    piece.load(Gpr::RBX, Slot::Rbx);
+    piece.load(Gpr::RBX, Slot::RBX);
     piece.shape(Shape {
         flags: Flags::Exact,
         spilled: Spilled::INDIRECT,

@@ -14,9 +14,9 @@ pub(super) enum Rip {
     At(u64),
     /// `rdx` holds it.
     InRdx,
-    /// [`Slot::Target`] holds it.
+    /// [`Slot::TARGET`] holds it.
     InTarget,
-    /// The exit whose index is in [`Slot::Exit`] knows it.
+    /// The exit whose index is in [`Slot::EXIT`] knows it.
     OfExit,
 }
 
@@ -27,7 +27,7 @@ pub(super) enum Flags {
     Exact,
     /// Overwritten; an application's instruction that overwrites them all comes right away.
     Lost,
-    /// In [`Slot::Flags`].
+    /// In [`Slot::FLAGS`].
     Saved,
 }
 
@@ -37,10 +37,10 @@ pub(super) struct Spilled(u8);
 
 /// Registers that have a slot of their own.
 const SPILLABLE: [(Gpr, Slot); 4] = [
-    (Gpr::RAX, Slot::Rax),
-    (Gpr::RCX, Slot::Rcx),
-    (Gpr::RDX, Slot::Rdx),
-    (Gpr::RBX, Slot::Rbx),
+    (Gpr::RAX, Slot::RAX),
+    (Gpr::RCX, Slot::RCX),
+    (Gpr::RDX, Slot::RDX),
+    (Gpr::RBX, Slot::RBX),
 ];
 
 impl Spilled {
@@ -69,7 +69,7 @@ impl Spilled {
 pub(super) struct Shape {
     pub(super) rip: Rip,
     pub(super) spilled: Spilled,
-    /// The register whose value is in [`Slot::Scratch`].
+    /// The register whose value is in [`Slot::SCRATCH`].
     pub(super) scratch: Option<Gpr>,
     pub(super) flags: Flags,
     /// Whether the counter has counted a branch that is still to execute.
@@ -97,9 +97,8 @@ impl Shape {
 pub struct AppState {
     /// The registers; `rip` is an application address.
     pub regs: Regs,
-    /// The counter: minus the number of conditional branches that are left until the stop. At 0 the thread
-    /// has arrived there: it is not to enter the cache again before a new distance is set.
-    pub counter: i64,
+    /// Conditional branches until the stop. At 0 the thread has arrived there.
+    pub left: u64,
 }
 
 /// Why no application state can be told at a point, and what to do about it.
@@ -133,15 +132,15 @@ pub(super) fn restore(shape: &Shape, regs: &mut Regs, data: &Data) {
         gpr.set(regs, data.get(slot));
     }
     if let Some(gpr) = shape.scratch {
-        gpr.set(regs, data.get(Slot::Scratch));
+        gpr.set(regs, data.get(Slot::SCRATCH));
     }
     if shape.gate {
-        regs.rax = data.get(Slot::Rax);
-        regs.rcx = data.get(Slot::Rcx);
+        regs.rax = data.get(Slot::RAX);
+        regs.rcx = data.get(Slot::RCX);
         regs.r11 = data.get(Slot::R11);
     }
     if shape.flags == Flags::Saved {
-        regs.eflags = unpack_flags(regs.eflags, data.get(Slot::Flags));
+        regs.eflags = unpack_flags(regs.eflags, data.get(Slot::FLAGS));
     }
 }
 

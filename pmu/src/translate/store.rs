@@ -2,7 +2,7 @@
 
 use super::block::Special;
 use super::gpr::Gpr;
-use super::layout::{Layout, Slot};
+use super::layout::{Layout, SHARDS, Slot};
 use super::piece::Piece;
 use super::routines::Routines;
 use super::state::{Map, Shape, Spilled};
@@ -15,8 +15,9 @@ pub(super) enum ExitKind {
     Miss,
     /// A direct branch whose target was not translated when this was emitted.
     Branch,
-    /// The count is reached when the next branch has executed; `lost`: flags are overwritten.
-    Stop { lost: bool },
+    /// A counter has arrived at 0. Unless the next branch is the last one to count, the thread goes on at
+    /// `resume`. `lost`: flags are overwritten.
+    Stop { lost: bool, resume: u64 },
     /// That branch has executed.
     Reached,
     /// An instruction for the embedder, and its length.
@@ -51,6 +52,7 @@ pub(super) struct Store {
     exits: Vec<ExitRecord>,
     hot: u64,
     cold: u64,
+    shard: usize,
 }
 
 /// Bytes that stay free between hot and cold code, for [`Store::end_here`].
@@ -71,6 +73,7 @@ impl Store {
             routines: Routines::default(),
             falls_into: None,
             exits: Vec::new(),
+            shard: 0,
         };
         store.start().ok()?;
         Some(store)
@@ -93,6 +96,12 @@ impl Store {
         });
         self.routines = super::routines::emit(self)?;
         Ok(())
+    }
+
+    /// The counter for the next branch.
+    pub(super) const fn next_shard(&mut self) -> usize {
+        self.shard = (self.shard + 1) % SHARDS;
+        self.shard
     }
 
     pub(super) fn exit(&self, index: u32) -> Option<ExitRecord> {
@@ -197,7 +206,7 @@ impl Store {
         self.cold_code(STUB_BYTES, |piece| {
             piece.shape(shape);
             if shape.spilled == Spilled::RCX {
-                piece.load(Gpr::RCX, Slot::Rcx);
+                piece.load(Gpr::RCX, Slot::RCX);
             }
             leave(piece, exit, gate, shape);
         })
@@ -210,6 +219,6 @@ pub(super) fn leave(piece: &mut Piece, exit: u32, gate: u64, shape: Shape) {
         spilled: Spilled::NONE,
         ..shape
     });
-    piece.store_constant(Slot::Exit, exit);
+    piece.store_constant(Slot::EXIT, exit);
     piece.jump(gate);
 }

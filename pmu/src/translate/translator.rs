@@ -2,9 +2,9 @@
 
 use super::block::{self, Block, End, Special};
 use super::count::Counting;
-use super::data::Data;
+use super::data::{self, Data};
 use super::emit::{self, Emitted, How, Link, Mode};
-use super::layout::{Layout, LayoutError};
+use super::layout::{Layout, LayoutError, SHARDS, Slot};
 use super::routines;
 use super::source::{Code, Window};
 use super::state::{AppState, Flags, Rip, Roll, Shape, restore};
@@ -43,6 +43,9 @@ pub enum TranslateError {
     /// A thread came through the gate with an exit that does not exist: the data area was overwritten.
     #[error("the code cache was left through exit {0}, which does not exist")]
     NoSuchExit(u32),
+    /// There is no branch left to execute before the stop.
+    #[error("a thread that has arrived cannot enter the code cache")]
+    Arrived,
     /// The thread is not at the gate.
     #[error("the thread at {0:#x} is not leaving the code cache")]
     NotAtGate(u64),
@@ -51,10 +54,10 @@ pub enum TranslateError {
 /// What a thread that left the cache needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Nothing but to go on: with these registers, whose `rip` is in the cache, and the counter as it is.
+    /// Nothing but to go on: with these registers, whose `rip` is in the cache.
     Resume(Regs),
-    /// The counter has arrived at 0: the application is right behind the conditional branch that it was
-    /// to be stopped at. [`AppState::counter`] is 0.
+    /// The application is right behind the conditional branch that it was to be stopped at:
+    /// [`AppState::left`] is 0.
     Reached(AppState),
     /// The application is about to execute an instruction that the cache does not.
     Special {
@@ -82,6 +85,8 @@ pub struct Statistics {
     pub branch_exits: u64,
     /// Exits for an indirect branch whose target was not in the tables.
     pub miss_exits: u64,
+    /// Exits because one counter was used up while another was not.
+    pub counter_exits: u64,
     /// Bytes of the code region in use.
     pub used_bytes: u64,
 }
@@ -154,13 +159,6 @@ impl Translator {
         std::mem::take(&mut self.new_pages)
     }
 
-    /// Address of the counter, a signed 64-bit word that is minus the number of conditional branches until
-    /// the stop. It is to be written before a thread enters the cache, and at no other time.
-    #[must_use]
-    pub const fn counter_address(&self) -> u64 {
-        self.store.layout.slot(super::layout::Slot::Counter)
-    }
-
     /// Address of the gate's `syscall` instruction, through which all exits go.
     #[must_use]
     pub const fn gate_address(&self) -> u64 {
@@ -183,13 +181,24 @@ impl Translator {
     }
 
     /// The address in the cache at which a thread with the application's registers goes on from the
-    /// application address `at`. Translates what is needed, and some of what follows.
+    /// application address `at`, to stop right behind the `left`th conditional branch from there.
+    /// Translates what is needed, and some of what follows. `left` is 1 at least; `u64::MAX` is never.
     ///
     /// # Errors
     ///
-    /// If the cache is too small even for one block.
-    pub fn enter(&mut self, code: &dyn Code, at: u64) -> Result<u64, TranslateError> {
-        self.ensure(code, at, Mode::Run, false)
+    /// If `left` is 0, or if the cache is too small even for one block.
+    pub fn enter(&mut self, code: &dyn Code, at: u64, left: u64) -> Result<u64, TranslateError> {
+        if left == 0 {
+            return Err(TranslateError::Arrived);
+        }
+        let entry = self.ensure(code, at, Mode::Run, false)?;
+        self.set_counters(left, &[0; SHARDS]);
+        Ok(entry)
+    }
+
+    fn set_counters(&mut self, left: u64, expected: &[u64; SHARDS]) {
+        let at = self.store.layout.data;
+        self.store.writes.bytes(at, &data::counters(left, expected));
     }
 
     /// Handles a thread that stopped at the gate: `regs.rip` is [`Translator::gate_address`], or two bytes behind it.
@@ -226,24 +235,32 @@ impl Translator {
         match record.kind {
             ExitKind::Miss => {
                 self.statistics.miss_exits += 1;
-                let target = data.get(super::layout::Slot::Target);
+                let target = data.get(Slot::TARGET);
                 resume(self, target, Mode::Run, true)
             }
             ExitKind::Branch => {
                 self.statistics.branch_exits += 1;
                 resume(self, record.rip, Mode::Run, false)
             }
-            ExitKind::Stop { lost } => resume(self, record.rip, Mode::Finish { lost }, false),
+            ExitKind::Stop { lost, .. } if data.left() == 0 => {
+                resume(self, record.rip, Mode::Finish { lost }, false)
+            }
+            ExitKind::Stop { resume, .. } => {
+                self.statistics.counter_exits += 1;
+                self.set_counters(data.left(), &data.counted());
+                app.rip = resume;
+                Ok(Exit::Resume(app))
+            }
             ExitKind::Reached => Ok(Exit::Reached(AppState {
                 regs: app,
-                counter: data.raw_counter(),
+                left: data.left(),
             })),
             ExitKind::Special { special, len } => Ok(Exit::Special {
                 special,
                 len,
                 state: AppState {
                     regs: app,
-                    counter: data.raw_counter(),
+                    left: data.left(),
                 },
             }),
         }
@@ -268,12 +285,12 @@ impl Translator {
         app.rip = match shape.rip {
             Rip::At(at) => at,
             Rip::InRdx => regs.rdx,
-            Rip::InTarget => data.get(super::layout::Slot::Target),
+            Rip::InTarget => data.get(Slot::TARGET),
             Rip::OfExit => {
                 let record = self.store.exit(data.exit()).ok_or(Roll::Exit)?;
                 match record.kind {
-                    ExitKind::Miss => data.get(super::layout::Slot::Target),
-                    ExitKind::Stop { lost } => {
+                    ExitKind::Miss => data.get(Slot::TARGET),
+                    ExitKind::Stop { lost, .. } => {
                         if lost {
                             shape.flags = Flags::Lost;
                         }
@@ -290,7 +307,7 @@ impl Translator {
         }
         Ok(AppState {
             regs: app,
-            counter: data.raw_counter() - i64::from(shape.pending),
+            left: data.left() + u64::from(shape.pending),
         })
     }
 

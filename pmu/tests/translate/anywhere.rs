@@ -21,8 +21,8 @@ struct Follower<'a> {
     trace: &'a Trace,
     /// Where in the trace the thread is.
     index: usize,
-    /// Conditional branches before the counter was last set.
-    before: i64,
+    /// The count at the next stop.
+    stop: u64,
     rolls: usize,
 }
 
@@ -31,10 +31,10 @@ impl Follower<'_> {
     fn see(&mut self, state: &AppState) -> Result<(), TestCaseError> {
         self.rolls = 0;
         let now = seen(self.machine, self.place, &state.regs);
-        let count = self.before + state.counter;
+        let count = self.stop - state.left;
         let here = |index: usize| {
             let (then, counted) = self.trace.steps.get(index)?;
-            (now == *then && count == i64::try_from(*counted).unwrap()).then_some(index)
+            (now == *then && count == u64::try_from(*counted).unwrap()).then_some(index)
         };
         match here(self.index).or_else(|| here(self.index + 1)) {
             Some(index) => {
@@ -67,15 +67,12 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
         place,
         trace: &trace,
         index: 0,
-        before: 0,
+        stop: 0,
         rolls: 0,
     };
-    let counter = -1 - i64::try_from(random.next() % 8).unwrap();
-    follower.before = -counter;
-    cached.enter(&AppState {
-        regs: start,
-        counter,
-    });
+    let left = 1 + random.next() % 12;
+    follower.stop = left;
+    cached.enter(&AppState { regs: start, left });
     while !follower.is_over() {
         let regs = machine.child.regs();
         let data = cached.data();
@@ -87,17 +84,17 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
                 return ended(&follower, signal, &state);
             }
             follower.see(&state)?;
-            let counter = -1 - i64::try_from(random.next() % 8).unwrap();
-            follower.before += -counter;
+            let left = 1 + random.next() % 12;
+            follower.stop += left;
             let regs = state.regs;
-            cached.enter(&AppState { regs, counter });
+            cached.enter(&AppState { regs, left });
             continue;
         }
         match cached.translator.application_state(&regs, &data) {
             Ok(state) => {
                 follower.see(&state)?;
                 // With 0 it has arrived already, on its way out.
-                if state.counter < 0 && random.next() % 32 == 0 {
+                if state.left > 0 && random.next() % 32 == 0 {
                     cached.enter(&state);
                     continue;
                 }
@@ -135,8 +132,8 @@ fn ended(follower: &Follower<'_>, signal: i32, state: &AppState) -> Result<(), T
         seen(follower.machine, follower.place, &state.regs),
         trace.last
     );
-    let count = i64::try_from(trace.count()).unwrap();
-    prop_assert_eq!(follower.before + state.counter, count);
+    let count = u64::try_from(trace.count()).unwrap();
+    prop_assert_eq!(follower.stop - state.left, count);
     Ok(())
 }
 

@@ -65,17 +65,15 @@ impl<'a> Cached<'a> {
     pub fn enter(&mut self, state: &AppState) -> Regs {
         let rip = self
             .translator
-            .enter(self.machine, state.regs.rip)
+            .enter(self.machine, state.regs.rip, state.left)
             .expect("room for a block");
         let regs = Regs { rip, ..state.regs };
-        let counter = self.translator.counter_address();
-        self.machine.write(counter, &state.counter.to_le_bytes());
         self.apply();
         self.machine.child.set_regs(&regs);
         regs
     }
 
-    /// Runs from a state on, until its counter is 0 or the program ends.
+    /// Runs from a state on, until no branch is left or the program ends.
     pub fn run(&mut self, state: &AppState) -> (Ended, AppState) {
         self.enter(state);
         loop {
@@ -141,15 +139,15 @@ impl<'a> Cached<'a> {
         self.machine.child.set_regs(&state.regs);
         let stop = self.machine.child.go(Go::Step);
         let regs = self.machine.child.regs();
-        let counter = state.counter + i64::from(step(&code) == Step::Counts);
+        let left = state.left - u64::from(step(&code) == Step::Counts);
         fix_pushed_flags(self.machine, &code, &regs);
-        let state = AppState { regs, counter };
+        let state = AppState { regs, left };
         match stop {
             Stop::Signal(libc::SIGTRAP) if special != Special::Int3 => {}
             Stop::Signal(signal) => return Some((Ended::Signal(signal), state)),
             other => panic!("{other:?}"),
         }
-        if counter == 0 {
+        if left == 0 {
             return Some((Ended::Reached, state));
         }
         self.enter(&state);

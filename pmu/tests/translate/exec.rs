@@ -17,7 +17,7 @@ pub struct Outcome {
     /// Its own time in user code, ns.
     pub user_ns: u64,
     /// Conditional branches.
-    pub count: i64,
+    pub count: u64,
     pub statistics: Statistics,
     /// Instructions executed natively: system calls and others.
     pub natively: u64,
@@ -42,12 +42,12 @@ struct Session<'a> {
     child: &'a Child,
     translator: Translator,
     layout: Layout,
-    counter: i64,
+    left: u64,
     natively: u64,
 }
 
 /// The distance to a stop that is never reached.
-const FAR: i64 = -(1 << 60);
+const FAR: u64 = 1 << 60;
 const SYS_MMAP: u64 = 9;
 
 /// Runs a program natively. Returns its status and its time in user code.
@@ -78,14 +78,14 @@ pub fn translated(
         child: &child,
         translator,
         layout,
-        counter: FAR,
+        left: FAR,
         natively: 0,
     };
     session.run(start);
     Outcome {
         status: child.status(),
         user_ns: child.used_ns().0,
-        count: session.counter - FAR,
+        count: FAR - session.left,
         statistics: session.translator.statistics(),
         natively: session.natively,
     }
@@ -153,11 +153,11 @@ impl Session<'_> {
     }
 
     fn enter(&mut self, regs: Regs) {
-        let rip = self.translator.enter(self.child, regs.rip).expect("room");
+        let rip = self
+            .translator
+            .enter(self.child, regs.rip, self.left)
+            .expect("room");
         self.apply();
-        let counter = self.counter.to_le_bytes();
-        let at = self.translator.counter_address();
-        self.child.write(&[(at, &counter)]).expect("it is there");
         self.child.set_regs(&Regs { rip, ..regs });
     }
 
@@ -176,7 +176,7 @@ impl Session<'_> {
     /// Executes one instruction natively.
     fn native(&mut self, state: &AppState) {
         self.natively += 1;
-        self.counter = state.counter;
+        self.left = state.left;
         let mut code = [0; INSTRUCTION_BYTES_MAX];
         Child::read(self.child, state.regs.rip, &mut code);
         self.child.set_regs(&state.regs);
@@ -186,7 +186,7 @@ impl Session<'_> {
             Stop::Signal(signal) => return self.deliver(signal),
             Stop::Syscall => panic!("a step performs the call"),
         }
-        self.counter += i64::from(step(&code) == Step::Counts);
+        self.left -= u64::from(step(&code) == Step::Counts);
         if code.starts_with(&[0x0f, 0x05]) {
             self.mappings_changed(&state.regs);
         }
@@ -209,7 +209,7 @@ impl Session<'_> {
     fn signal(&mut self, signal: i32) {
         let (regs, data) = (self.child.regs(), self.data());
         if let Ok(state) = self.translator.application_state(&regs, &data) {
-            self.counter = state.counter;
+            self.left = state.left;
             self.child.set_regs(&state.regs);
         }
         self.deliver(signal);

@@ -95,10 +95,10 @@ fn compare(
     let mut regs = *start;
     let mut counted = 0;
     for stop in stops {
-        let counter = -i64::try_from(stop - counted).unwrap();
-        let (end, state) = cached.run(&AppState { regs, counter });
+        let left = u64::try_from(stop - counted).unwrap();
+        let (end, state) = cached.run(&AppState { regs, left });
         prop_assert_eq!(end, Ended::Reached, "count {}", stop);
-        prop_assert_eq!(state.counter, 0);
+        prop_assert_eq!(state.left, 0);
         let now = seen(machine, place, &state.regs);
         prop_assert_eq!(now, trace.counts[*stop], "count {}", stop);
         regs = state.regs;
@@ -107,13 +107,13 @@ fn compare(
     let End::Signal(signal) = trace.end else {
         return Ok(());
     };
-    let counter = -(1i64 << 40);
-    let (end, state) = cached.run(&AppState { regs, counter });
+    let left = 1 << 40;
+    let (end, state) = cached.run(&AppState { regs, left });
     prop_assert_eq!(end, Ended::Signal(signal));
     let now = seen(machine, place, &state.regs);
     prop_assert_eq!(now, trace.last, "end");
-    let total = i64::try_from(trace.count() - counted).unwrap();
-    prop_assert_eq!(state.counter - counter, total);
+    let total = u64::try_from(trace.count() - counted).unwrap();
+    prop_assert_eq!(left - state.left, total);
     Ok(())
 }
 
