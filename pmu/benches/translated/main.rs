@@ -1,6 +1,6 @@
 //! Programs natively and through the code cache, in turns: what the software counter costs.
 //!
-//! `cargo bench -p pmu --bench translated [-- [--libraries|--program] [--register] command ...]`; without a
+//! `cargo bench -p pmu --bench translated [-- [--libraries|--program|--low] [--register] command ...]`; without a
 //! command, those that are there of a fixed list. Prints user CPU time; the supervisor's own work (translation,
 //! exits) is not part of it, but exits are shown.
 #![allow(clippy::print_stdout, reason = "that is what a benchmark is for")]
@@ -28,6 +28,7 @@ fn main() {
         match argument.as_str() {
             "--libraries" => near = Near::Libraries,
             "--program" => near = Near::Program,
+            "--low" => near = Near::Low,
             "--register" => options.counting = Counting::Register,
             "--bench" => {}
             _ => return true,

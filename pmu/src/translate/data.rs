@@ -87,12 +87,11 @@ mod tests {
 
     #[test]
     fn counters_stop_in_time_whoever_counts() {
-        let shares = [
-            [0; SHARDS],
-            [1, 0, 0, 0],
-            [u64::MAX; SHARDS],
-            [5, 100, 0, 1 << 40],
-        ];
+        let mut skewed = [5; SHARDS];
+        skewed[1] = 1 << 40;
+        let mut one = [0; SHARDS];
+        one[0] = 1;
+        let shares = [[0; SHARDS], one, [u64::MAX; SHARDS], skewed];
         for expected in shares {
             for left in [1, 2, 3, 4, 5, 7, 100, 1 << 40, u64::MAX] {
                 let data = data(&counters(left, &expected));
@@ -113,7 +112,7 @@ mod tests {
         let mut data = data(&counters(100, &[0; SHARDS]));
         data.words[0] = data.words[0].wrapping_add(3);
         data.words[2] = data.words[2].wrapping_add(4);
-        assert_eq!(data.counted(), [3, 0, 4, 0]);
+        assert_eq!(data.counted()[..3], [3, 0, 4]);
         assert_eq!(data.left(), 93);
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) const HEADER_BYTES: usize = 0x1000;
 
 /// How many bytes from the start of the data area [`Data::parse`](super::Data::parse) needs.
-pub const DATA_READ_BYTES: usize = 0x90;
+pub const DATA_READ_BYTES: usize = 0xd0;
 
 /// Entries of the first-level table: indexed by the low 16 bits of an application address.
 pub(super) const NEAR_ENTRIES: u64 = 1 << 16;
@@ -29,7 +29,7 @@ pub const CODE_BYTES_MAX: u64 = 1 << 30;
 
 /// Counters. Branches next to each other use different ones, because adding to a word in memory again
 /// has to wait until the last addition is there.
-pub(super) const SHARDS: usize = 4;
+pub(super) const SHARDS: usize = 8;
 
 /// A word of the header, by its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,27 +37,27 @@ pub(super) struct Slot(u8);
 
 impl Slot {
     /// What the counters held when they were set.
-    pub(super) const SET_TO: u8 = 0x20;
+    pub(super) const SET_TO: u8 = 0x40;
     /// Conditional branches that were left to the stop then.
-    pub(super) const LEFT: Self = Self(0x40);
+    pub(super) const LEFT: Self = Self(0x80);
     /// Index of the exit through which the code was left (32 bits).
-    pub(super) const EXIT: Self = Self(0x48);
+    pub(super) const EXIT: Self = Self(0x88);
     /// The application's `rax`.
-    pub(super) const RAX: Self = Self(0x50);
+    pub(super) const RAX: Self = Self(0x90);
     /// The application's `rcx`.
-    pub(super) const RCX: Self = Self(0x58);
+    pub(super) const RCX: Self = Self(0x98);
     /// The application's `rdx`.
-    pub(super) const RDX: Self = Self(0x60);
+    pub(super) const RDX: Self = Self(0xa0);
     /// The application's `rbx`.
-    pub(super) const RBX: Self = Self(0x68);
+    pub(super) const RBX: Self = Self(0xa8);
     /// The application's `r11`.
-    pub(super) const R11: Self = Self(0x70);
+    pub(super) const R11: Self = Self(0xb0);
     /// The register that holds an absolute address for one instruction.
-    pub(super) const SCRATCH: Self = Self(0x78);
+    pub(super) const SCRATCH: Self = Self(0xb8);
     /// `ax` after `lahf; seto al`.
-    pub(super) const FLAGS: Self = Self(0x80);
+    pub(super) const FLAGS: Self = Self(0xc0);
     /// The application address that an indirect branch goes to.
-    pub(super) const TARGET: Self = Self(0x88);
+    pub(super) const TARGET: Self = Self(0xc8);
 
     /// A counter: conditional branches, counted upwards to 0.
     pub(super) const fn counter(shard: usize) -> Self {

@@ -30,6 +30,8 @@ pub enum Near {
     Libraries,
     /// In reach of the program, at the address where programs that do not care are.
     Program,
+    /// In reach of programs with a fixed address.
+    Low,
 }
 
 impl Code for Child {
@@ -70,6 +72,7 @@ pub fn translated(
     let base = match near {
         Near::Libraries => (start.rip & !0xfff_ffff) - 0x4000_0000,
         Near::Program => 0x5555_1000_0000,
+        Near::Low => 0x2000_0000,
     };
     map(&child, &start, base, code_bytes + DATA_BYTES);
     let layout = Layout::contiguous(base, code_bytes);
