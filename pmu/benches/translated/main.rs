@@ -10,6 +10,8 @@
 mod exec;
 #[path = "../../tests/translate/sys.rs"]
 mod sys;
+#[path = "../../tests/translate/work.rs"]
+mod work;
 
 use exec::Near;
 use pmu::translate::{Counting, Options};
@@ -31,6 +33,9 @@ fn main() {
             "--low" => near = Near::Low,
             "--register" => options.counting = Counting::Register,
             "--bench" => {}
+            eager if eager.starts_with("--eager=") => {
+                options.eager_blocks = eager[8..].parse().expect("a number");
+            }
             _ => return true,
         }
         false
@@ -44,11 +49,13 @@ fn measure(command: &[String], near: Near, options: Options) {
         .map(|argument| CString::new(argument.as_str()).expect("no zero byte"))
         .collect();
     let sink = File::create("/dev/null").expect("there is one");
-    let (mut native, mut translated) = (Vec::new(), Vec::new());
+    let (mut native, mut translated, mut supervisor) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = None;
     for _ in 0..ROUNDS {
         native.push(exec::native(&arguments, sink.as_raw_fd()).1);
+        let before = sys::thread_cpu_ns();
         let outcome = exec::translated(&arguments, sink.as_raw_fd(), CODE_BYTES, near, options);
+        supervisor.push(sys::thread_cpu_ns() - before);
         translated.push(outcome.user_ns);
         last = Some(outcome);
     }
@@ -58,5 +65,5 @@ fn measure(command: &[String], near: Near, options: Options) {
         "{command:?}: native {native:.3} s, translated {translated:.3} s, {:.2} x",
         translated / native
     );
-    println!("{last:?}");
+    println!("supervisor {:.3} s; {last:?}", best(&supervisor));
 }

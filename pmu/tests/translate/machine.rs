@@ -120,6 +120,11 @@ impl Machine {
         bytes
     }
 
+    /// The byte at an address, if it is shared.
+    pub fn shared_byte(&self, address: u64) -> Option<u8> {
+        self.shared(address).map(|_| self.read::<1>(address)[0])
+    }
+
     /// Data and stack.
     pub fn memory(&self, place: Place) -> Vec<u8> {
         let base = self.app_base(place);

@@ -4,9 +4,12 @@
 mod anywhere;
 mod asm;
 mod cached;
+mod exec;
 mod machine;
 mod oracle;
 mod program;
 mod random;
+mod real;
 mod strategy;
 mod sys;
+mod work;

@@ -79,6 +79,18 @@ impl Trace {
 
 /// Executes a program from its first registers on, at most so many steps.
 pub fn run(machine: &Machine, place: Place, start: &Regs, steps_max: usize, all: bool) -> Trace {
+    run_with(machine, place, start, steps_max, all, |_| {})
+}
+
+/// The same, and does something at every count.
+pub fn run_with(
+    machine: &Machine,
+    place: Place,
+    start: &Regs,
+    steps_max: usize,
+    all: bool,
+    mut at_count: impl FnMut(usize),
+) -> Trace {
     let mut regs = *start;
     machine.child.set_regs(&regs);
     let first = seen(machine, place, &regs);
@@ -109,6 +121,7 @@ pub fn run(machine: &Machine, place: Place, start: &Regs, steps_max: usize, all:
         if step(&code) == Step::Counts {
             let now = seen(machine, place, &regs);
             trace.counts.push(now);
+            at_count(trace.count());
         }
     }
     trace.last = seen(machine, place, &regs);

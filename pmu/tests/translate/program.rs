@@ -112,11 +112,17 @@ struct Builder {
     extra: Vec<u8>,
     next_word: u64,
     index: usize,
+    constants: Vec<u64>,
 }
 
 impl Program {
     /// Writes it into memory, with data and registers from its seed. Returns the first registers.
     pub fn load(&self, machine: &Machine, place: Place) -> Regs {
+        self.load_with_constants(machine, place).0
+    }
+
+    /// The same, and where the constants of its `mov` instructions are.
+    pub fn load_with_constants(&self, machine: &Machine, place: Place) -> (Regs, Vec<u64>) {
         let base = machine.app_base(place);
         let mut asm = Asm::new(base + CODE + 0x100);
         let functions: Vec<Label> = self.functions.iter().map(|_| asm.label()).collect();
@@ -127,6 +133,7 @@ impl Program {
             extra: self.extra.clone(),
             next_word: base + DATA + (DATA_LEN - TABLES) as u64,
             index: 0,
+            constants: Vec::new(),
         };
         builder.prologue();
         for (index, function) in self.functions.iter().enumerate() {
@@ -140,7 +147,8 @@ impl Program {
                 (_, extra) => builder.asm.raw(&[0xc2, extra, 0]),
             }
         }
-        let (code, words) = builder.asm.finish();
+        let Builder { asm, constants, .. } = builder;
+        let (code, words) = asm.finish();
         let mut random = Random(self.seed);
         let image: Vec<u8> = (0..0x4000)
             .map(|_| random.next().to_le_bytes()[0])
@@ -179,7 +187,7 @@ impl Program {
         regs.rsp = base + STACK_TOP;
         regs.rip = base + CODE + 0x100;
         regs.eflags = 0x202 | random.next() & 0x8d5;
-        regs
+        (regs, constants)
     }
 }
 
@@ -624,7 +632,10 @@ impl Builder {
                     [(0xdd, 0), (0xdc, 0), (0xdd, 3), (0xd9, 7), (0xdd, 7)][usize::from(op % 5)];
                 self.asm.op(&[], false, &[opcode], extension, rm, &[]);
             }
-            Simple::MovImm(reg, value) => self.asm.mov_imm64(reg, value),
+            Simple::MovImm(reg, value) => {
+                self.asm.mov_imm64(reg, value);
+                self.constants.push(self.asm.here() - 8);
+            }
             Simple::MovToSse(reg, from) => {
                 self.asm
                     .op(&[0x66], true, &[0x0f, 0x6e], reg & 15, Rm::Reg(from), &[]);

@@ -167,3 +167,106 @@ fn every_count_can_be_stopped_at() {
         },
     );
 }
+
+/// At one count the program's code is changed, and the translator is told.
+fn check_changed(
+    machine: &Machine,
+    program: &Program,
+    how: &How,
+    seed: u64,
+    whole: bool,
+) -> Result<(), TestCaseError> {
+    let place = how.place;
+    let start = program.load(machine, place);
+    let total = oracle::run(machine, place, &start, STEPS_MAX, false).count();
+    let at = usize::try_from(seed).unwrap() % total.max(1);
+    let (start, constants) = program.load_with_constants(machine, place);
+    let change = || {
+        for (index, constant) in constants.iter().enumerate() {
+            let value = seed.rotate_left(u32::try_from(index).unwrap());
+            machine.write(*constant, &value.to_le_bytes());
+        }
+    };
+    let trace = oracle::run_with(machine, place, &start, STEPS_MAX, false, |count| {
+        if count == at {
+            change();
+        }
+    });
+    // Changed control flow may have other branches.
+    if at == 0 || trace.count() < at {
+        return Ok(());
+    }
+    let start = program.load(machine, place);
+    let layout = machine.layout(place, how.code_bytes);
+    let mut cached = Cached::new(machine, layout, how.options);
+    let state = AppState {
+        regs: start,
+        left: u64::try_from(at).unwrap(),
+    };
+    let (end, state) = cached.run(&state);
+    prop_assert_eq!(end, Ended::Reached);
+    prop_assert_eq!(seen(machine, place, &state.regs), trace.counts[at]);
+    change();
+    if whole {
+        let base = machine.app_base(place);
+        cached
+            .translator
+            .invalidate(base..base + machine::CODE_BYTES);
+    } else {
+        for constant in &constants {
+            cached.translator.invalidate(*constant..constant + 8);
+        }
+    }
+    let rest = Trace {
+        counts: trace.counts[at..].to_vec(),
+        ..trace
+    };
+    let stops: Vec<usize> = (rest.end == End::Cut)
+        .then(|| rest.count())
+        .into_iter()
+        .filter(|count| *count > 0)
+        .collect();
+    compare(machine, &mut cached, place, &state.regs, &rest, &stops)
+}
+
+#[test]
+fn changed_code_is_executed_as_it_is_then() {
+    run(
+        cases(300),
+        (strategy::program(), how(), any::<u64>(), any::<bool>()),
+        |machine, (program, how, seed, whole)| check_changed(machine, &program, &how, seed, whole),
+    );
+}
+
+/// What the random programs are worth depends on what they do.
+#[test]
+fn random_programs_do_a_bit_of_everything() {
+    let mut runner = TestRunner::deterministic();
+    let (mut counts, mut faults, mut cut, mut natural) = (Vec::new(), 0, 0, 0);
+    machine::with(|machine| {
+        for _ in 0..200 {
+            let tree = strategy::program().new_tree(&mut runner).unwrap();
+            let program = proptest::strategy::ValueTree::current(&tree);
+            let place = Place { app: 0, cache: 0 };
+            let start = program.load(machine, place);
+            let trace = oracle::run(machine, place, &start, STEPS_MAX, false);
+            counts.push(trace.count());
+            let hlt = {
+                let rip = trace.last.regs[16];
+                trace.end == End::Signal(libc::SIGSEGV) && machine.shared_byte(rip) == Some(0xf4)
+            };
+            match trace.end {
+                End::Cut => cut += 1,
+                End::Signal(_) if hlt => natural += 1,
+                End::Signal(_) => faults += 1,
+            }
+        }
+    });
+    counts.sort_unstable();
+    assert!(counts[100] >= 3, "half have {} branches", counts[100]);
+    assert!(counts[150] >= 20, "a quarter has {}", counts[150]);
+    assert!(
+        natural >= 80 && faults >= 20 && cut >= 1,
+        "{natural} {faults} {cut}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use pmu::Regs;
 use std::cell::Cell;
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::io::{Error, Result};
 use std::ops::Range;
 use std::ptr;
@@ -234,22 +234,18 @@ impl Child {
         self.request(libc::PTRACE_SETREGSET, 0x202, from)
             .expect("the child is stopped");
     }
+}
 
-    /// CPU time that it has used.
-    pub fn cpu_ns(&self) -> u64 {
-        let mut clock = 0;
-        // SAFETY: the clock's number is written to a variable of its type.
-        let failed = unsafe { libc::clock_getcpuclockid(self.pid, &raw mut clock) };
-        assert_eq!(failed, 0);
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: the time is written to a variable of its type.
-        let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
-        assert_eq!(failed, 0);
-        u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
-    }
+/// CPU time of the calling thread.
+pub fn thread_cpu_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the time is written to a variable of its type.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(failed, 0);
+    u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
 }
 
 impl Child {
@@ -408,4 +404,62 @@ pub fn stay_on_this_cpu() {
         libc::CPU_SET(usize::try_from(cpu).unwrap_or(0), &mut set);
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
     }
+}
+
+/// `qsort` of libc.
+pub fn qsort(numbers: &mut [u64]) {
+    // SAFETY: base, number and size describe the slice; the function compares two of its elements.
+    unsafe {
+        libc::qsort(
+            numbers.as_mut_ptr().cast(),
+            numbers.len(),
+            8,
+            Some(crate::work::compare),
+        );
+    }
+}
+
+/// Compares what `qsort` passes.
+pub fn compare(one: *const c_void, other: *const c_void) -> i32 {
+    // SAFETY: `qsort` passes pointers to elements of the slice.
+    let (one, other) = unsafe { (*one.cast::<u64>(), *other.cast::<u64>()) };
+    one.cmp(&other) as i32
+}
+
+/// `snprintf` of libc; returns how much it wrote.
+pub fn print(text: &mut [u8], number: f64, other: u64) -> usize {
+    // SAFETY: the format has conversions for these arguments; the length is the buffer's.
+    let len = unsafe {
+        libc::snprintf(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            crate::work::FORMAT,
+            number,
+            c"text".as_ptr(),
+            other,
+            number,
+        )
+    };
+    usize::try_from(len).unwrap_or(0).min(text.len())
+}
+
+/// `strtod` of libc.
+pub fn parse(text: &CStr) -> f64 {
+    // SAFETY: the text ends with a zero; no end is asked for.
+    unsafe { libc::strtod(text.as_ptr(), ptr::null_mut()) }
+}
+
+/// `strlen`, `strchr` and `memchr` of libc.
+pub fn search(text: &[u8], byte: u8) -> u64 {
+    let start = text.as_ptr();
+    // SAFETY: the text ends with a zero, and has at least 100 bytes.
+    let (len, first, other) = unsafe {
+        (
+            libc::strlen(start.cast()),
+            libc::strchr(start.cast(), byte.into()),
+            libc::memchr(start.cast(), byte.into(), 100),
+        )
+    };
+    let distance = |found: usize| found.saturating_sub(start.addr()) as u64;
+    len as u64 + distance(first.addr()) + distance(other.addr())
 }
