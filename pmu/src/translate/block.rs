@@ -100,7 +100,7 @@ pub(super) struct Block {
 
 /// Decodes the block at an address.
 pub(super) fn decode(window: &mut Window<'_>, start: u64) -> Block {
-    let mut insns = Vec::new();
+    let mut insns = Vec::with_capacity(8);
     let mut at = start;
     loop {
         if insns.len() == BLOCK_INSNS_MAX {
@@ -111,25 +111,26 @@ pub(super) fn decode(window: &mut Window<'_>, start: u64) -> Block {
                 last: End::Continue,
             };
         }
-        let (last, end) = match next(window, at) {
+        match next(window, at) {
             Next::Copy(insn) => {
                 at = insn.decoded.next_ip();
-                insns.push(*insn);
-                continue;
+                insns.push(insn);
             }
-            Next::End(last, end) => (last, end),
-        };
-        return Block {
-            start,
-            end,
-            insns,
-            last,
-        };
+            Next::End(last, end) => {
+                return Block {
+                    start,
+                    end,
+                    insns,
+                    last,
+                };
+            }
+        }
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Next {
-    Copy(Box<Insn>),
+    Copy(Insn),
     /// And the address behind it.
     End(End, u64),
 }
@@ -165,8 +166,8 @@ fn next(window: &mut Window<'_>, at: u64) -> Next {
         return leave(len, special);
     }
     if decoded.flow_control() == FlowControl::Next {
-        return match Insn::new(decoded, bytes) {
-            Some(insn) => Next::Copy(Box::new(insn)),
+        return match Insn::new(decoded, bytes, &window.cache) {
+            Some(insn) => Next::Copy(insn),
             None => leave(len, Special::NotTranslated),
         };
     }

@@ -131,7 +131,7 @@ impl Emitter<'_> {
         };
         for (index, insn) in block.insns.iter().enumerate() {
             self.count(place, index, insn.at)?;
-            self.copy(insn, None);
+            self.copy(insn, None)?;
             // Whatever was lost, this instruction has overwritten.
             self.flags = Flags::Exact;
         }
@@ -153,13 +153,13 @@ impl Emitter<'_> {
             }
             End::JumpTo { load } => {
                 self.spill_indirect(load.at);
-                self.target(load);
+                self.target(load)?;
                 self.lookup();
                 Ok(())
             }
             End::CallTo { load } => {
                 self.spill_indirect(load.at);
-                self.target(load);
+                self.target(load)?;
                 // The call has not happened until its return address is on the stack.
                 let shape = self.shape(load.at);
                 self.piece.shape(Shape {
@@ -248,13 +248,13 @@ impl Emitter<'_> {
     }
 
     /// Copies an instruction. `spilled`: the registers of an indirect branch are, and `rdx` may be used.
-    fn copy(&mut self, insn: &Insn, spilled: Option<Spilled>) {
+    fn copy(&mut self, insn: &Insn, spilled: Option<Spilled>) -> Result<(), Full> {
         let shape = Shape {
             spilled: spilled.unwrap_or_default(),
             ..self.shape(insn.at)
         };
         self.piece.shape(shape);
-        match insn.moved(self.piece.here()) {
+        match insn.moved(self.piece.here()).ok_or(Full)? {
             Moved::Same(bytes) => self.piece.raw(bytes.as_slice()),
             Moved::Constant { register, value } => self.piece.constant(register, value),
             Moved::Through {
@@ -286,6 +286,7 @@ impl Emitter<'_> {
                 self.piece.load(scratch, Slot::SCRATCH);
             }
         }
+        Ok(())
     }
 
     fn branch(&mut self, at: u64, condition: Condition, taken: u64, fall: u64) -> Result<(), Full> {
@@ -384,8 +385,8 @@ impl Emitter<'_> {
     }
 
     /// The target of an indirect branch to `rdx`.
-    fn target(&mut self, load: &Insn) {
-        self.copy(load, Some(Spilled::INDIRECT));
+    fn target(&mut self, load: &Insn) -> Result<(), Full> {
+        self.copy(load, Some(Spilled::INDIRECT))
     }
 
     /// The return address to `rdx`, off the stack.

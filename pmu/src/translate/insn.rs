@@ -9,6 +9,7 @@ use super::stepped::INSTRUCTION_BYTES_MAX;
 use iced_x86::{
     Decoder, DecoderError, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, Register,
 };
+use std::ops::Range;
 
 /// Bytes of a displacement relative to the instruction pointer.
 const DISPLACEMENT_BYTES: usize = 4;
@@ -45,9 +46,8 @@ pub(super) struct IpRelative {
     address: u64,
     /// Where the displacement is, if it can be changed to reach the same from elsewhere.
     displacement_at: Option<usize>,
-    /// The instruction with the operand `[scratch]` instead.
-    absolute: Bytes,
-    scratch: Gpr,
+    /// If that may not be enough: the instruction with the operand `[register]` instead.
+    absolute: Option<(Bytes, Gpr)>,
 }
 
 /// An instruction that is copied.
@@ -109,14 +109,15 @@ pub(super) fn decode(code: &[u8], at: u64) -> Decoded {
 }
 
 impl Insn {
-    /// Prepares an instruction to be moved. None if that is not certain to be possible.
-    pub(super) fn new(decoded: Instruction, bytes: Bytes) -> Option<Self> {
-        let scratch = decoded
-            .is_ip_rel_memory_operand()
-            .then(|| free_register(&decoded));
-        let ip_relative = match scratch {
-            None => None,
-            Some(scratch) => Some(ip_relative(&decoded, &bytes, scratch?)?),
+    /// Prepares an instruction to be moved into the cache. None if that is not certain to be possible.
+    pub(super) fn new(decoded: Instruction, bytes: Bytes, cache: &Range<u64>) -> Option<Self> {
+        let ip_relative = match decoded.is_ip_rel_memory_operand() {
+            false => None,
+            true if reaches(&decoded, cache) => Some(ip_relative(&decoded, &bytes, None)?),
+            true => {
+                let scratch = free_register(&decoded)?;
+                Some(ip_relative(&decoded, &bytes, Some(scratch))?)
+            }
         };
         Some(Self {
             at: decoded.ip(),
@@ -159,7 +160,7 @@ impl Insn {
         }
         let ip_relative = match decoded.is_ip_rel_memory_operand() {
             false => None,
-            true => Some(ip_relative(&decoded, &bytes, Gpr::RDX)?),
+            true => Some(ip_relative(&decoded, &bytes, Some(Gpr::RDX))?),
         };
         Some(Self {
             at: branch.ip(),
@@ -169,25 +170,26 @@ impl Insn {
         })
     }
 
-    /// The copy for address `to`.
-    pub(super) fn moved(&self, to: u64) -> Moved {
+    /// The copy for address `to`; none outside of the cache it was prepared for.
+    pub(super) fn moved(&self, to: u64) -> Option<Moved> {
         let Some(operand) = &self.ip_relative else {
-            return Moved::Same(self.bytes);
+            return Some(Moved::Same(self.bytes));
         };
         if let Some(bytes) = self.displaced(operand, to) {
-            return Moved::Same(bytes);
+            return Some(Moved::Same(bytes));
         }
         if self.decoded.mnemonic() == Mnemonic::Lea {
-            return Moved::Constant {
+            return Some(Moved::Constant {
                 register: self.decoded.op0_register(),
                 value: operand.address,
-            };
+            });
         }
-        Moved::Through {
-            bytes: operand.absolute,
-            scratch: operand.scratch,
+        let (bytes, scratch) = operand.absolute?;
+        Some(Moved::Through {
+            bytes,
+            scratch,
             address: operand.address,
-        }
+        })
     }
 
     /// With another displacement, if that reaches.
@@ -225,7 +227,14 @@ fn free_register(decoded: &Instruction) -> Option<Gpr> {
         .find(|candidate| !used.contains(candidate))
 }
 
-fn ip_relative(decoded: &Instruction, bytes: &Bytes, scratch: Gpr) -> Option<IpRelative> {
+/// Whether an operand can be reached from everywhere in the cache by another displacement.
+fn reaches(decoded: &Instruction, cache: &Range<u64>) -> bool {
+    let address = decoded.ip_rel_memory_address();
+    let from = |end: u64| displacement(end, address).is_some();
+    decoded.memory_base() == Register::RIP && from(cache.start) && from(cache.end)
+}
+
+fn ip_relative(decoded: &Instruction, bytes: &Bytes, scratch: Option<Gpr>) -> Option<IpRelative> {
     let code = bytes.as_slice();
     let mut decoder = Decoder::with_ip(64, code, decoded.ip(), DecoderOptions::NONE);
     let again = decoder.decode();
@@ -233,12 +242,15 @@ fn ip_relative(decoded: &Instruction, bytes: &Bytes, scratch: Gpr) -> Option<IpR
     if offsets.displacement_size() != DISPLACEMENT_BYTES {
         return None;
     }
-    let displacement_at = offsets.displacement_offset();
+    let at = offsets.displacement_offset();
+    let absolute = match scratch {
+        None => None,
+        Some(scratch) => Some((absolute(decoded, code, at, scratch)?, scratch)),
+    };
     Some(IpRelative {
         address: decoded.ip_rel_memory_address(),
-        displacement_at: (decoded.memory_base() == Register::RIP).then_some(displacement_at),
-        absolute: absolute(decoded, code, displacement_at, scratch)?,
-        scratch,
+        displacement_at: (decoded.memory_base() == Register::RIP).then_some(at),
+        absolute,
     })
 }
 
@@ -311,4 +323,136 @@ fn same_memory(one: &Instruction, other: &Instruction) -> bool {
         && one.memory_index_scale() == other.memory_index_scale()
         && one.memory_displacement64() == other.memory_displacement64()
         && one.memory_segment() == other.memory_segment()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: u64 = 0x40_0000;
+
+    fn prepared(code: &[u8], cache: Range<u64>) -> Option<Insn> {
+        match decode(code, AT) {
+            Decoded::Insn(decoded, bytes) => Insn::new(decoded, bytes, &cache),
+            _ => None,
+        }
+    }
+
+    /// Instructions with an operand relative to `rip`, of all kinds of encoding.
+    const RELATIVE: [&[u8]; 16] = [
+        &[0x48, 0x8b, 0x05, 0x10, 0, 0, 0], // mov rax, [rip + 16]
+        &[0x49, 0x8b, 0x0d, 0x10, 0, 0, 0], // the same with a REX.B that means nothing
+        &[0x80, 0x3d, 0x10, 0, 0, 0, 7],    // cmp byte [rip + 16], 7
+        &[0x48, 0x81, 0x05, 0x10, 0, 0, 0, 1, 2, 3, 4], // add qword [rip + 16], 0x4030201
+        &[0xff, 0x35, 0x10, 0, 0, 0],       // push [rip + 16]
+        &[0x8f, 0x05, 0x10, 0, 0, 0],       // pop [rip + 16]
+        &[0x41, 0x8f, 0x05, 0x10, 0, 0, 0], // the same with REX.B
+        &[0xf0, 0x48, 0x0f, 0xc7, 0x0d, 0x10, 0, 0, 0], // lock cmpxchg16b [rip + 16]
+        &[0x64, 0x8b, 0x05, 0x10, 0, 0, 0], // mov eax, fs:[rip + 16]
+        &[0xc5, 0xfd, 0xfe, 0x05, 0x10, 0, 0, 0], // vpaddd ymm0, ymm0, [rip + 16]
+        &[0xc4, 0xc1, 0x7d, 0xfe, 0x05, 0x10, 0, 0, 0], // the same, VEX.B set (it is inverted)
+        &[0x62, 0xd1, 0xfe, 0x48, 0x6f, 0x05, 0x10, 0, 0, 0], // vmovdqu64 zmm0, [rip + 16], EVEX.B
+        &[0x0f, 0xae, 0x25, 0x10, 0, 0, 0], // xsave [rip + 16]
+        &[0xf3, 0x0f, 0x7f, 0x05, 0x10, 0, 0, 0], // movdqu [rip + 16], xmm0
+        &[0x66, 0x0f, 0x3a, 0x63, 0x05, 0x10, 0, 0, 0, 1], // pcmpistri xmm0, [rip + 16], 1
+        &[0xdd, 0x05, 0x10, 0, 0, 0],       // fld qword [rip + 16]
+    ];
+
+    #[test]
+    fn operands_in_reach_get_another_displacement() {
+        for code in RELATIVE {
+            let insn = prepared(code, 0x1000_0000..0x2000_0000).expect("movable");
+            for to in [0x1000_0000, 0x1fff_fff0] {
+                let Some(Moved::Same(bytes)) = insn.moved(to) else {
+                    panic!("{code:x?}");
+                };
+                let Decoded::Insn(moved, _) = decode(bytes.as_slice(), to) else {
+                    panic!("{code:x?}");
+                };
+                assert_eq!(moved.code(), insn.decoded.code());
+                assert_eq!(
+                    moved.ip_rel_memory_address(),
+                    insn.decoded.ip_rel_memory_address()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn operands_out_of_reach_go_through_a_register_that_is_free() {
+        for code in RELATIVE {
+            let insn = prepared(code, 0x7f00_0000_0000..0x7f00_1000_0000).expect("movable");
+            let Some(Moved::Through {
+                bytes,
+                scratch,
+                address,
+            }) = insn.moved(0x7f00_0000_0000)
+            else {
+                panic!("{code:x?}");
+            };
+            assert_eq!(address, AT + code.len() as u64 + 16);
+            let Decoded::Insn(moved, _) = decode(bytes.as_slice(), 0) else {
+                panic!("{code:x?}");
+            };
+            assert_eq!(moved.code(), insn.decoded.code(), "{code:x?}");
+            assert_eq!(Gpr::of(moved.memory_base()), Some(scratch));
+            let mut factory = InstructionInfoFactory::new();
+            let info = factory.info(&insn.decoded);
+            let mut used = info.used_registers().iter();
+            assert!(used.all(|used| Gpr::of(used.register()) != Some(scratch)));
+        }
+    }
+
+    #[test]
+    fn an_address_of_32_bits_stays_one() {
+        // mov eax, [eip + 16]
+        let code = [0x67, 0x8b, 0x05, 0x10, 0, 0, 0];
+        let insn = prepared(&code, 0x1000_0000..0x2000_0000).expect("movable");
+        let moved = insn.moved(0x1000_0000);
+        assert!(matches!(
+            moved,
+            Some(Moved::Through {
+                address: 0x40_0017,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn lea_out_of_reach_becomes_a_constant() {
+        let code = [0x4c, 0x8d, 0x3d, 0x10, 0, 0, 0];
+        let insn = prepared(&code, 0x7f00_0000_0000..0x7f00_1000_0000).expect("movable");
+        let expected = Moved::Constant {
+            register: Register::R15,
+            value: AT + 7 + 16,
+        };
+        assert_eq!(insn.moved(0x7f00_0000_0000), Some(expected));
+    }
+
+    #[test]
+    fn targets_are_loaded_as_the_branch_would() {
+        let branches: [&[u8]; 6] = [
+            &[0xff, 0xe0],                               // jmp rax
+            &[0x41, 0xff, 0xd3],                         // call r11
+            &[0xff, 0x54, 0x24, 0x08],                   // call [rsp + 8]
+            &[0x65, 0xff, 0x14, 0x25, 0x10, 0, 0, 0],    // call gs:[0x10]
+            &[0x3e, 0x42, 0xff, 0x24, 0xfd, 0, 1, 0, 0], // notrack jmp [r15 * 8 + 0x100]
+            &[0xff, 0x25, 0x10, 0, 0, 0],                // jmp [rip + 16]
+        ];
+        for code in branches {
+            let Decoded::Insn(branch, bytes) = decode(code, AT) else {
+                panic!("{code:x?}");
+            };
+            let load = Insn::load_target(&branch, &bytes).expect("movable");
+            assert_eq!(load.at, AT);
+            assert_eq!(load.decoded.op0_register(), Register::RDX);
+            assert_eq!(load.decoded.op1_kind(), branch.op0_kind());
+            assert_eq!(load.decoded.memory_base(), branch.memory_base());
+            assert_eq!(load.decoded.memory_index(), branch.memory_index());
+            assert_eq!(
+                load.decoded.segment_prefix() == Register::GS,
+                code[0] == 0x65
+            );
+        }
+    }
 }

@@ -46,4 +46,4 @@ pub use source::{Code, PagePolicy};
 pub use state::{AppState, Roll};
 pub use stepped::{INSTRUCTION_BYTES_MAX, Step, step};
 pub use translator::{Exit, Options, Statistics, TranslateError, Translator};
-pub use writes::Write;
+pub use writes::{Write, Writes};

@@ -1,6 +1,7 @@
 //! Where application code comes from: the embedder's reader, and a window on it.
 
 use super::stepped::INSTRUCTION_BYTES_MAX;
+use std::ops::Range;
 
 /// What is to be done with code on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,15 +35,18 @@ const WINDOW_BYTES: usize = 256;
 /// A window that moves over the code, so that decoding does not read every instruction by itself.
 pub(super) struct Window<'a> {
     code: &'a dyn Code,
+    /// Where code is moved to.
+    pub(super) cache: Range<u64>,
     start: u64,
     len: usize,
     bytes: [u8; WINDOW_BYTES],
 }
 
 impl<'a> Window<'a> {
-    pub(super) fn new(code: &'a dyn Code) -> Self {
+    pub(super) fn new(code: &'a dyn Code, cache: &Range<u64>) -> Self {
         Self {
             code,
+            cache: cache.clone(),
             start: 0,
             len: 0,
             bytes: [0; WINDOW_BYTES],
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_address_shows_its_own_bytes() {
-        let mut window = Window::new(&Some300);
+        let mut window = Window::new(&Some300, &(0..0));
         for address in (1000..1300).chain([1000, 1299, 1100]) {
             let bytes = window.at(address);
             assert_eq!(bytes[0], address.to_le_bytes()[0]);

@@ -119,9 +119,9 @@ fn hash(address: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn applied(writes: Writes) -> FxHashMap<u64, u64> {
+    fn applied(writes: &Writes) -> FxHashMap<u64, u64> {
         let mut memory = FxHashMap::default();
-        for write in writes.into_list() {
+        for write in writes.iter() {
             for (index, word) in write.bytes.chunks_exact(8).enumerate() {
                 let value = u64::from_le_bytes(word.try_into().expect("8 bytes"));
                 memory.insert(write.address + 8 * index as u64, value);
@@ -147,14 +147,14 @@ mod tests {
         assert!(table.insert(same[1], 99, &mut writes));
         assert!(table.insert(0, 1, &mut writes));
         let far = |entry: u64| layout.far_table() + entry * ENTRY_BYTES;
-        let memory = applied(std::mem::take(&mut writes));
+        let memory = applied(&std::mem::take(&mut writes));
         assert_eq!(memory[&far(5)], same[0]);
         assert_eq!(memory[&far(6)], same[1]);
         assert_eq!(memory[&(far(6) + 8)], 99);
         assert_eq!(memory[&far(7)], same[2]);
         assert_eq!(memory[&layout.near_table()], 1, "address 0 is not found");
         table.clear(&mut writes);
-        let memory = applied(writes);
+        let memory = applied(&writes);
         assert_eq!(memory[&far(6)], 0);
         assert!(table.entries.is_empty());
     }

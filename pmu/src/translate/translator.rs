@@ -10,7 +10,7 @@ use super::source::{Code, Window};
 use super::state::{AppState, Flags, Rip, Roll, Shape, restore};
 use super::store::{ExitKind, Full, Store};
 use super::table::Table;
-use super::writes::Write;
+use super::writes::Writes;
 use crate::Regs;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -149,8 +149,8 @@ impl Translator {
     }
 
     /// The writes to make, in order, before a thread runs in the cache again.
-    pub fn take_writes(&mut self) -> Vec<Write> {
-        std::mem::take(&mut self.store.writes).into_list()
+    pub fn take_writes(&mut self) -> Writes {
+        std::mem::take(&mut self.store.writes)
     }
 
     /// Pages (addresses of their first bytes) with code that was translated since this was last asked, and
@@ -424,7 +424,7 @@ impl Translator {
         mode: Mode,
         indirect: bool,
     ) -> Result<(), Full> {
-        let mut window = Window::new(code);
+        let mut window = Window::new(code, &self.store.layout.code);
         let mut budget = self.options.eager_blocks.max(1);
         let mut wanted = vec![Wanted { at, indirect }];
         while let Some(first) = wanted.pop() {

@@ -52,8 +52,8 @@ impl<'a> Cached<'a> {
     }
 
     fn apply(&mut self) {
-        for write in self.translator.take_writes() {
-            self.machine.write(write.address, &write.bytes);
+        for write in self.translator.take_writes().iter() {
+            self.machine.write(write.address, write.bytes);
         }
     }
 

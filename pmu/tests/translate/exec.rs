@@ -143,7 +143,7 @@ impl Session<'_> {
         let writes = self.translator.take_writes();
         let list: Vec<(u64, &[u8])> = writes
             .iter()
-            .map(|write| (write.address, write.bytes.as_slice()))
+            .map(|write| (write.address, write.bytes))
             .collect();
         self.child.write(&list).expect("the cache is there");
     }

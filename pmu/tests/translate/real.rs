@@ -76,8 +76,8 @@ fn translated(machine: &Machine, work: Work, argument: u64, options: Options) ->
     let mut translator = Translator::new(layout, options).expect("a good layout");
     let enter = |translator: &mut Translator, regs: Regs, left| {
         let rip = translator.enter(&child, regs.rip, left).expect("room");
-        for write in translator.take_writes() {
-            machine.write(write.address, &write.bytes);
+        for write in translator.take_writes().iter() {
+            machine.write(write.address, write.bytes);
         }
         child.set_regs(&Regs { rip, ..regs });
     };
@@ -90,8 +90,8 @@ fn translated(machine: &Machine, work: Work, argument: u64, options: Options) ->
             .expect("known")
         {
             Exit::Resume(regs) => {
-                for write in translator.take_writes() {
-                    machine.write(write.address, &write.bytes);
+                for write in translator.take_writes().iter() {
+                    machine.write(write.address, write.bytes);
                 }
                 child.set_regs(&regs);
             }
