@@ -4,6 +4,7 @@
 //! command, those that are there of a fixed list. Prints user CPU time; the supervisor's own work (translation,
 //! exits) is not part of it, but exits are shown.
 #![allow(clippy::print_stdout, reason = "that is what a benchmark is for")]
+#![allow(clippy::unwrap_used, reason = "modules shared with the tests")]
 #![allow(dead_code, reason = "modules shared with the tests")]
 
 #[path = "../../tests/translate/exec.rs"]

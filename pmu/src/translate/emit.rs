@@ -3,6 +3,7 @@
 use super::block::{Block, Condition, End};
 use super::count::{self, Counting, Place};
 use super::gpr::Gpr;
+use super::indirect;
 use super::insn::{Insn, Moved};
 use super::layout::Slot;
 use super::piece::Piece;
@@ -72,7 +73,7 @@ pub(super) fn block(store: &mut Store, block: &Block, how: &How<'_>) -> Result<E
     let indirect = how.indirect.then(|| {
         emitter.piece.align(16);
         let at = emitter.piece.here();
-        restore_indirect(&mut emitter.piece, block.start);
+        indirect::restore(&mut emitter.piece, block.start);
         at
     });
     let plain = emitter.piece.here();
@@ -87,25 +88,10 @@ pub(super) fn block(store: &mut Store, block: &Block, how: &How<'_>) -> Result<E
     })
 }
 
-/// What an entry for indirect branches does first.
-pub(super) fn restore_indirect(piece: &mut Piece, start: u64) {
-    let shape = Shape::exact(start);
-    let mut spilled = Spilled::INDIRECT;
-    for (gpr, slot, left) in [
-        (Gpr::RAX, Slot::RAX, Spilled::RCX.and(Spilled::RDX)),
-        (Gpr::RCX, Slot::RCX, Spilled::RDX),
-        (Gpr::RDX, Slot::RDX, Spilled::NONE),
-    ] {
-        piece.shape(Shape { spilled, ..shape });
-        piece.load(gpr, slot);
-        spilled = left;
-    }
-    piece.shape(shape);
-}
-
-struct Emitter<'a> {
-    store: &'a mut Store,
-    piece: Piece,
+/// The emission of one block.
+pub(super) struct Emitter<'a> {
+    pub(super) store: &'a mut Store,
+    pub(super) piece: Piece,
     how: &'a How<'a>,
     links: Vec<Link>,
     /// The block's own address and entry.
@@ -116,7 +102,7 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    fn shape(&self, at: u64) -> Shape {
+    pub(super) fn shape(&self, at: u64) -> Shape {
         Shape {
             pending: self.pending,
             flags: self.flags,
@@ -248,7 +234,7 @@ impl Emitter<'_> {
     }
 
     /// Copies an instruction. `spilled`: the registers of an indirect branch are, and `rdx` may be used.
-    fn copy(&mut self, insn: &Insn, spilled: Option<Spilled>) -> Result<(), Full> {
+    pub(super) fn copy(&mut self, insn: &Insn, spilled: Option<Spilled>) -> Result<(), Full> {
         let shape = Shape {
             spilled: spilled.unwrap_or_default(),
             ..self.shape(insn.at)
@@ -370,53 +356,5 @@ impl Emitter<'_> {
             self.piece.relative(constant);
         }
         Ok(())
-    }
-
-    fn spill_indirect(&mut self, at: u64) {
-        let shape = self.shape(at);
-        self.piece.shape(shape);
-        self.piece.store(Slot::RAX, Gpr::RAX);
-        self.piece.store(Slot::RCX, Gpr::RCX);
-        self.piece.store(Slot::RDX, Gpr::RDX);
-        self.piece.shape(Shape {
-            spilled: Spilled::INDIRECT,
-            ..shape
-        });
-    }
-
-    /// The target of an indirect branch to `rdx`.
-    fn target(&mut self, load: &Insn) -> Result<(), Full> {
-        self.copy(load, Some(Spilled::INDIRECT))
-    }
-
-    /// The return address to `rdx`, off the stack.
-    fn pop_target(&mut self, extra: u16) {
-        if extra == 0 {
-            self.piece.raw(&[0x5a]); // pop rdx
-            return;
-        }
-        self.piece.raw(&[0x48, 0x8b, 0x14, 0x24]); // mov rdx, [rsp]
-        self.piece.raw(&[0x48, 0x8d, 0xa4, 0x24]); // lea rsp, [rsp + ...]
-        self.piece.raw(&(u32::from(extra) + 8).to_le_bytes());
-    }
-
-    /// Goes to the block of the application address in `rdx`. Flags stay as they are.
-    fn lookup(&mut self) {
-        let layout = &self.store.layout;
-        let shape = Shape {
-            rip: Rip::InRdx,
-            spilled: Spilled::INDIRECT,
-            ..self.shape(0)
-        };
-        self.piece.shape(shape);
-        self.piece.address(Gpr::RAX, layout.near_table());
-        self.piece.raw(&[0x0f, 0xb7, 0xca]); // movzx ecx, dx
-        self.piece.raw(&[0x48, 0x8d, 0x04, 0xc8]); // lea rax, [rax + 8 * rcx]
-        self.piece.raw(&[0x48, 0x8d, 0x04, 0xc8]); // lea rax, [rax + 8 * rcx]
-        self.piece.raw(&[0x48, 0x8b, 0x08]); // mov rcx, [rax]: the negative key
-        self.piece.raw(&[0x48, 0x8d, 0x0c, 0x11]); // lea rcx, [rcx + rdx]
-        self.piece.raw(&[0xe3, 5]); // jrcxz over the
-        self.piece.jump(self.store.routines.lookup);
-        self.piece.raw(&[0xff, 0x60, 0x08]); // jmp [rax + 8]
     }
 }

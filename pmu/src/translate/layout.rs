@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_header_holds_every_slot() {
         assert!(Slot::TARGET.offset() + 8 <= DATA_READ_BYTES as u64);
-        assert!(DATA_READ_BYTES <= HEADER_BYTES);
+        const { assert!(DATA_READ_BYTES <= HEADER_BYTES) };
         assert_eq!(usize::from(Slot::SET_TO), SHARDS * 8);
         assert_eq!(Slot::LEFT.index(), 2 * SHARDS);
         assert!(DATA_BYTES.is_multiple_of(0x1000));

@@ -11,17 +11,19 @@
 //! |---|---|
 //! | `source`, `block`, `insn`, `prefixes` | decode application code into blocks of instructions that can be moved |
 //! | `count` | decides where in a block its branch is counted |
-//! | `piece`, `emit`, `routines` | generate code, and with it the state map |
+//! | `piece`, `emit`, `indirect`, `routines` | generate code, and with it the state map |
 //! | `layout`, `store`, `table`, `writes` | the cache's memory: what is where, what is free, what is to be written |
 //! | `state`, `data` | from a stopped thread's registers back to the application's |
-//! | `translator` | blocks, their links and their invalidation; what the embedder drives |
+//! | `translator`, `blocks` | what the embedder drives; blocks, their links and their invalidation |
 //! | `stepped` | which instructions count |
 
 mod block;
+mod blocks;
 mod count;
 mod data;
 mod emit;
 mod gpr;
+mod indirect;
 mod insn;
 mod layout;
 mod piece;

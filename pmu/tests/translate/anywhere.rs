@@ -94,7 +94,7 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
             Ok(state) => {
                 follower.see(&state)?;
                 // With 0 it has arrived already, on its way out.
-                if state.left > 0 && random.next() % 6 == 0 {
+                if state.left > 0 && random.next().is_multiple_of(6) {
                     cached.enter(&state);
                     continue;
                 }
