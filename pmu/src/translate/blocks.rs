@@ -18,7 +18,13 @@ pub(super) struct Entry {
     pub(super) plain: u64,
     /// Its entry with the registers of an indirect branch spilled.
     pub(super) indirect: Option<u64>,
+    /// A link in the bytes that are overwritten when it is dropped. The others may stay: the code that
+    /// they are in is not reached any more.
+    pub(super) early: Option<Link>,
 }
+
+/// Bytes of the jump that is written over a block's start.
+pub(super) const REDIRECT_BYTES: u64 = 5;
 
 /// Identifies a block: its address and what it is for.
 pub(super) type Key = (u64, Mode);
@@ -146,6 +152,11 @@ impl Translator {
             end: block.end,
             plain: emitted.plain,
             indirect: emitted.indirect,
+            early: emitted
+                .links
+                .iter()
+                .find(|link| link.site < emitted.plain + REDIRECT_BYTES)
+                .copied(),
         };
         self.blocks.insert(key, entry);
         if mode != Mode::Run {

@@ -351,6 +351,11 @@ impl Translator {
         if !self.store.writes.link(entry.plain + 1, stub) {
             return Err(Full);
         }
+        if let Some(link) = entry.early
+            && let Some(sites) = self.links.get_mut(&link.target)
+        {
+            sites.retain(|site| *site != link.site);
+        }
         let sites = self.links.entry(entry.start).or_default();
         sites.push(entry.plain + 1);
         Ok(())
@@ -369,3 +374,7 @@ impl Translator {
         debug_assert!(fits, "the routines fit");
     }
 }
+
+#[cfg(test)]
+#[path = "translator_tests.rs"]
+mod tests;
