@@ -8,6 +8,7 @@
 pub mod hardware;
 mod position;
 mod regs;
+pub mod translate;
 
 pub use position::{Counter, Position, Rcb, SyncIndex};
 pub use regs::{Regs, Signature};

@@ -1,0 +1,134 @@
+//! The translator's bookkeeping, on an image of the cache's memory.
+
+use super::*;
+use std::collections::HashMap;
+
+const APP: u64 = 0x40_0000;
+
+struct Snippet(Vec<u8>);
+
+impl Code for Snippet {
+    fn read(&self, at: u64, into: &mut [u8]) -> usize {
+        let from = at
+            .checked_sub(APP)
+            .and_then(|from| usize::try_from(from).ok());
+        let rest = from.and_then(|from| self.0.get(from..)).unwrap_or_default();
+        let len = rest.len().min(into.len());
+        into[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+}
+
+struct Cache {
+    translator: Translator,
+    memory: HashMap<u64, u8>,
+}
+
+impl Cache {
+    fn new(options: Options) -> Self {
+        let layout = Layout::contiguous(0x1000_0000, 0x1_0000);
+        let translator = Translator::new(layout, options).expect("a good layout");
+        let mut cache = Self {
+            translator,
+            memory: HashMap::new(),
+        };
+        cache.apply();
+        cache
+    }
+
+    fn apply(&mut self) {
+        for write in self.translator.take_writes().iter() {
+            for (offset, byte) in write.bytes.iter().enumerate() {
+                self.memory.insert(write.address + offset as u64, *byte);
+            }
+        }
+    }
+
+    fn enter(&mut self, code: &Snippet, at: u64) -> u64 {
+        let entry = self.translator.enter(code, at, u64::MAX).expect("room");
+        self.apply();
+        entry
+    }
+
+    fn bytes<const N: usize>(&self, at: u64) -> [u8; N] {
+        std::array::from_fn(|offset| self.memory[&(at + offset as u64)])
+    }
+
+    /// Where the jump at an address leads.
+    fn jump(&self, at: u64) -> u64 {
+        let [opcode, displacement @ ..] = self.bytes::<5>(at);
+        assert_eq!(opcode, 0xe9);
+        let distance = i64::from(i32::from_le_bytes(displacement));
+        (at + 5).wrapping_add_signed(distance)
+    }
+}
+
+/// One block at a time.
+const LAZY: Options = Options {
+    eager_blocks: 1,
+    counting: Counting::Shortest,
+};
+
+#[test]
+fn a_dropped_block_leads_out_and_then_to_its_successor() {
+    // push 1; jmp +0; hlt
+    let code = Snippet(vec![0x6a, 0x01, 0xeb, 0x00, 0xf4]);
+    let mut cache = Cache::new(LAZY);
+    let first = cache.enter(&code, APP);
+    let target = cache.enter(&code, APP + 4);
+    assert_eq!(cache.jump(first + 2), target, "linked");
+    cache.translator.invalidate(APP..APP + 5);
+    cache.apply();
+    let out = cache.jump(first);
+    assert_eq!(cache.bytes::<2>(out), [0xc7, 0x05], "a stub");
+    // The link that was in the overwritten bytes is not made again.
+    let target = cache.enter(&code, APP + 4);
+    assert_eq!(cache.jump(first), out);
+    let again = cache.enter(&code, APP);
+    assert_eq!(cache.jump(first), again);
+    assert_eq!(cache.jump(again + 2), target);
+}
+
+#[test]
+fn pages_are_named_once_until_they_are_dropped() {
+    let code = Snippet(vec![0x90, 0xf4]);
+    let mut cache = Cache::new(LAZY);
+    cache.enter(&code, APP);
+    cache.enter(&code, APP + 1);
+    assert_eq!(cache.translator.take_new_pages(), vec![APP]);
+    cache.translator.invalidate(APP..APP + 1);
+    cache.enter(&code, APP);
+    assert_eq!(cache.translator.take_new_pages(), Vec::<u64>::new());
+    cache.translator.invalidate(APP - 0x1000..u64::MAX);
+    cache.enter(&code, APP);
+    assert_eq!(cache.translator.take_new_pages(), vec![APP]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let code = Snippet(vec![0xf4]);
+    let mut cache = Cache::new(LAZY);
+    let entry = cache.translator.enter(&code, APP, 0);
+    assert_eq!(entry, Err(TranslateError::Arrived));
+    let mut bytes = [0; super::super::DATA_READ_BYTES];
+    let mut regs = Regs {
+        rip: APP,
+        ..Regs::default()
+    };
+    let data = Data::parse(&bytes);
+    let exit = cache.translator.exit(&code, &regs, &data);
+    assert_eq!(exit, Err(TranslateError::NotAtGate(APP)));
+    assert_eq!(
+        cache.translator.application_state(&regs, &data),
+        Err(Roll::Outside)
+    );
+    bytes[usize::try_from(Slot::EXIT.offset()).expect("small")] = 77;
+    regs.rip = cache.translator.gate_address();
+    let exit = cache.translator.exit(&code, &regs, &Data::parse(&bytes));
+    assert_eq!(exit, Err(TranslateError::NoSuchExit(77)));
+    // Any address at all can be entered: there is an exit.
+    for at in [0, 1, u64::MAX, u64::MAX - 3, 1 << 47, 1 << 63] {
+        cache.enter(&code, at);
+        cache.translator.invalidate(at..u64::MAX);
+    }
+}
