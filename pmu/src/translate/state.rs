@@ -95,7 +95,7 @@ impl Shape {
 /// Where a thread is, as the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppState {
-    /// The registers; `rip` is an application address.
+    /// The registers; `rip` is an application address, and `orig_rax` that of a thread in no system call.
     pub regs: Regs,
     /// Conditional branches until the stop. At 0 the thread has arrived there.
     pub left: u64,
@@ -128,6 +128,8 @@ pub(super) fn unpack_flags(eflags: u64, ax: u64) -> u64 {
 
 /// Registers undone, except for the instruction pointer.
 pub(super) fn restore(shape: &Shape, regs: &mut Regs, data: &Data) {
+    // In no system call: what the kernel might restart is the gate's, not the application's.
+    regs.orig_rax = u64::MAX;
     for (gpr, slot) in shape.spilled.slots() {
         gpr.set(regs, data.get(slot));
     }

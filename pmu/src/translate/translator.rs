@@ -29,7 +29,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            eager_blocks: 64,
+            eager_blocks: 32,
             counting: Counting::default(),
         }
     }
