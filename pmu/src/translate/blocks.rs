@@ -95,7 +95,9 @@ impl Translator {
                 let block = block::decode(&mut window, this.at);
                 let follower = follower(&block)
                     .filter(|at| mode == Mode::Run && budget > 0 && *at != block.start)
-                    .filter(|at| !self.blocks.contains_key(&(*at, mode)));
+                    .filter(|at| !self.blocks.contains_key(&(*at, mode)))
+                    // One that indirect branches know begins with what only they need.
+                    .filter(|at| !self.table.contains(*at));
                 self.add(&block, mode, this.indirect, follower.is_some())?;
                 if mode == Mode::Run {
                     successors(&block, &mut wanted);

@@ -90,6 +90,27 @@ fn a_dropped_block_leads_out_and_then_to_its_successor() {
 }
 
 #[test]
+fn nothing_falls_into_what_indirect_branches_enter() {
+    // call +0; hlt: where the call returns to, indirect branches may lead.
+    let called = Snippet(vec![0xe8, 0, 0, 0, 0, 0xf4]);
+    // test cx, cx; jne +0; nop; hlt: the same place, behind a branch.
+    let branched = Snippet(vec![0x66, 0x85, 0xc9, 0x75, 0x00, 0x90, 0xf4]);
+    let mut cache = Cache::new(Options::default());
+    cache.enter(&called, APP);
+    cache.translator.invalidate(APP..APP + 16);
+    cache.apply();
+    let entry = cache.enter(&branched, APP);
+    let bytes = cache.bytes::<64>(entry);
+    let mut decoder = iced_x86::Decoder::with_ip(64, &bytes, entry, 0);
+    let mut branches = decoder
+        .iter()
+        .skip_while(|insn| insn.mnemonic() != iced_x86::Mnemonic::Jne);
+    let behind = branches.nth(1).expect("something is behind it");
+    let direct = [iced_x86::Mnemonic::Jmp, iced_x86::Mnemonic::Nop];
+    assert!(direct.contains(&behind.mnemonic()), "{behind:?}");
+}
+
+#[test]
 fn pages_are_named_once_until_they_are_dropped() {
     let code = Snippet(vec![0x90, 0xf4]);
     let mut cache = Cache::new(LAZY);
