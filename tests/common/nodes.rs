@@ -86,7 +86,7 @@ impl Default for Plan {
             witness: Witness::None,
             // Whoever is killed is missed sooner. The product's default is less than a thread of a busy
             // machine may have to wait for a CPU, and then nobody has died.
-            detect_ms: 2000,
+            detect_ms: 1000,
             small_disk: None,
             own_seed: false,
             link_only: false,
