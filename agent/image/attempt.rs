@@ -1,11 +1,11 @@
 //! Calls that may wait are tried first by others, which do not.
 
-use crate::keep::{PIECE_BYTES, RECORD_BYTES, VECTOR_BYTES, Writer};
+use crate::keep::{PIECE_BYTES, RECORD_BYTES, VECTOR_BYTES, Writer, word};
 use crate::layout::{Frame, class};
 use crate::memory::put;
 use crate::record::{IN, Piece, aligned};
 use crate::rules::{MADV_DONTNEED, MADV_FREE, Rule, Span, Wait};
-use crate::serve::{READ, READV, WRITE, arg};
+use crate::serve::{READ, READV, WRITE, arg, set_arg};
 use core::arch::asm;
 
 const EAGAIN: i64 = -11;
@@ -59,10 +59,7 @@ impl Attempt {
                 // As an `int`: none, or less than none, is for ever.
                 if arg(frame, index) as i32 != 0 {
                     attempt.tries = true;
-                    match index {
-                        2 => attempt.frame.rdx = 0,
-                        _ => attempt.frame.r10 = 0,
-                    }
+                    set_arg(&mut attempt.frame, index, 0);
                 }
             }
             Wait::Time(index, units) => {
@@ -76,12 +73,7 @@ impl Attempt {
                 }
                 if left != Some(0) {
                     attempt.tries = true;
-                    let none = room.as_ptr() as u64;
-                    match index {
-                        2 => attempt.frame.rdx = none,
-                        3 => attempt.frame.r10 = none,
-                        _ => attempt.frame.r8 = none,
-                    }
+                    set_arg(&mut attempt.frame, index, room.as_ptr() as u64);
                 }
             }
             Wait::Descriptor => {
@@ -170,7 +162,7 @@ unsafe fn total(list: u64, count: u64) -> u64 {
     let mut total = 0;
     for index in 0..count {
         // SAFETY: memory of the application's, which was read before.
-        total += unsafe { ((list + index * VECTOR_BYTES + 8) as *const u64).read_unaligned() };
+        total += unsafe { word(list + index * VECTOR_BYTES + 8) };
     }
     total
 }
@@ -194,22 +186,31 @@ unsafe fn time(at: u64, units: u32) -> Option<Option<u64>> {
         return Some(None);
     }
     // SAFETY: memory of the application's may fault.
-    let [seconds, parts] = unsafe { (at as *const [u64; 2]).read_unaligned() };
+    let (seconds, parts) = unsafe { (word(at), word(at + 8)) };
     // More than a second's parts only a `timeval` may have; what is left of it is not looked at here.
     let taken = seconds as i64 >= 0 && parts < units.into();
     taken.then_some(Some(seconds | parts))
 }
 
-/// The kernel has written how much time is left; hardly any has passed.
+/// The kernel has written how much time is left; hardly any has passed: a microsecond.
 ///
 /// # Safety
 ///
 /// The application's time can be written.
 #[inline(always)]
-pub unsafe fn has_passed(left: (u64, u32)) {
-    if left.0 != 0 {
-        // A microsecond. SAFETY: as the caller says.
-        unsafe { pass(left, left.1 / 1_000_000) }
+pub unsafe fn has_passed((at, units): (u64, u32)) {
+    if at == 0 {
+        return;
+    }
+    let parts = u64::from(units / 1_000_000);
+    // SAFETY: as the caller says.
+    unsafe {
+        let (mut seconds, mut rest) = (word(at), word(at + 8));
+        if rest < parts && seconds > 0 {
+            seconds -= 1;
+            rest += u64::from(units);
+        }
+        (at as *mut [u64; 2]).write_unaligned([seconds, rest.saturating_sub(parts)]);
     }
 }
 
@@ -227,20 +228,6 @@ unsafe fn write_back(at: u64) {
             word = out(reg) _,
             options(nostack, preserves_flags),
         );
-    }
-}
-
-unsafe fn pass((at, units): (u64, u32), parts: u32) {
-    let at = at as *mut [u64; 2];
-    let (parts, units) = (u64::from(parts), u64::from(units));
-    // SAFETY: as the caller says.
-    unsafe {
-        let [mut seconds, mut rest] = at.read_unaligned();
-        if rest < parts && seconds > 0 {
-            seconds -= 1;
-            rest += units;
-        }
-        at.write_unaligned([seconds, rest.saturating_sub(parts)]);
     }
 }
 

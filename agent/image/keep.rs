@@ -20,7 +20,7 @@ pub const ROOM: u64 = RECORD_BYTES + (VECTORS_MAX + 4) * (PIECE_BYTES + 8) + 2 *
 ///
 /// Memory of the application's may fault.
 #[inline(always)]
-unsafe fn word(at: u64) -> u64 {
+pub unsafe fn word(at: u64) -> u64 {
     // SAFETY: as the caller says.
     unsafe { (at as *const u64).read_unaligned() }
 }

@@ -84,6 +84,19 @@ pub fn arg(frame: &Frame, index: u8) -> u64 {
     }
 }
 
+#[inline(always)]
+pub fn set_arg(frame: &mut Frame, index: u8, value: u64) {
+    let arg = match index {
+        0 => &mut frame.rdi,
+        1 => &mut frame.rsi,
+        2 => &mut frame.rdx,
+        3 => &mut frame.r10,
+        4 => &mut frame.r8,
+        _ => &mut frame.r9,
+    };
+    *arg = value;
+}
+
 /// Performs a syscall unseen.
 #[inline(always)]
 pub unsafe fn perform(nr: u64, frame: &Frame) -> i64 {

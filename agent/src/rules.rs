@@ -187,6 +187,61 @@ const fn changes(nr: u16, reads: &'static [Span]) -> Rule {
     }
 }
 
+/// One that reads into a buffer.
+const fn fills(nr: u16) -> Rule {
+    Rule {
+        class: class::READ,
+        wait: Wait::Descriptor,
+        writes: &[Span::Result(1, 1)],
+        ..rule(nr)
+    }
+}
+
+/// One that writes a buffer.
+const fn takes(nr: u16) -> Rule {
+    Rule {
+        class: class::WRITE,
+        wait: Wait::Descriptor,
+        reads: &[Span::Arg(1, 2, 1)],
+        ..rule(nr)
+    }
+}
+
+/// One that reads into several buffers.
+const fn scatters(nr: u16) -> Rule {
+    Rule {
+        reads: &[Span::Buffers(1, 2)],
+        writes: &[Span::Buffers(1, 2)],
+        ..fills(nr)
+    }
+}
+
+/// One that writes several buffers.
+const fn gathers(nr: u16) -> Rule {
+    Rule {
+        reads: &[Span::Vector(1, 2)],
+        ..takes(nr)
+    }
+}
+
+/// One that waits for the disk.
+const fn syncs(nr: u16) -> Rule {
+    Rule {
+        class: class::WRITE,
+        wait: Wait::Parks,
+        ..rule(nr)
+    }
+}
+
+/// One that accepts a connection, and tells the address of its other end.
+const fn accepts(nr: u16) -> Rule {
+    Rule {
+        descriptors: Descriptors::New,
+        wait: Wait::Descriptor,
+        ..addresses(nr)
+    }
+}
+
 /// One that tells the address of a socket.
 const fn addresses(nr: u16) -> Rule {
     Rule {
@@ -276,22 +331,22 @@ const TIMES_BYTES: u32 = 32;
 const TIME_BYTES: u32 = 16;
 const POLLFD_BYTES: u32 = 8;
 
+/// What `select` and `pselect6` read, and write.
+const SETS: &[Span] = &[
+    Span::Bits(1, 0),
+    Span::Bits(2, 0),
+    Span::Bits(3, 0),
+    Span::Fixed(4, TIME_BYTES),
+];
+/// The same of `ppoll`.
+const POLLED: &[Span] = &[Span::Arg(0, 1, POLLFD_BYTES), Span::Fixed(2, TIME_BYTES)];
+
 /// All rules, in the order of the numbers (arch/x86/entry/syscalls/syscall_64.tbl).
 pub const RULES: &[Rule] = &[
     // read
-    Rule {
-        class: class::READ,
-        wait: Wait::Descriptor,
-        writes: &[Span::Result(1, 1)],
-        ..rule(0)
-    },
+    fills(0),
     // write
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Descriptor,
-        reads: &[Span::Arg(1, 2, 1)],
-        ..rule(1)
-    },
+    takes(1),
     // open
     Rule {
         descriptors: Descriptors::Open(1),
@@ -383,34 +438,13 @@ pub const RULES: &[Rule] = &[
         ..rule(16)
     },
     // pread64
-    Rule {
-        class: class::READ,
-        wait: Wait::Descriptor,
-        writes: &[Span::Result(1, 1)],
-        ..rule(17)
-    },
+    fills(17),
     // pwrite64
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Descriptor,
-        reads: &[Span::Arg(1, 2, 1)],
-        ..rule(18)
-    },
+    takes(18),
     // readv
-    Rule {
-        class: class::READ,
-        wait: Wait::Descriptor,
-        reads: &[Span::Buffers(1, 2)],
-        writes: &[Span::Buffers(1, 2)],
-        ..rule(19)
-    },
+    scatters(19),
     // writev
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Descriptor,
-        reads: &[Span::Vector(1, 2)],
-        ..rule(20)
-    },
+    gathers(20),
     // access
     Rule {
         reads: &[Span::Text(0)],
@@ -419,18 +453,8 @@ pub const RULES: &[Rule] = &[
     // select
     Rule {
         wait: timeval(4),
-        reads: &[
-            Span::Bits(1, 0),
-            Span::Bits(2, 0),
-            Span::Bits(3, 0),
-            Span::Fixed(4, TIME_BYTES),
-        ],
-        writes: &[
-            Span::Bits(1, 0),
-            Span::Bits(2, 0),
-            Span::Bits(3, 0),
-            Span::Fixed(4, TIME_BYTES),
-        ],
+        reads: SETS,
+        writes: SETS,
         ..rule(23)
     },
     // sched_yield
@@ -466,14 +490,7 @@ pub const RULES: &[Rule] = &[
         ..rule(40)
     },
     // accept
-    Rule {
-        class: class::CLOSE,
-        descriptors: Descriptors::New,
-        wait: Wait::Descriptor,
-        reads: &[Span::Address(1, 2)],
-        writes: &[Span::Address(1, 2)],
-        ..rule(43)
-    },
+    accepts(43),
     // sendto
     Rule {
         class: class::WRITE,
@@ -569,16 +586,8 @@ pub const RULES: &[Rule] = &[
         ..rule(72)
     },
     // fsync, fdatasync: others need not wait for the disk.
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Parks,
-        ..rule(74)
-    },
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Parks,
-        ..rule(75)
-    },
+    syncs(74),
+    syncs(75),
     // getcwd
     Rule {
         writes: &[Span::Result(0, 1)],
@@ -682,12 +691,7 @@ pub const RULES: &[Rule] = &[
         ..rule(202)
     },
     // getdents64
-    Rule {
-        class: class::READ,
-        wait: Wait::Descriptor,
-        writes: &[Span::Result(1, 1)],
-        ..rule(217)
-    },
+    fills(217),
     // fadvise64
     Rule {
         class: class::KNOWN,
@@ -755,26 +759,16 @@ pub const RULES: &[Rule] = &[
     // pselect6
     Rule {
         wait: timespec(4),
-        reads: &[
-            Span::Bits(1, 0),
-            Span::Bits(2, 0),
-            Span::Bits(3, 0),
-            Span::Fixed(4, TIME_BYTES),
-        ],
-        writes: &[
-            Span::Bits(1, 0),
-            Span::Bits(2, 0),
-            Span::Bits(3, 0),
-            Span::Fixed(4, TIME_BYTES),
-        ],
+        reads: SETS,
+        writes: SETS,
         when: [When::Zero(5), When::Always],
         ..rule(270)
     },
     // ppoll
     Rule {
         wait: timespec(2),
-        reads: &[Span::Arg(0, 1, POLLFD_BYTES), Span::Fixed(2, TIME_BYTES)],
-        writes: &[Span::Arg(0, 1, POLLFD_BYTES), Span::Fixed(2, TIME_BYTES)],
+        reads: POLLED,
+        writes: POLLED,
         when: [When::Zero(3), When::Always],
         ..rule(271)
     },
@@ -789,28 +783,10 @@ pub const RULES: &[Rule] = &[
         ..rule(281)
     },
     // accept4
-    Rule {
-        class: class::CLOSE,
-        descriptors: Descriptors::New,
-        wait: Wait::Descriptor,
-        reads: &[Span::Address(1, 2)],
-        writes: &[Span::Address(1, 2)],
-        ..rule(288)
-    },
+    accepts(288),
     // preadv, pwritev
-    Rule {
-        class: class::READ,
-        wait: Wait::Descriptor,
-        reads: &[Span::Buffers(1, 2)],
-        writes: &[Span::Buffers(1, 2)],
-        ..rule(295)
-    },
-    Rule {
-        class: class::WRITE,
-        wait: Wait::Descriptor,
-        reads: &[Span::Vector(1, 2)],
-        ..rule(296)
-    },
+    scatters(295),
+    gathers(296),
     // prlimit64
     Rule {
         writes: &[Span::Fixed(3, RLIMIT_BYTES)],

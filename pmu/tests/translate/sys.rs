@@ -123,11 +123,16 @@ impl Child {
                 libc::_exit(1);
             }
         }
+        Self::begun(pid, libc::SIGSTOP)
+    }
+
+    /// A child that was forked, and begins with a stop by this signal.
+    fn begun(pid: libc::pid_t, signal: i32) -> Result<Self> {
         if pid < 0 {
             return Err(Error::last_os_error());
         }
         let child = Self::new(pid);
-        assert_eq!(child.wait(), Stop::Signal(libc::SIGSTOP));
+        assert_eq!(child.wait(), Stop::Signal(signal), "it starts");
         let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         child.request(
             libc::PTRACE_SETOPTIONS,
@@ -269,18 +274,7 @@ impl Child {
                 libc::_exit(127);
             }
         }
-        if pid < 0 {
-            return Err(Error::last_os_error());
-        }
-        let child = Self::new(pid);
-        assert_eq!(child.wait(), Stop::Signal(libc::SIGTRAP), "it starts");
-        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
-        child.request(
-            libc::PTRACE_SETOPTIONS,
-            0,
-            usize::try_from(options).unwrap(),
-        )?;
-        Ok(child)
+        Self::begun(pid, libc::SIGTRAP)
     }
 
     /// Delivers a signal and executes nothing but its delivery.

@@ -1,17 +1,16 @@
 //! Where code was rewritten in an address space, as the agent is told it: a few ranges of whole pages that have all of it,
 //! and whatever lies between two that had to become one.
 
-use crate::layout::page_up;
+use crate::layout::{KERNEL_PAGE, page_up};
 use agent::layout::REWRITTEN_LEN;
 use std::ops::Range;
 
 /// Bytes of the table.
-const TABLE_BYTES: usize = REWRITTEN_LEN * 16;
-const PAGE: u64 = 4096;
+pub const TABLE_BYTES: usize = REWRITTEN_LEN * 16;
 
 /// The table that has these ranges.
 pub fn table(ranges: impl Iterator<Item = Range<u64>>) -> [u8; TABLE_BYTES] {
-    let pages = |range: Range<u64>| range.start / PAGE * PAGE..page_up(range.end);
+    let pages = |range: Range<u64>| range.start & !(KERNEL_PAGE - 1)..page_up(range.end);
     let mut ranges: Vec<_> = ranges
         .filter(|range| !range.is_empty())
         .map(pages)

@@ -2,7 +2,7 @@
 //! rewritten.
 
 use super::place::{Hand, PlaceError};
-use super::rewritten;
+use super::rewritten::{self, TABLE_BYTES};
 use super::tally::{Left, Tally};
 use crate::maps::{self, Area};
 use crate::sites::Functions;
@@ -279,7 +279,7 @@ impl Sites {
             return Ok((stopped, Some(Left::Neighbour)));
         }
         memory
-            .write(REWRITTEN, self.table_with(&plan).as_ref())
+            .write(REWRITTEN, &self.table_with(&plan))
             .and_then(|()| memory.write(plan.trampoline_at, &plan.trampoline))
             .and_then(|()| memory.write(plan.patch_at, &plan.patch))
             .map_err(failed("rewriting a syscall"))?;
@@ -288,7 +288,7 @@ impl Sites {
     }
 
     /// Where code is rewritten once this is, too, as the agent is told it.
-    fn table_with(&self, plan: &Plan) -> impl AsRef<[u8]> + use<> {
+    fn table_with(&self, plan: &Plan) -> [u8; TABLE_BYTES] {
         let sites = self.plans.values().map(|planned| planned.plan.patched());
         let regions = self
             .regions

@@ -24,6 +24,12 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub struct Room {
     records: Vec<u8>,
+    parts: Parts,
+}
+
+/// The same, of what its event consists of.
+#[derive(Debug, Default)]
+struct Parts {
     entry: Entry,
     ranges: Vec<Range>,
     ins: Vec<In<'static>>,
@@ -35,11 +41,7 @@ pub struct Room {
 struct Drain {
     /// Threads that were killed, and whose clock reads are gone: what they did last is nobody's concern.
     gone: Vec<Pid>,
-    /// Room, as there.
-    entry: Entry,
-    ranges: Vec<Range>,
-    ins: Vec<In<'static>>,
-    outs: Vec<Out<'static>>,
+    parts: Parts,
 }
 
 /// A thread whose calls are taken out of the ring.
@@ -92,10 +94,7 @@ impl Session {
         self.out.mark_time()?;
         let mut room = std::mem::take(&mut self.serving.room);
         let mut drain = Drain {
-            entry: room.entry,
-            ranges: room.ranges,
-            ins: room.ins,
-            outs: room.outs,
+            parts: room.parts,
             ..Drain::default()
         };
         // The thread whose calls are at hand.
@@ -108,10 +107,7 @@ impl Session {
         );
         self.has_drained(by);
         self.serving.room = Room {
-            entry: drain.entry,
-            ranges: drain.ranges,
-            ins: drain.ins,
-            outs: drain.outs,
+            parts: drain.parts,
             ..room
         };
         if taken.is_err() {
@@ -163,9 +159,9 @@ impl Session {
             }
         }
         match call.kind {
-            Kind::Whole => self.served(drain, by, call, None),
+            Kind::Whole => self.served(&mut drain.parts, by, call, None),
             Kind::Entry => self.entered(by, call),
-            Kind::Exit => self.left(drain, by, call),
+            Kind::Exit => self.left(&mut drain.parts, by, call),
         }
     }
 
@@ -202,7 +198,7 @@ impl Session {
     /// Journals one served call; `entered`, if that is in the journal already.
     fn served(
         &mut self,
-        drain: &mut Drain,
+        parts: &mut Parts,
         by: &mut By,
         served: &Served<'_>,
         entered: Option<Entry>,
@@ -220,22 +216,22 @@ impl Session {
         let call = Call { def, args };
         let before = served.before();
         let emitted = entered.is_some();
-        let mut ins = empty(std::mem::take(&mut drain.ins));
+        let mut ins = empty(std::mem::take(&mut parts.ins));
         match entered {
-            Some(entry) => drain.entry = entry,
+            Some(entry) => parts.entry = entry,
             None => call
-                .enter_at_hand(&before, &mut drain.entry, &mut ins)
+                .enter_at_hand(&before, &mut parts.entry, &mut ins)
                 .map_err(|error| unsupported(tid, &error))?,
         }
         let behind = served.behind();
         // It has stopped right there, and a part may have been written.
         let torn = served.result == -i64::from(libc::EFAULT);
         let now: &dyn Memory = if torn { &Remote(tid) } else { &behind };
-        let ranges = &mut drain.ranges;
+        let ranges = &mut parts.ranges;
         ranges.clear();
-        call.outs(&drain.entry, served.result, now, ranges)
+        call.outs(&parts.entry, served.result, now, ranges)
             .map_err(|error| unsupported(tid, &error))?;
-        let mut outs: Vec<Out<'_>> = empty(std::mem::take(&mut drain.outs));
+        let mut outs: Vec<Out<'_>> = empty(std::mem::take(&mut parts.outs));
         for range in ranges {
             let len = usize::try_from(range.len).unwrap_or(0);
             let data: Bytes<'_> = if torn {
@@ -286,8 +282,8 @@ impl Session {
         };
         self.out.emit_collected(by.id, &event)?;
         if let Event::Syscall(enter, leave) = event {
-            drain.ins = empty(enter.ins);
-            drain.outs = empty(leave.outs);
+            parts.ins = empty(enter.ins);
+            parts.outs = empty(leave.outs);
         }
         Ok(())
     }
@@ -321,7 +317,7 @@ impl Session {
     }
 
     /// Journals what came of that.
-    fn left(&mut self, drain: &mut Drain, by: &mut By, served: &Served<'_>) -> Step {
+    fn left(&mut self, parts: &mut Parts, by: &mut By, served: &Served<'_>) -> Step {
         let Some(task) = self.tasks.get_mut(&by.tid).filter(|task| task.parked) else {
             return Err(broken(by.tid, "the end of a wait"));
         };
@@ -333,7 +329,7 @@ impl Session {
         if let Some(placed) = self.serving.placed_mut(task.space) {
             placed.areas.taken_by(Some(by.tid));
         }
-        self.served(drain, by, served, Some(in_call.entry))
+        self.served(parts, by, served, Some(in_call.entry))
     }
 }
 
