@@ -16,14 +16,15 @@ export RUST_BACKTRACE=${RUST_BACKTRACE:-0}
 
 scripts/lint.sh
 
-# As many tests at once as there are CPUs, but two at least: many only wait. Tests that load the
+# One test more at once than there are CPUs, and three at least: many only wait. Tests that load the
 # machine take turns by themselves (tests/common/load.rs).
 cpus=$(nproc)
-threads=$((cpus > 2 ? cpus : 2))
+threads=$((cpus > 2 ? cpus + 1 : 3))
 cargo test --release --workspace --no-fail-fast -- --test-threads="$threads"
-# Once more with every call served that can be, and with none (docs/TESTING.md).
+# Once more with every call served that can be, and with none (docs/TESTING.md). `--workspace`: with the same
+# features as before, so that nothing is built again. What says by itself what is served did so before.
 for switch in FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT; do
     echo "test.sh: with $switch=1"
-    env "$switch=1" cargo test --release --no-fail-fast --test guests --test repeat --test 'real_*' -- \
-        --test-threads="$threads"
+    env "$switch=1" cargo test --release --workspace --no-fail-fast --test guests --test repeat --test 'real_*' -- \
+        --test-threads="$threads" --skip served::
 done
