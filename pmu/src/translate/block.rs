@@ -81,7 +81,7 @@ pub(super) enum End {
     Return { at: u64, extra: u16 },
     /// An instruction for the embedder.
     Leave { at: u64, len: u8, special: Special },
-    /// The block is long enough; what follows is another.
+    /// The block is long enough, or has come to its limit; what follows is another.
     Continue,
 }
 
@@ -98,12 +98,14 @@ pub(super) struct Block {
     pub(super) last: End,
 }
 
-/// Decodes the block at an address.
-pub(super) fn decode(window: &mut Window<'_>, start: u64) -> Block {
+/// Decodes the block at an address. An instruction that begins at `limit` or behind it is part of another,
+/// even if nothing ends this one before.
+pub(super) fn decode(window: &mut Window<'_>, start: u64, limit: Option<u64>) -> Block {
     let mut insns = Vec::with_capacity(8);
     let mut at = start;
     loop {
-        if insns.len() == BLOCK_INSNS_MAX {
+        let is_over = at != start && limit.is_some_and(|limit| at >= limit);
+        if is_over || insns.len() == BLOCK_INSNS_MAX {
             return Block {
                 start,
                 end: at,

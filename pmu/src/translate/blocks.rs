@@ -92,7 +92,7 @@ impl Translator {
                     return Ok(());
                 }
                 budget -= 1;
-                let block = block::decode(&mut window, this.at);
+                let block = block::decode(&mut window, this.at, self.limit(this.at));
                 let follower = follower(&block)
                     .filter(|at| mode == Mode::Run && budget > 0 && *at != block.start)
                     .filter(|at| !self.blocks.contains_key(&(*at, mode)))
@@ -111,6 +111,11 @@ impl Translator {
         Ok(())
     }
 
+    /// Where a block that begins at `at` has to end: what is counted and what is not are never in one.
+    fn limit(&self, at: u64) -> Option<u64> {
+        self.uncounted.boundary_behind(at)
+    }
+
     /// Emits a block and links it. If there is no room, what falls into it leaves the cache instead.
     fn add(
         &mut self,
@@ -125,7 +130,9 @@ impl Translator {
         let known = |at| blocks.get(&(at, Mode::Run)).map(|entry| entry.plain);
         let how = How {
             mode,
-            counting: self.options.counting,
+            counting: self
+                .is_counted(block.start)
+                .then_some(self.options.counting),
             indirect,
             known: &known,
             followed,

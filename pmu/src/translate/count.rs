@@ -88,7 +88,7 @@ mod tests {
     fn placed(code: &[u8]) -> Option<Place> {
         let snippet = Snippet([code, &[0xf4]].concat());
         place(
-            &block::decode(&mut Window::new(&snippet, &(0..0)), 0x1000),
+            &block::decode(&mut Window::new(&snippet, &(0..0)), 0x1000, None),
             Counting::Shortest,
         )
     }

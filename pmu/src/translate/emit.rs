@@ -1,6 +1,7 @@
 //! Emission of one block.
 
 use super::block::{Block, Condition, End};
+use super::blocks::REDIRECT_BYTES;
 use super::count::{self, Counting, Place};
 use super::gpr::Gpr;
 use super::indirect;
@@ -26,7 +27,8 @@ pub(super) enum Mode {
 /// How a block is emitted.
 pub(super) struct How<'a> {
     pub(super) mode: Mode,
-    pub(super) counting: Counting,
+    /// How its branch is counted; none if it is not.
+    pub(super) counting: Option<Counting>,
     /// With an entry for indirect branches.
     pub(super) indirect: bool,
     /// Where blocks are that exist already.
@@ -112,7 +114,10 @@ impl Emitter<'_> {
 
     fn body(&mut self, block: &Block) -> Result<(), Full> {
         let place = match self.how.mode {
-            Mode::Run => count::place(block, self.how.counting),
+            Mode::Run => self
+                .how
+                .counting
+                .and_then(|counting| count::place(block, counting)),
             Mode::Finish { .. } => None,
         };
         for (index, insn) in block.insns.iter().enumerate() {
@@ -169,9 +174,20 @@ impl Emitter<'_> {
                 };
                 self.leave(kind, *at)
             }
-            End::Continue if self.how.followed => Ok(()),
+            End::Continue if self.how.followed => {
+                self.fill(block.end);
+                Ok(())
+            }
             End::Continue => self.go(block.end, block.end),
         }
+    }
+
+    /// A block that falls into the next has the bytes that are overwritten when it is dropped for itself.
+    fn fill(&mut self, end: u64) {
+        let len = self.piece.here() - self.plain;
+        let shape = self.shape(end);
+        self.piece.shape(shape);
+        self.piece.skip(REDIRECT_BYTES.saturating_sub(len));
     }
 
     /// Counts, if this is the place.

@@ -15,7 +15,7 @@
 //! | `layout`, `store`, `table`, `writes` | the cache's memory: what is where, what is free, what is to be written |
 //! | `state`, `data` | from a stopped thread's registers back to the application's |
 //! | `translator`, `blocks` | what the embedder drives; blocks, their links and their invalidation |
-//! | `stepped` | which instructions count |
+//! | `stepped`, `uncounted` | which instructions count, and where none does |
 
 mod block;
 mod blocks;
@@ -35,6 +35,7 @@ mod stepped;
 mod store;
 mod table;
 mod translator;
+mod uncounted;
 mod writes;
 
 pub use block::Special;

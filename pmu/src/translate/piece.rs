@@ -163,6 +163,18 @@ impl Piece {
         }
     }
 
+    /// So many bytes (four at most) that do nothing.
+    pub(super) fn skip(&mut self, len: u64) {
+        let nop: &[u8] = match len {
+            0 => &[],
+            1 => &[0x90],
+            2 => &[0x66, 0x90],
+            3 => &[0x0f, 0x1f, 0x00],
+            _ => &[0x0f, 0x1f, 0x40, 0x00],
+        };
+        self.raw(nop);
+    }
+
     /// Fills up to a multiple of `alignment` with `int3`, which nothing arrives at.
     pub(super) fn align(&mut self, alignment: u64) {
         while !self.here().is_multiple_of(alignment) {

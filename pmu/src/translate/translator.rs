@@ -11,6 +11,7 @@ use super::source::Code;
 use super::state::{AppState, Flags, Rip, Roll, Shape, restore};
 use super::store::{ExitKind, Full, Store};
 use super::table::Table;
+use super::uncounted::Ranges;
 use super::writes::Writes;
 use crate::Regs;
 use rustc_hash::FxHashMap;
@@ -105,6 +106,8 @@ pub struct Translator {
     pub(super) new_pages: Vec<u64>,
     /// Displacements that lead to an application address.
     pub(super) links: FxHashMap<u64, Vec<u64>>,
+    /// Where nothing counts.
+    pub(super) uncounted: Ranges,
     pub(super) statistics: Statistics,
 }
 
@@ -127,6 +130,7 @@ impl Translator {
             pages: FxHashMap::default(),
             new_pages: Vec::new(),
             links: FxHashMap::default(),
+            uncounted: Ranges::default(),
             statistics: Statistics::default(),
         })
     }

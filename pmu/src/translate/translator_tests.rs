@@ -126,6 +126,43 @@ fn pages_are_named_once_until_they_are_dropped() {
 }
 
 #[test]
+fn what_counts_and_what_does_not_are_apart() {
+    // nop; nop; jz +0; hlt
+    let code = Snippet(vec![0x90, 0x90, 0x74, 0x00, 0xf4]);
+    let mut cache = Cache::new(Options::default());
+    cache
+        .translator
+        .set_uncounted(vec![APP + 1..APP + 3, APP + 3..APP + 4]);
+    let counted = |cache: &Cache, at| cache.translator.is_counted(at);
+    assert!(counted(&cache, APP) && counted(&cache, APP + 4));
+    assert!(!counted(&cache, APP + 1) && !counted(&cache, APP + 3));
+    let first = cache.enter(&code, APP);
+    // The bytes that are overwritten when it is dropped, then the next: a nop and the branch.
+    assert_eq!(cache.bytes(first), [0x90, 0x0f, 0x1f, 0x40, 0x00]);
+    assert_eq!(cache.bytes(first + 5), [0x90, 0x0f, 0x84]);
+    assert_eq!(cache.enter(&code, APP + 1), first + 5);
+    // Once it counts, it is another.
+    cache.translator.set_uncounted(Vec::new());
+    cache.apply();
+    assert_eq!(cache.translator.statistics().dropped, 1);
+    assert_eq!(cache.enter(&code, APP), first);
+    let second = cache.enter(&code, APP + 1);
+    assert_eq!(cache.jump(first + 5), second);
+    let saved = [0x48, 0x89, 0x0d];
+    assert_eq!(cache.bytes(second), saved, "rcx, to count");
+    // What reaches into a range ends there from then on.
+    let dropped = |cache: &Cache| cache.translator.statistics().dropped;
+    cache
+        .translator
+        .set_uncounted(vec![APP + 2..APP + 3, APP + 3..APP + 4]);
+    assert_eq!(dropped(&cache), 2);
+    cache
+        .translator
+        .set_uncounted(vec![APP + 3..APP + 4, APP + 2..APP + 4]);
+    assert_eq!(dropped(&cache), 2, "the same");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let code = Snippet(vec![0xf4]);
     let mut cache = Cache::new(LAZY);

@@ -3,11 +3,12 @@
 
 use crate::cached::{Cached, Ended};
 use crate::machine::{Machine, Place};
-use crate::oracle::{self, End, Trace, fix_pushed_flags, seen};
+use crate::oracle::{self, End, Limits, Trace, fix_pushed_flags, seen};
 use crate::program::{Program, Random};
 use crate::random::{How, cases, how, run};
 use crate::strategy;
 use crate::sys::{Go, Stop};
+use crate::uncounted;
 use pmu::translate::{AppState, Roll};
 use proptest::prelude::*;
 
@@ -56,12 +57,22 @@ impl Follower<'_> {
 
 fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(), TestCaseError> {
     let place = how.place;
-    let start = program.load(machine, place);
-    let trace = oracle::run(machine, place, &start, STEPS_MAX, true);
+    let mut random = Random(seed);
+    let loaded = program.load_whole(machine, place);
+    let ranges = match random.next() % 3 {
+        0 => uncounted::some(&loaded, &mut random),
+        _ => Vec::new(),
+    };
+    let limits = Limits {
+        all: true,
+        is_counted: &|at, _| uncounted::counts(&ranges, at),
+        ..Limits::cut(STEPS_MAX)
+    };
+    let trace = oracle::run_with(machine, place, &loaded.regs, limits, |_| {});
     let start = program.load(machine, place);
     let layout = machine.layout(place, how.code_bytes);
     let mut cached = Cached::new(machine, layout, how.options);
-    let mut random = Random(seed);
+    cached.translator.set_uncounted(ranges);
     let mut follower = Follower {
         machine,
         place,

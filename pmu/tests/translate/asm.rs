@@ -125,19 +125,23 @@ impl Asm {
         self.raw(imm);
     }
 
+    /// Where a label is that is bound.
+    pub fn address(&self, label: Label) -> u64 {
+        self.labels[label.0].expect("bound")
+    }
+
     /// The code, and the words of memory that depend on it.
     pub fn finish(mut self) -> (Vec<u8>, Vec<(u64, u64)>) {
-        let address = |label: Label| self.labels[label.0].expect("bound");
         for (at, label) in &self.fixups {
             let end = self.base + *at as u64 + 4;
-            let distance = address(*label).wrapping_sub(end).cast_signed();
+            let distance = self.address(*label).wrapping_sub(end).cast_signed();
             let bytes = i32::try_from(distance).expect("in reach").to_le_bytes();
             self.bytes[*at..at + 4].copy_from_slice(&bytes);
         }
         let words = self
             .words
             .iter()
-            .map(|(at, label)| (*at, address(*label)))
+            .map(|(at, label)| (*at, self.address(*label)))
             .collect();
         (self.bytes, words)
     }

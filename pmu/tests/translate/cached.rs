@@ -139,7 +139,8 @@ impl<'a> Cached<'a> {
         self.machine.child.set_regs(&state.regs);
         let stop = self.machine.child.go(Go::Step);
         let regs = self.machine.child.regs();
-        let left = state.left - u64::from(step(&code) == Step::Counts);
+        let counts = step(&code) == Step::Counts && self.translator.is_counted(state.regs.rip);
+        let left = state.left - u64::from(counts);
         fix_pushed_flags(self.machine, &code, &regs);
         let state = AppState { regs, left };
         match stop {

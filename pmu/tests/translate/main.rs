@@ -15,4 +15,5 @@ mod random;
 mod real;
 mod strategy;
 mod sys;
+mod uncounted;
 mod work;

@@ -79,7 +79,32 @@ impl Trace {
 
 /// Executes a program from its first registers on, at most so many steps.
 pub fn run(machine: &Machine, place: Place, start: &Regs, steps_max: usize, all: bool) -> Trace {
-    run_with(machine, place, start, steps_max, all, |_| {})
+    let limits = Limits {
+        all,
+        ..Limits::cut(steps_max)
+    };
+    run_with(machine, place, start, limits, |_| {})
+}
+
+/// What an execution is to be, and what of it is to be kept.
+pub struct Limits<'a> {
+    /// Steps at most.
+    pub steps_max: usize,
+    /// Keep all states.
+    pub all: bool,
+    /// Whether a branch counts, by its address and the count before it.
+    pub is_counted: &'a dyn Fn(u64, usize) -> bool,
+}
+
+impl Limits<'_> {
+    /// So many steps at most, of which all branches count.
+    pub fn cut(steps_max: usize) -> Self {
+        Self {
+            steps_max,
+            all: false,
+            is_counted: &|_, _| true,
+        }
+    }
 }
 
 /// The same, and does something at every count.
@@ -87,8 +112,7 @@ pub fn run_with(
     machine: &Machine,
     place: Place,
     start: &Regs,
-    steps_max: usize,
-    all: bool,
+    limits: Limits<'_>,
     mut at_count: impl FnMut(usize),
 ) -> Trace {
     let mut regs = *start;
@@ -100,9 +124,10 @@ pub fn run_with(
         end: End::Cut,
         last: first,
     };
-    for _ in 0..steps_max {
+    for _ in 0..limits.steps_max {
+        let at = regs.rip;
         let code: [u8; INSTRUCTION_BYTES_MAX] = code_at(machine, regs.rip);
-        if all {
+        if limits.all {
             let now = seen(machine, place, &regs);
             trace.steps.push((now, trace.count()));
         }
@@ -118,7 +143,7 @@ pub fn run_with(
             other => panic!("{other:?}"),
         }
         fix_pushed_flags(machine, &code, &regs);
-        if step(&code) == Step::Counts {
+        if step(&code) == Step::Counts && (limits.is_counted)(at, trace.count()) {
             let now = seen(machine, place, &regs);
             trace.counts.push(now);
             at_count(trace.count());

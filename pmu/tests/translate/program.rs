@@ -102,6 +102,16 @@ pub struct Program {
     pub seed: u64,
 }
 
+/// A program in memory.
+pub struct Loaded {
+    /// The first registers.
+    pub regs: Regs,
+    /// Where the constants of its `mov` instructions are.
+    pub constants: Vec<u64>,
+    /// Where each function begins, and where the last one ends.
+    pub functions: Vec<u64>,
+}
+
 /// Bytes at the data's end for tables of addresses.
 const TABLES: usize = 0x400;
 
@@ -119,11 +129,11 @@ pub struct Builder {
 impl Program {
     /// Writes it into memory, with data and registers from its seed. Returns the first registers.
     pub fn load(&self, machine: &Machine, place: Place) -> Regs {
-        self.load_with_constants(machine, place).0
+        self.load_whole(machine, place).regs
     }
 
-    /// The same, and where the constants of its `mov` instructions are.
-    pub fn load_with_constants(&self, machine: &Machine, place: Place) -> (Regs, Vec<u64>) {
+    /// The same, and says what is where.
+    pub fn load_whole(&self, machine: &Machine, place: Place) -> Loaded {
         let base = machine.app_base(place);
         let mut asm = Asm::new(base + CODE + 0x100);
         let functions: Vec<Label> = self.functions.iter().map(|_| asm.label()).collect();
@@ -148,7 +158,14 @@ impl Program {
                 (_, extra) => builder.asm.raw(&[0xc2, extra, 0]),
             }
         }
-        let Builder { asm, constants, .. } = builder;
+        let Builder {
+            asm,
+            constants,
+            functions,
+            ..
+        } = builder;
+        let starts = functions.into_iter().map(|label| asm.address(label));
+        let functions: Vec<u64> = starts.chain([asm.here()]).collect();
         let (code, words) = asm.finish();
         let mut random = Random(self.seed);
         let image: Vec<u8> = (0..0x4000)
@@ -188,7 +205,11 @@ impl Program {
         regs.rsp = base + STACK_TOP;
         regs.rip = base + CODE + 0x100;
         regs.eflags = 0x202 | random.next() & 0x8d5;
-        (regs, constants)
+        Loaded {
+            regs,
+            constants,
+            functions,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::cached::{Cached, Ended};
 use crate::machine::{self, CACHE_CODE_BYTES, Machine, Place};
-use crate::oracle::{self, End, Trace, seen};
-use crate::program::{Program, Random};
+use crate::oracle::{self, End, Limits, Trace, seen};
+use crate::program::{Loaded, Program, Random};
 use crate::strategy;
 use pmu::Regs;
 use pmu::translate::{AppState, Counting, Options};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Steps after which a program is cut.
-const STEPS_MAX: usize = 800;
+pub const STEPS_MAX: usize = 800;
 
 /// How a program is run.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +84,8 @@ pub fn check(machine: &Machine, program: &Program, how: &How) -> Result<(), Test
     compare(machine, &mut cached, how.place, &start, &trace, &stops)
 }
 
-fn compare(
+/// Whether a program in the cache goes the oracle's way, stopped at these counts.
+pub fn compare(
     machine: &Machine,
     cached: &mut Cached<'_>,
     place: Place,
@@ -180,14 +181,19 @@ fn check_changed(
     let start = program.load(machine, place);
     let total = oracle::run(machine, place, &start, STEPS_MAX, false).count();
     let at = usize::try_from(seed).unwrap() % total.max(1);
-    let (start, constants) = program.load_with_constants(machine, place);
+    let Loaded {
+        regs: start,
+        constants,
+        ..
+    } = program.load_whole(machine, place);
     let change = || {
         for (index, constant) in constants.iter().enumerate() {
             let value = seed.rotate_left(u32::try_from(index).unwrap());
             machine.write(*constant, &value.to_le_bytes());
         }
     };
-    let trace = oracle::run_with(machine, place, &start, STEPS_MAX, false, |count| {
+    let limits = Limits::cut(STEPS_MAX);
+    let trace = oracle::run_with(machine, place, &start, limits, |count| {
         if count == at {
             change();
         }
