@@ -162,6 +162,22 @@ fn what_counts_and_what_does_not_are_apart() {
     assert_eq!(dropped(&cache), 2, "the same");
 }
 
+#[test]
+fn dropping_a_short_block_leaves_what_it_falls_into() {
+    let code = Snippet(vec![0x90, 0x90, 0x74, 0x00, 0xf4]);
+    let mut cache = Cache::new(Options::default());
+    cache.translator.set_check(check_at(APP + 1, 0));
+    let first = cache.enter(&code, APP);
+    let second = cache.enter(&code, APP + 1);
+    let bytes = cache.bytes::<32>(second);
+    cache.translator.invalidate(APP..APP + 1);
+    cache.apply();
+    assert_eq!(cache.bytes(second), bytes);
+    let again = cache.enter(&code, APP);
+    assert_eq!(cache.jump(first), again);
+    assert_eq!(cache.jump(again + 1), second);
+}
+
 /// nop; nop; nop; jmp -5 (to the second)
 const LOOP: [u8; 5] = [0x90, 0x90, 0x90, 0xeb, 0xfc];
 

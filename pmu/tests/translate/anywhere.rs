@@ -99,7 +99,7 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
     let mut cached = Cached::new(machine, layout, how.options);
     cached.translator.set_uncounted(ranges);
     let visits = Visits::of(&trace);
-    let check = match random.next() % 3 {
+    let check = match random.next() % 6 {
         0 => None,
         _ => Some(visits.check(&mut random, &start)),
     };
