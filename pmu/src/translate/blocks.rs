@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) end: u64,
     /// Its entry with all registers in place.
     pub(super) plain: u64,
+    /// The same behind the check; the same address if there is none.
+    pub(super) past_check: u64,
     /// Its entry with the registers of an indirect branch spilled.
     pub(super) indirect: Option<u64>,
     /// A link in the bytes that are overwritten when it is dropped. The others may stay: the code that
@@ -111,9 +113,16 @@ impl Translator {
         Ok(())
     }
 
-    /// Where a block that begins at `at` has to end: what is counted and what is not are never in one.
+    /// Where a block that begins at `at` has to end: what is counted and what is not are never in one, and
+    /// what is checked is at a block's start.
     fn limit(&self, at: u64) -> Option<u64> {
-        self.uncounted.boundary_behind(at)
+        let check = self.check.map(|check| check.regs.rip);
+        let boundary = self.uncounted.boundary_behind(at);
+        check
+            .filter(|check| *check > at)
+            .into_iter()
+            .chain(boundary)
+            .min()
     }
 
     /// Emits a block and links it. If there is no room, what falls into it leaves the cache instead.
@@ -127,6 +136,9 @@ impl Translator {
         let known_target = self.table.contains(block.start);
         let indirect = mode == Mode::Run && (indirect || known_target);
         let blocks = &self.blocks;
+        let check = self
+            .check
+            .filter(|check| mode == Mode::Run && check.regs.rip == block.start);
         let known = |at| blocks.get(&(at, Mode::Run)).map(|entry| entry.plain);
         let how = How {
             mode,
@@ -136,6 +148,7 @@ impl Translator {
             indirect,
             known: &known,
             followed,
+            check: check.as_ref(),
         };
         if indirect && !known_target && !self.table.has_room() {
             return Err(Full);
@@ -160,6 +173,7 @@ impl Translator {
             start: block.start,
             end: block.end,
             plain: emitted.plain,
+            past_check: emitted.past_check,
             indirect: emitted.indirect,
             early: emitted
                 .links

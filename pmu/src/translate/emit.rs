@@ -2,6 +2,7 @@
 
 use super::block::{Block, Condition, End};
 use super::blocks::REDIRECT_BYTES;
+use super::check::Check;
 use super::count::{self, Counting, Place};
 use super::gpr::Gpr;
 use super::indirect;
@@ -35,6 +36,8 @@ pub(super) struct How<'a> {
     pub(super) known: &'a dyn Fn(u64) -> Option<u64>,
     /// The block that it falls through into comes right behind it.
     pub(super) followed: bool,
+    /// What is checked before its first instruction.
+    pub(super) check: Option<&'a Check>,
 }
 
 /// A displacement that leads to the block of an application address.
@@ -51,6 +54,8 @@ pub(super) struct Link {
 pub(super) struct Emitted {
     /// Its entry with all registers in place.
     pub(super) plain: u64,
+    /// The same behind the check; the same address if there is none.
+    pub(super) past_check: u64,
     /// Its entry with the registers of an indirect branch spilled.
     pub(super) indirect: Option<u64>,
     pub(super) links: Vec<Link>,
@@ -80,11 +85,16 @@ pub(super) fn block(store: &mut Store, block: &Block, how: &How<'_>) -> Result<E
     });
     let plain = emitter.piece.here();
     emitter.plain = plain;
+    if let Some(check) = how.check {
+        emitter.check(check)?;
+    }
+    let past_check = emitter.piece.here();
     emitter.body(block)?;
     let Emitter { piece, links, .. } = emitter;
     store.finish_hot(piece)?;
     Ok(Emitted {
         plain,
+        past_check,
         indirect,
         links,
     })
@@ -216,8 +226,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// `rcx` counts; `jrcxz` finds 0 without flags. It reaches only what is near, so the jump to the stub
-    /// hides in the address of a `nop`.
+    /// `rcx` counts: nothing of it changes flags.
     fn count_preserving(&mut self, at: u64) -> Result<(), Full> {
         let shape = self.shape(at);
         self.piece.shape(shape);
@@ -242,9 +251,7 @@ impl Emitter<'_> {
         };
         let stub = self.store.stub(stop, at, counted)?;
         self.piece.shape(counted);
-        self.piece.raw(&[0xe3, 3]); // jrcxz to the last operand byte of
-        self.piece.raw(&[0x0f, 0x1f, 0x84]); // nop [rcx + 8 * rbp + ...]
-        self.piece.jump(stub);
+        self.piece.jump_if_rcx_is_0(stub);
         self.piece.load(Gpr::RCX, Slot::RCX);
         Ok(())
     }

@@ -12,9 +12,30 @@ impl Gpr {
     pub(super) const RCX: Self = Self(1);
     pub(super) const RDX: Self = Self(2);
     pub(super) const RBX: Self = Self(3);
+    pub(super) const RSP: Self = Self(4);
     pub(super) const RSI: Self = Self(6);
     pub(super) const RDI: Self = Self(7);
     pub(super) const R11: Self = Self(11);
+
+    /// All of them, those first that change most often.
+    pub(super) const BY_CHANGE: [Self; 16] = [
+        Self::RCX,
+        Self::RAX,
+        Self::RDX,
+        Self::RSI,
+        Self::RDI,
+        Self(8),
+        Self(9),
+        Self(10),
+        Self::R11,
+        Self::RBX,
+        Self(12),
+        Self(13),
+        Self(14),
+        Self(15),
+        Self(5),
+        Self::RSP,
+    ];
 
     /// The low three bits, as they stand in a ModRM byte or an opcode.
     pub(super) const fn low(self) -> u8 {
@@ -36,6 +57,28 @@ impl Gpr {
             .ok()
             .filter(|number| *number < 16)
             .map(Self)
+    }
+
+    /// Its value.
+    pub(super) const fn get(self, regs: &Regs) -> u64 {
+        match self.0 {
+            0 => regs.rax,
+            1 => regs.rcx,
+            2 => regs.rdx,
+            3 => regs.rbx,
+            4 => regs.rsp,
+            5 => regs.rbp,
+            6 => regs.rsi,
+            7 => regs.rdi,
+            8 => regs.r8,
+            9 => regs.r9,
+            10 => regs.r10,
+            11 => regs.r11,
+            12 => regs.r12,
+            13 => regs.r13,
+            14 => regs.r14,
+            _ => regs.r15,
+        }
     }
 
     /// Sets it.
@@ -76,6 +119,13 @@ mod tests {
     }
 
     #[test]
+    fn all_registers_are_among_all() {
+        let mut all = Gpr::BY_CHANGE;
+        all.sort_unstable();
+        assert!((0..16).map(Gpr).eq(all));
+    }
+
+    #[test]
     fn every_register_is_one_of_its_own() {
         let mut regs = Regs::default();
         for number in 0..16 {
@@ -87,6 +137,7 @@ mod tests {
         ];
         for (number, value) in sum.into_iter().enumerate() {
             assert_eq!(value, 1 << number);
+            assert_eq!(Gpr(u8::try_from(number).expect("small")).get(&regs), value);
         }
     }
 }

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `source`, `block`, `insn`, `prefixes` | decode application code into blocks of instructions that can be moved |
 //! | `count` | decides where in a block its branch is counted |
+//! | `check` | stops a thread at an address, by its registers |
 //! | `piece`, `emit`, `indirect`, `routines` | generate code, and with it the state map |
 //! | `layout`, `store`, `table`, `writes` | the cache's memory: what is where, what is free, what is to be written |
 //! | `state`, `data` | from a stopped thread's registers back to the application's |
@@ -19,6 +20,7 @@
 
 mod block;
 mod blocks;
+mod check;
 mod count;
 mod data;
 mod emit;
@@ -39,6 +41,7 @@ mod uncounted;
 mod writes;
 
 pub use block::Special;
+pub use check::Check;
 pub use count::Counting;
 pub use data::Data;
 pub use layout::{

@@ -118,6 +118,35 @@ impl Piece {
         self.relative(target)
     }
 
+    /// Jumps if `rcx` is 0, without flags. `jrcxz` reaches only what is near, so the jump hides in the
+    /// address of a `nop`.
+    pub(super) fn jump_if_rcx_is_0(&mut self, target: u64) {
+        self.raw(&[0xe3, 3]); // jrcxz to the last operand byte of
+        self.raw(&[0x0f, 0x1f, 0x84]); // nop [rcx + 8 * rbp + ...]
+        self.jump(target);
+    }
+
+    /// `lea to, [base + offset]`; `to` is no extended register.
+    pub(super) fn sum_with_offset(&mut self, to: Gpr, base: Gpr, offset: i32) {
+        self.raw(&[0x48 | u8::from(base.is_extended()), 0x8d]);
+        self.raw(&[0x80 | to.low() << 3 | base.low()]);
+        if base.low() == Gpr::RSP.low() {
+            self.raw(&[0x24]);
+        }
+        self.raw(&offset.to_le_bytes());
+    }
+
+    /// `lea rcx, [rcx + gpr]`
+    pub(super) fn add_to_rcx(&mut self, gpr: Gpr) {
+        // The stack pointer cannot be an index.
+        let (base, index) = match gpr {
+            Gpr::RSP => (gpr, Gpr::RCX),
+            _ => (Gpr::RCX, gpr),
+        };
+        self.raw(&[0x48 | u8::from(index.is_extended()) << 1, 0x8d, 0x0c]);
+        self.raw(&[index.low() << 3 | base.low()]);
+    }
+
     /// `jcc target` for the low half of its opcode; returns where the displacement stands.
     pub(super) fn jump_if(&mut self, condition: u8, target: u64) -> u64 {
         self.raw(&[0x0f, 0x80 | condition]);

@@ -45,6 +45,7 @@ const SPILLABLE: [(Gpr, Slot); 4] = [
 
 impl Spilled {
     pub(super) const NONE: Self = Self(0);
+    pub(super) const RAX: Self = Self(1);
     pub(super) const RCX: Self = Self(2);
     pub(super) const RDX: Self = Self(4);
     pub(super) const RBX: Self = Self(8);

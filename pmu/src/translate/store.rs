@@ -18,6 +18,8 @@ pub(super) enum ExitKind {
     /// A counter has arrived at 0. Unless the next branch is the last one to count, the thread goes on at
     /// `resume`. `lost`: flags are overwritten.
     Stop { lost: bool, resume: u64 },
+    /// Registers are those of the check.
+    Check,
     /// That branch has executed.
     Reached,
     /// An instruction for the embedder, and its length.

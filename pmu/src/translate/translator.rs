@@ -2,6 +2,7 @@
 
 use super::block::Special;
 use super::blocks::{Entry, Key};
+use super::check::Check;
 use super::count::Counting;
 use super::data::{self, Data};
 use super::emit::Mode;
@@ -61,6 +62,9 @@ pub enum Exit {
     /// The application is right behind the conditional branch that it was to be stopped at:
     /// [`AppState::left`] is 0.
     Reached(AppState),
+    /// The application is about to execute the instruction at the check's address, with the check's registers
+    /// and flags. It goes on with [`Translator::pass`].
+    Matched(AppState),
     /// The application is about to execute an instruction that the cache does not.
     Special {
         /// Which.
@@ -89,6 +93,8 @@ pub struct Statistics {
     pub miss_exits: u64,
     /// Exits because one counter was used up while another was not.
     pub counter_exits: u64,
+    /// Exits because registers were those of the check, whether the flags were or not.
+    pub check_exits: u64,
     /// Bytes of the code region in use.
     pub used_bytes: u64,
 }
@@ -106,6 +112,8 @@ pub struct Translator {
     pub(super) new_pages: Vec<u64>,
     /// Displacements that lead to an application address.
     pub(super) links: FxHashMap<u64, Vec<u64>>,
+    /// What a thread is to be stopped at.
+    pub(super) check: Option<Check>,
     /// Where nothing counts.
     pub(super) uncounted: Ranges,
     pub(super) statistics: Statistics,
@@ -130,6 +138,7 @@ impl Translator {
             pages: FxHashMap::default(),
             new_pages: Vec::new(),
             links: FxHashMap::default(),
+            check: None,
             uncounted: Ranges::default(),
             statistics: Statistics::default(),
         })
@@ -179,8 +188,12 @@ impl Translator {
             return Err(TranslateError::Arrived);
         }
         let entry = self.ensure(code, at, Mode::Run, false)?;
-        self.set_counters(left, &[0; SHARDS]);
+        self.start_counters(left);
         Ok(entry)
+    }
+
+    pub(super) fn start_counters(&mut self, left: u64) {
+        self.set_counters(left, &[0; SHARDS]);
     }
 
     fn set_counters(&mut self, left: u64, expected: &[u64; SHARDS]) {
@@ -236,6 +249,15 @@ impl Translator {
                 self.statistics.counter_exits += 1;
                 self.set_counters(data.left(), &data.counted());
                 app.rip = resume;
+                Ok(Exit::Resume(app))
+            }
+            ExitKind::Check => {
+                self.statistics.check_exits += 1;
+                if self.check.is_some_and(|check| check.matches(&app)) {
+                    let left = data.left();
+                    return Ok(Exit::Matched(AppState { regs: app, left }));
+                }
+                app.rip = self.past_check(code, record.rip)?;
                 Ok(Exit::Resume(app))
             }
             ExitKind::Reached => Ok(Exit::Reached(AppState {

@@ -163,6 +163,105 @@ fn what_counts_and_what_does_not_are_apart() {
 }
 
 #[test]
+fn dropping_a_short_block_leaves_what_it_falls_into() {
+    let code = Snippet(vec![0x90, 0x90, 0x74, 0x00, 0xf4]);
+    let mut cache = Cache::new(Options::default());
+    cache.translator.set_check(check_at(APP + 1, 0));
+    let first = cache.enter(&code, APP);
+    let second = cache.enter(&code, APP + 1);
+    let bytes = cache.bytes::<32>(second);
+    cache.translator.invalidate(APP..APP + 1);
+    cache.apply();
+    assert_eq!(cache.bytes(second), bytes);
+    let again = cache.enter(&code, APP);
+    assert_eq!(cache.jump(first), again);
+    assert_eq!(cache.jump(again + 1), second);
+}
+
+/// nop; nop; nop; jmp -5 (to the second)
+const LOOP: [u8; 5] = [0x90, 0x90, 0x90, 0xeb, 0xfc];
+
+fn check_at(at: u64, values: u64) -> Option<Check> {
+    let mut regs = Regs {
+        rip: at,
+        ..Regs::default()
+    };
+    for gpr in super::super::gpr::Gpr::BY_CHANGE {
+        gpr.set(&mut regs, values);
+    }
+    Some(Check { regs })
+}
+
+#[test]
+fn what_is_checked_begins_a_block_until_it_is_not() {
+    let code = Snippet(LOOP.to_vec());
+    let mut cache = Cache::new(Options::default());
+    let whole = cache.enter(&code, APP);
+    assert_eq!(cache.bytes(whole), [0x90, 0x90, 0x90, 0xe9]);
+    cache.translator.set_check(check_at(APP + 1, 3));
+    cache.apply();
+    let dropped = cache.translator.statistics().dropped;
+    assert_eq!(dropped, 2, "this one, and the loop's own");
+    let first = cache.enter(&code, APP);
+    assert_eq!(cache.jump(whole), first);
+    assert_eq!(cache.bytes(first), [0x90, 0x0f, 0x1f, 0x40, 0x00]);
+    let checked = cache.enter(&code, APP + 1);
+    assert_eq!(checked, first + 5, "what is before falls into it");
+    let spilled = [0x48, 0x89, 0x0d];
+    assert_eq!(cache.bytes(checked), spilled);
+    let state = AppState {
+        regs: Regs {
+            rip: APP + 1,
+            ..Regs::default()
+        },
+        left: 1,
+    };
+    let past = cache.translator.pass(&code, &state).expect("room");
+    assert_eq!(cache.bytes(past), [0x90, 0x90, 0xe9]);
+    assert_eq!(cache.jump(past + 2), checked, "the loop is checked");
+    let arrived = AppState { left: 0, ..state };
+    let refused = cache.translator.pass(&code, &arrived);
+    assert_eq!(refused, Err(TranslateError::Arrived));
+    // The same check again is nothing new; another one, at the same address or not, is.
+    cache.translator.set_check(check_at(APP + 1, 3));
+    assert_eq!(cache.enter(&code, APP + 1), checked);
+    cache.translator.set_check(check_at(APP + 1, 4));
+    let other = cache.enter(&code, APP + 1);
+    assert_ne!(other, checked);
+    assert_eq!(cache.bytes(other), spilled);
+    cache.translator.set_check(check_at(APP + 2, 4));
+    let unchecked = cache.enter(&code, APP + 1);
+    assert_eq!(cache.bytes(unchecked), [0x90, 0x0f, 0x1f, 0x40, 0x00]);
+    assert_eq!(cache.bytes(unchecked + 5), spilled);
+    cache.translator.set_check(None);
+    let whole = cache.enter(&code, APP + 1);
+    let entry = cache.enter(&code, APP + 2);
+    assert_eq!(cache.bytes(whole), [0x90, 0x0f, 0x1f, 0x40, 0x00]);
+    assert_eq!(cache.bytes(entry), [0x90, 0xe9]);
+}
+
+#[test]
+fn the_largest_check_fits_and_is_all_at_its_address() {
+    let code = Snippet(LOOP.to_vec());
+    for values in [0, 0x1234, 0x1234_5678_9abc_def0] {
+        let mut cache = Cache::new(LAZY);
+        let check = check_at(APP + 1, values);
+        cache.translator.set_check(check);
+        let before = cache.translator.statistics().used_bytes;
+        let start = cache.enter(&code, APP + 1);
+        assert_eq!(cache.translator.statistics().flushes, 0);
+        assert!(cache.translator.statistics().used_bytes - before < 500);
+        let state = check.map(|Check { regs }| AppState { regs, left: 1 });
+        let past = cache.translator.pass(&code, &state.expect("there is one"));
+        let map = &cache.translator.store.map;
+        for at in start..=past.expect("room") {
+            let rip = map.shape(at).map(|shape| shape.rip);
+            assert_eq!(rip, Some(Rip::At(APP + 1)));
+        }
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let code = Snippet(vec![0xf4]);
     let mut cache = Cache::new(LAZY);

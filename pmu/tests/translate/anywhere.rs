@@ -2,17 +2,20 @@
 //! oracle's, with its count; and a thread that enters again from there goes on as if nothing had been.
 
 use crate::cached::{Cached, Ended};
+use crate::checked::Visits;
 use crate::machine::{Machine, Place};
-use crate::oracle::{self, End, Limits, Trace, fix_pushed_flags, seen};
+use crate::oracle::{self, End, Limits, Trace, fix_pushed_flags, seen, visible};
 use crate::program::{Program, Random};
 use crate::random::{How, cases, how, run};
 use crate::strategy;
 use crate::sys::{Go, Stop};
 use crate::uncounted;
-use pmu::translate::{AppState, Roll};
+use pmu::translate::{AppState, Check, Roll};
 use proptest::prelude::*;
 
 const STEPS_MAX: usize = 120;
+/// About as many instructions as a check has. Who enters at its address begins with it again.
+const CHECK_INSNS: u64 = 60;
 /// Steps in a row that may show no state.
 const ROLLS_MAX: usize = 8;
 
@@ -25,6 +28,11 @@ struct Follower<'a> {
     /// The count at the next stop.
     stop: u64,
     rolls: usize,
+    check: Option<Check>,
+    /// The steps at which the check has to match.
+    expected: Vec<usize>,
+    /// The step at which it did last.
+    matched: Option<usize>,
 }
 
 impl Follower<'_> {
@@ -39,8 +47,8 @@ impl Follower<'_> {
         };
         match here(self.index).or_else(|| here(self.index + 1)) {
             Some(index) => {
-                self.index = index;
-                Ok(())
+                let was = std::mem::replace(&mut self.index, index);
+                self.left_behind(was, index)
             }
             None => Err(TestCaseError::fail(format!(
                 "{now:x?} with {count} is neither {:x?} nor {:x?}",
@@ -48,6 +56,23 @@ impl Follower<'_> {
                 self.trace.steps.get(self.index + 1),
             ))),
         }
+    }
+
+    /// Between two steps that are not the same, it must have come out if it should.
+    fn left_behind(&self, was: usize, now: usize) -> Result<(), TestCaseError> {
+        let is_due = was != now && self.expected.contains(&was);
+        prop_assert!(!is_due || self.matched == Some(was), "no match at {was}");
+        Ok(())
+    }
+
+    /// The check matched: here, and rightly. Whoever enters in the middle of an instruction with a `rep`
+    /// prefix is checked there, too.
+    fn matches(&mut self, state: &AppState) -> Result<(), TestCaseError> {
+        self.see(state)?;
+        let wanted = self.check.map(|check| visible(&check.regs));
+        prop_assert_eq!(Some(visible(&state.regs)), wanted);
+        self.matched = Some(self.index);
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -73,6 +98,14 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
     let layout = machine.layout(place, how.code_bytes);
     let mut cached = Cached::new(machine, layout, how.options);
     cached.translator.set_uncounted(ranges);
+    let visits = Visits::of(&trace);
+    let check = match random.next() % 6 {
+        0 => None,
+        _ => Some(visits.check(&mut random, &start)),
+    };
+    cached.translator.set_check(check);
+    let expected = check.map(|check| visits.equal(&check, true));
+    let expected = expected.unwrap_or_default();
     let mut follower = Follower {
         machine,
         place,
@@ -80,6 +113,9 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
         index: 0,
         stop: 0,
         rolls: 0,
+        check,
+        expected,
+        matched: None,
     };
     let left = 1 + random.next() % 12;
     follower.stop = left;
@@ -91,10 +127,15 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
             let Some((end, state)) = cached.exit(&regs, &data) else {
                 continue;
             };
-            if let Ended::Signal(signal) = end {
-                return ended(&follower, signal, &state);
+            match end {
+                Ended::Signal(signal) => return ended(&follower, signal, &state),
+                Ended::Matched => {
+                    follower.matches(&state)?;
+                    cached.pass(&state);
+                    continue;
+                }
+                Ended::Reached => follower.see(&state)?,
             }
-            follower.see(&state)?;
             let left = 1 + random.next() % 12;
             follower.stop += left;
             let regs = state.regs;
@@ -105,7 +146,9 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
             Ok(state) => {
                 follower.see(&state)?;
                 // With 0 it has arrived already, on its way out.
-                if state.left > 0 && random.next().is_multiple_of(6) {
+                let checked = check.is_some_and(|check| check.regs.rip == state.regs.rip);
+                let every = if checked { CHECK_INSNS } else { 6 };
+                if state.left > 0 && random.next().is_multiple_of(every) {
                     cached.enter(&state);
                     continue;
                 }
@@ -138,6 +181,7 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
 /// A signal must be the oracle's, at its place.
 fn ended(follower: &Follower<'_>, signal: i32, state: &AppState) -> Result<(), TestCaseError> {
     let trace = follower.trace;
+    follower.left_behind(follower.index, trace.steps.len())?;
     prop_assert_eq!(trace.end, End::Signal(signal));
     prop_assert_eq!(
         seen(follower.machine, follower.place, &state.regs),
@@ -151,7 +195,7 @@ fn ended(follower: &Follower<'_>, signal: i32, state: &AppState) -> Result<(), T
 #[test]
 fn the_state_is_exact_wherever_a_thread_is_preempted() {
     run(
-        cases(150),
+        cases(250),
         (strategy::program(), how(), any::<u64>()),
         |machine, (program, how, seed)| check(machine, &program, &how, seed),
     );

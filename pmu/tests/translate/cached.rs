@@ -5,7 +5,8 @@ use crate::oracle::fix_pushed_flags;
 use crate::sys::{Go, Stop};
 use pmu::Regs;
 use pmu::translate::{
-    AppState, Data, Exit, INSTRUCTION_BYTES_MAX, Layout, Options, Special, Step, Translator, step,
+    AppState, Data, Exit, INSTRUCTION_BYTES_MAX, Layout, Options, Special, Step, TranslateError,
+    Translator, step,
 };
 
 /// Why a run ended.
@@ -13,6 +14,8 @@ use pmu::translate::{
 pub enum Ended {
     /// The count was reached.
     Reached,
+    /// The check's address was, with its registers and flags.
+    Matched,
     /// A signal.
     Signal(i32),
 }
@@ -65,17 +68,37 @@ impl<'a> Cached<'a> {
     pub fn enter(&mut self, state: &AppState) -> Regs {
         let rip = self
             .translator
-            .enter(self.machine, state.regs.rip, state.left)
-            .expect("room for a block");
+            .enter(self.machine, state.regs.rip, state.left);
+        self.go_on(rip, state)
+    }
+
+    /// Enters it behind a check.
+    pub fn pass(&mut self, state: &AppState) -> Regs {
+        let rip = self.translator.pass(self.machine, state);
+        self.go_on(rip, state)
+    }
+
+    fn go_on(&mut self, rip: Result<u64, TranslateError>, state: &AppState) -> Regs {
+        let rip = rip.expect("room for a block");
         let regs = Regs { rip, ..state.regs };
         self.apply();
         self.machine.child.set_regs(&regs);
         regs
     }
 
-    /// Runs from a state on, until no branch is left or the program ends.
+    /// Runs from a state on, until no branch is left, the check matches or the program ends.
     pub fn run(&mut self, state: &AppState) -> (Ended, AppState) {
         self.enter(state);
+        self.wait()
+    }
+
+    /// The same from behind a check.
+    pub fn run_past(&mut self, state: &AppState) -> (Ended, AppState) {
+        self.pass(state);
+        self.wait()
+    }
+
+    fn wait(&mut self) -> (Ended, AppState) {
         loop {
             let stop = self.machine.child.go(Go::Run);
             let regs = self.machine.child.regs();
@@ -115,6 +138,7 @@ impl<'a> Cached<'a> {
                 return None;
             }
             Exit::Reached(state) => return Some((Ended::Reached, state)),
+            Exit::Matched(state) => return Some((Ended::Matched, state)),
             Exit::Special { special, state, .. } => (special, state),
         };
         self.native(special, state)

@@ -6,6 +6,7 @@
 mod anywhere;
 mod asm;
 mod cached;
+mod checked;
 mod exec;
 mod instructions;
 mod machine;

@@ -95,7 +95,7 @@ fn translated(machine: &Machine, work: Work, argument: u64, options: Options) ->
                 }
                 child.set_regs(&regs);
             }
-            Exit::Reached(state) => panic!("{state:?}"),
+            Exit::Reached(state) | Exit::Matched(state) => panic!("{state:?}"),
             Exit::Special { state, .. } => {
                 let mut code = [0; INSTRUCTION_BYTES_MAX];
                 Code::read(&child, state.regs.rip, &mut code);
