@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tracer::Counting;
 use tracer::record::Agent;
 
 const EXIT_CODES: &str = "\
@@ -118,6 +119,8 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub agent: AgentArgs,
     #[command(flatten)]
+    pub counter: CounterArgs,
+    #[command(flatten)]
     pub protection: standby::config::PrimaryOptions,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -142,6 +145,45 @@ impl AgentArgs {
             (true, _) => Agent::Never,
             (false, true) => Agent::AtOnce,
             (false, false) => Agent::WhenItPays,
+        }
+    }
+}
+
+/// How threads are stopped at exact instructions between system calls.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CounterArgs {
+    /// How conditional branches are counted, by which a thread is found again that was stopped between two
+    /// system calls
+    #[arg(
+        long,
+        value_name = "COUNTER",
+        default_value = "auto",
+        env = "FTRUN_COUNTER"
+    )]
+    pub counter: Counter,
+}
+
+/// Values of `--counter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Counter {
+    /// In translated code, and only of threads that had to be stopped between two system calls lately
+    Auto,
+    /// Not at all: threads are stopped at system calls only
+    None,
+    /// In translated code
+    Software,
+    /// By single steps: exact, and very slow
+    Stepped,
+}
+
+impl CounterArgs {
+    /// How they are counted.
+    pub const fn counting(self) -> Counting {
+        match self.counter {
+            Counter::Auto => Counting::Adaptive,
+            Counter::None => Counting::Never,
+            Counter::Software => Counting::Software,
+            Counter::Stepped => Counting::Stepped,
         }
     }
 }
@@ -172,6 +214,8 @@ pub struct ReplayArgs {
     pub quiet: bool,
     #[command(flatten)]
     pub agent: AgentArgs,
+    #[command(flatten)]
+    pub counter: CounterArgs,
     #[command(flatten)]
     pub recording: RecordingArg,
 }
@@ -211,6 +255,8 @@ pub struct VerifyArgs {
     pub replay: bool,
     #[command(flatten)]
     pub agent: AgentArgs,
+    #[command(flatten)]
+    pub counter: CounterArgs,
     #[command(flatten)]
     pub json: JsonArg,
     #[command(flatten)]
@@ -301,6 +347,7 @@ pub enum EventKind {
     Clocks,
     Gate,
     Tree,
+    State,
 }
 
 /// Options of `stat`.

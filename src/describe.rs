@@ -38,6 +38,7 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
         Event::Clocks(_) => EventKind::Clocks,
         Event::Gate(_) => EventKind::Gate,
         Event::Tree(_) => EventKind::Tree,
+        Event::State(_) => EventKind::State,
     }
 }
 
@@ -133,6 +134,11 @@ impl Describer {
                 "{} in the agent",
                 output::plural(reads.len() as u64, "clock read")
             ),
+            Event::State(state) => {
+                let pages: usize = state.pages.iter().map(|run| run.hashes.len()).sum();
+                let pages = output::plural(pages as u64, "page");
+                format!("at {:#x}, {pages} of memory", state.regs.rip)
+            }
             Event::Preempt(at) => format!(
                 "at {:#x}, {} after the last sync point",
                 at.ip,

@@ -75,6 +75,10 @@ pub fn detail(event: &Event<'_>) -> Detail {
             aux: hex(trap.aux),
         },
         Event::Clocks(reads) => detail! { reads: ClockRead::decode(reads) },
+        Event::State(state) => detail! {
+            ip: hex(state.regs.rip),
+            pages: state.pages.iter().map(|run| run.hashes.len()).sum::<usize>(),
+        },
         Event::Preempt(at) => detail! { ip: hex(at.ip), branches: at.rcb.0 },
         Event::Spawn(spawn) => detail! {
             spawned: spawn.tid.0,

@@ -70,6 +70,7 @@ impl Order {
             | Event::Signal(_)
             | Event::Trap(_)
             | Event::Preempt(_)
+            | Event::State(_)
             | Event::Clocks(_) => self.living().map(drop),
             Event::Spawn(spawn) => {
                 let tid = self.living()?;

@@ -77,6 +77,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             WriterOptions::default().flush_ms
         },
         agent: args.agent.when(),
+        counting: args.counter.counting(),
         events_max: args.protection.die_after,
         ..Options::new(dir.clone())?
     };

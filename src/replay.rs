@@ -22,7 +22,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         quiet: args.quiet,
         progress,
     };
-    let replayed = tracer::replay::replay(&dir, args.agent.when(), &mut show);
+    let replayed =
+        tracer::replay::replay(&dir, args.agent.when(), args.counter.counting(), &mut show);
     // No message shall stand behind the bar.
     drop(show);
     let outcome = replayed?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use tracer::Counting;
 use tracer::record::Agent;
 use tracer::replay::Sink;
 
@@ -56,7 +57,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         StateName::Corrupt => failure::OWN_FAILURE,
     };
     if args.replay && report.problems.is_empty() {
-        let (replay, failed) = replay(&dir, args.agent.when());
+        let (replay, failed) = replay(&dir, args.agent.when(), args.counter.counting());
         report.replay = Some(replay);
         code = failed.unwrap_or(code);
     }
@@ -141,9 +142,9 @@ fn total_bytes(kept: &BTreeMap<u128, u64>) -> u64 {
 }
 
 /// Replays in silence. The second result is the exit code if it failed.
-fn replay(dir: &Path, agent: Agent) -> (Replay, Option<u8>) {
+fn replay(dir: &Path, agent: Agent, counting: Counting) -> (Replay, Option<u8>) {
     let mut sink = Quiet(Progress::new("replaying"));
-    let result = tracer::replay::replay(dir, agent, &mut sink);
+    let result = tracer::replay::replay(dir, agent, counting, &mut sink);
     drop(sink);
     match result {
         Ok(outcome) => {

@@ -86,6 +86,28 @@ pub enum Event<'a> {
     /// ran.
     #[serde(borrow)]
     Tree(TreeEntry<'a>),
+    /// The state of the current thread and of its memory at the position that its next event names.
+    State(State),
+}
+
+/// A thread's state, by which a position is found that counting conditional branches does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Its registers.
+    pub regs: Regs,
+    /// A digest of its vector registers.
+    pub vectors: u32,
+    /// The pages that it could have written to and that were there: runs of neighbours.
+    pub pages: Vec<PageRun>,
+}
+
+/// Neighbouring pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageRun {
+    /// Address of the first.
+    pub start: u64,
+    /// The low half of the XXH3-64 of the content of each.
+    pub hashes: Vec<u32>,
 }
 
 /// A part of a directory tree. A tree begins with [`TreeItem::Begin`] or
@@ -137,7 +159,7 @@ pub enum TreeItem<'a> {
 }
 
 /// Names of the kinds of events, in the order of the variants of [`Event`].
-pub const EVENT_NAMES: [&str; 18] = [
+pub const EVENT_NAMES: [&str; 19] = [
     "start",
     "switch",
     "syscall",
@@ -156,6 +178,7 @@ pub const EVENT_NAMES: [&str; 18] = [
     "clocks",
     "gate",
     "tree",
+    "state",
 ];
 
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each

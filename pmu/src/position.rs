@@ -22,6 +22,8 @@ pub enum Counter {
     Software,
     /// Single-stepping.
     Stepped,
+    /// None: the position is where the thread has a certain state, of registers and memory.
+    State,
 }
 
 /// A point in one thread's execution, exact to the instruction.

@@ -67,7 +67,7 @@ const fn name(counter: Counter) -> &'static str {
     match counter {
         Counter::Hardware => CounterChoice::Hardware.name(),
         Counter::Stepped => CounterChoice::Stepped.name(),
-        Counter::Software | Counter::SyncPoint => CounterChoice::Software.name(),
+        Counter::Software | Counter::SyncPoint | Counter::State => CounterChoice::Software.name(),
     }
 }
 

@@ -39,6 +39,13 @@ pub const CLAIMED: u64 = READS;
 /// Bytes of all that is claimed.
 pub const CLAIMED_LEN: u64 = READS_LEN + PAGE_LEN + AGENT_DATA_LEN;
 
+/// Where the code cache of counted threads lies: code, then data. Mapped only where there is one.
+pub const CACHE: u64 = 0x6000_0000;
+/// Bytes of its code.
+pub const CACHE_CODE_LEN: u64 = 64 << 20;
+/// Bytes of all of it.
+pub const CACHE_LEN: u64 = CACHE_CODE_LEN + pmu::translate::DATA_BYTES;
+
 /// The page at a fixed address through which old programs call the kernel: what is called
 /// there is emulated, seccomp sees it as a syscall, but there is no exit to stop at.
 pub const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;

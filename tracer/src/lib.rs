@@ -9,6 +9,7 @@ pub mod arrears;
 mod backtrace;
 pub mod brake;
 mod claim;
+mod counting;
 mod identities;
 mod insn;
 mod launch;
@@ -29,5 +30,6 @@ mod sys;
 mod timeouts;
 mod vdso;
 
+pub use counting::Counting;
 pub use sys::host::{CpuSet, affinity, die_of};
 pub use sys::wait::Pid;

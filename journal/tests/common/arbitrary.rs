@@ -2,8 +2,9 @@
 
 use journal::{
     Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
-    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales,
-    Signal, Source, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
+    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, PageRun,
+    Scales, Signal, Source, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
+    TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -323,6 +324,17 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         2 => signal().prop_map(Event::Signal),
         2 => trap().prop_map(Event::Trap),
         4 => position().prop_map(Event::Preempt),
+        2 => (regs(), any::<u32>(), vec((any::<u64>(), vec(any::<u32>(), 0..5)), 0..3)).prop_map(
+            |(regs, vectors, pages)| {
+                let run = |(start, hashes)| PageRun { start, hashes };
+                let pages = pages.into_iter().map(run).collect();
+                Event::State(State {
+                    regs,
+                    vectors,
+                    pages,
+                })
+            },
+        ),
         1 => spawn.prop_map(Event::Spawn),
         1 => end.prop_map(Event::ThreadEnd),
         1 => file.prop_map(Event::File),

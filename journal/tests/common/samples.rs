@@ -2,8 +2,9 @@
 
 use journal::{
     Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
-    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, Scales,
-    Signal, Source, Span, Spawn, Start, ThreadEnd, Tid, Trap, TrapKind, TreeEntry, TreeItem, Write,
+    Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, PageRun,
+    Scales, Signal, Source, Span, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
+    TreeItem, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -275,6 +276,14 @@ pub fn all() -> Vec<Event<'static>> {
         })
     }));
     events.extend(positions().into_iter().map(Event::Preempt));
+    events.push(Event::State(State {
+        regs: regs(),
+        vectors: 7,
+        pages: vec![PageRun {
+            start: 0x7fff_0000_0000,
+            hashes: vec![0, 1, u32::MAX],
+        }],
+    }));
     events.push(Event::ThreadEnd(ThreadEnd {
         status: 0,
         writes: writes(),

@@ -101,6 +101,17 @@ impl Sites {
         self.states.get(&site) == Some(&State::Rewritten)
     }
 
+    /// The `syscall` in the trampoline of one that was rewritten.
+    pub fn trap_of(&self, site: u64) -> Option<u64> {
+        if self.states.get(&site) != Some(&State::Rewritten) {
+            return None;
+        }
+        let mut plans = self.plans.values();
+        plans
+            .find(|planned| planned.site == site)
+            .map(|planned| planned.plan.trap)
+    }
+
     /// Where the instruction is that was at `ip`.
     pub fn moved(&self, ip: u64) -> Option<u64> {
         self.moved.get(&ip).copied()
@@ -116,6 +127,13 @@ impl Sites {
     pub fn application_ip(&self, ip: u64) -> Option<u64> {
         let (_, planned) = self.plans.range(..=ip).next_back()?;
         planned.plan.seen(ip)
+    }
+
+    /// Of bytes at `at`, those that were rewritten become what they were.
+    pub fn show_original(&self, at: u64, bytes: &mut [u8]) {
+        for planned in self.plans.values() {
+            planned.plan.restore(at, bytes);
+        }
     }
 
     fn add(&mut self, site: u64, plan: Plan) {
@@ -257,9 +275,7 @@ impl Sites {
         let memory = Remote(hand.tid);
         let read = memory.read_some(from, &mut bytes);
         bytes.truncate(read);
-        for planned in self.plans.values() {
-            planned.plan.restore(from, &mut bytes);
-        }
+        self.show_original(from, &mut bytes);
         let about = Site {
             address: site,
             bytes: &bytes,

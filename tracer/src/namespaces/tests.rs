@@ -283,8 +283,9 @@ fn clocks_go_on_from_where_they_are_told() {
     };
     let outcome = crate::record::record(options, &argv, Arc::new(|_| {})).expect("recorded");
     assert_eq!(outcome.status, 0);
-    let replayed = crate::replay::replay(&recording, crate::record::Agent::AtOnce, &mut Silent)
-        .expect("replayed");
+    let (agent, counting) = (crate::record::Agent::AtOnce, crate::Counting::Never);
+    let replayed =
+        crate::replay::replay(&recording, agent, counting, &mut Silent).expect("replayed");
     assert_eq!(replayed.status, Some(0));
 }
 

@@ -22,7 +22,8 @@ impl Session {
     /// thread is interrupted, and goes on apart from there ([`Self::left_apart`]).
     pub(super) fn goes_apart(&mut self, tid: Pid) -> Step<bool> {
         let long = host::uptime().saturating_sub(self.slice_start) >= PATIENCE;
-        if !long || !self.is_alone(tid) {
+        // What is counted goes through the code cache, with many stops.
+        if !long || self.runs_counted(tid) || !self.is_alone(tid) {
             return Ok(false);
         }
         let served = self.has_agent(tid);

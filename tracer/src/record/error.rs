@@ -1,5 +1,6 @@
 //! What ends a recording early.
 
+use crate::counting::CacheError;
 use crate::namespaces::NamespaceError;
 use crate::remote::RemoteError;
 use crate::sys::ptrace::Gone;
@@ -64,6 +65,9 @@ pub enum RecordError {
     /// A syscall on behalf of the application failed.
     #[error(transparent)]
     Remote(RemoteError),
+    /// A thread cannot be counted.
+    #[error(transparent)]
+    Counting(CacheError),
     /// A service of the operating system failed.
     #[error("{what}: {error}")]
     Os {

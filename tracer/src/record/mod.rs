@@ -10,6 +10,7 @@ mod changes;
 mod claimed;
 mod clocks;
 mod counter;
+mod counting;
 mod cut_short;
 mod descriptors;
 mod doubt;
@@ -50,6 +51,7 @@ pub use syscalls::{RESTART_LAST, is_error, is_restart, may_be_partial, number};
 pub use tree::{Keep, Tree};
 
 use crate::arrears::Arrears;
+use crate::counting::Counting;
 use crate::namespaces::{self, Namespaces, Plan};
 use crate::network::{Attach, Ground};
 use crate::sys::host::{self, CpuSet};
@@ -98,6 +100,8 @@ pub struct Options {
     pub isolate: Option<Plan>,
     /// Whether hot syscalls may be served inside the application, without a stop.
     pub agent: Agent,
+    /// How conditional branches are counted, so that threads can be stopped between sync points.
+    pub counting: Counting,
     /// Directory trees that a standby is to have as they are at the start.
     pub trees: Vec<Tree>,
 }
@@ -115,6 +119,7 @@ impl Options {
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
             isolate: None,
             agent: Agent::WhenItPays,
+            counting: Counting::Never,
             trees: Vec::new(),
         })
     }
@@ -224,7 +229,11 @@ pub fn record_with(
     let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);
     session.cpu = cpu;
-    session.serving.when = session.options.agent;
+    // What is served is not counted.
+    session.serving.when = match session.options.counting {
+        Counting::Never | Counting::Adaptive => session.options.agent,
+        Counting::Software | Counting::Stepped => Agent::Never,
+    };
     session.network = network;
     session.arrears = arrears;
     if let Some(namespaces) = &namespaces {

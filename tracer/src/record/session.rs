@@ -11,6 +11,7 @@ use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
 use crate::agent;
 use crate::arrears::Arrears;
+use crate::counting::Cache;
 use crate::identities::Identities;
 use crate::model::Handler;
 use crate::namespaces::ClockOffsets;
@@ -59,6 +60,8 @@ pub struct Session {
     pub(super) agents: FxHashMap<SpaceId, agent::Recording>,
     /// Where the time stamp counter can be read.
     pub(super) counter: Counter,
+    /// Where counted threads run.
+    pub(super) caches: FxHashMap<SpaceId, Cache>,
     /// What the agent serves.
     pub(super) serving: Serving,
     /// Memory read together with the agent's page.
@@ -118,6 +121,7 @@ impl Session {
             tick,
             agents: FxHashMap::default(),
             counter: Counter::default(),
+            caches: FxHashMap::default(),
             serving: Serving::default(),
             ahead: Vec::new(),
             dumpable: HashMap::new(),
@@ -341,8 +345,13 @@ impl Session {
         self.slice_start = host::uptime().saturating_sub(SLICE);
     }
 
-    fn slice_is_over(&self) -> bool {
-        host::uptime().saturating_sub(self.slice_start) >= SLICE
+    pub(super) fn slice_is_over(&self) -> bool {
+        self.slice_lasts_for() >= SLICE
+    }
+
+    /// How long the thread that has the CPU has had it.
+    pub(super) fn slice_lasts_for(&self) -> Duration {
+        host::uptime().saturating_sub(self.slice_start)
     }
 
     fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
@@ -374,6 +383,7 @@ impl Session {
             if self.forging {
                 task.forged = super::signals::forged(&stopped)?;
             }
+            let stopped = self.enter_cache(tid, stopped)?;
             stopped.resume(how, 0)?;
         }
         Ok(())
@@ -398,11 +408,12 @@ impl Session {
                 return self.lone_report(tid);
             }
         }
-        if alone {
+        // Where a signal waits for its next sync point, it may be for long.
+        if alone && !self.computes_with_signals(tid) {
             self.tick.disarm();
             return self.certain_report(tid);
         }
-        if !can_wait {
+        if alone || !can_wait {
             return self.contended_report(tid);
         }
         // It shares this CPU with us: it gets as far as it can while we stand aside.
@@ -575,6 +586,7 @@ impl Session {
                 if self.goes_apart(tid)? {
                     return Ok(None);
                 }
+                self.preempt(tid)?;
                 continue;
             }
             // It may have been stopped between the two looks.
@@ -682,6 +694,9 @@ impl Session {
 
     /// Deals with a stop of the thread that has the logical CPU.
     fn handle(&mut self, tid: Pid, stopped: Stopped, status: Status) -> Step {
+        let Some((stopped, status)) = self.leave_cache(tid, stopped, status)? else {
+            return Ok(());
+        };
         match status {
             Status::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 if let Some(task) = self.tasks.get_mut(&tid) {

@@ -92,6 +92,15 @@ impl Session {
             info = stashed;
             stopped.set_siginfo(&info)?;
         }
+        let between = !here && self.stops_between(tid);
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        if between && disposition != Disposition::Ignored {
+            self.watch.somebody_waits();
+            task.stash.push_back(info);
+            return self.stop_between(tid, stopped);
+        }
         match disposition {
             Disposition::Ignored => {
                 // For people only.
@@ -104,7 +113,8 @@ impl Session {
                 } else {
                     Resume::Cont
                 };
-                if !self.counter.fits(task) {
+                // Not delivering it is the same.
+                if !self.counter.fits(task) || between {
                     task.state = State::Runnable(stopped);
                     return self.go_on(tid);
                 }
@@ -318,10 +328,10 @@ impl Session {
             // In a syscall still: on to its exit.
             task.state = State::Running;
             stopped.resume(Resume::Syscall, 0)?;
-        } else {
+        } else if let Some(stopped) = self.preempted(tid, stopped)? {
             // It may have executed something since its last sync point: nobody else can have the CPU
             // before its next one.
-            task.state = State::Runnable(stopped);
+            self.runnable(tid, stopped);
             self.go_on(tid)?;
         }
         Ok(())

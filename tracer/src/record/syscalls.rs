@@ -325,6 +325,7 @@ impl Session {
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.sync_regs = regs;
             task.set_back = false;
+            task.counted.at_sync_point();
         }
     }
 
@@ -398,6 +399,7 @@ impl Session {
             return Err(doubt.refusal(tid).into());
         }
         let (called, entered) = (in_call.call, in_call.regs);
+        self.code_changed(tid, &called, result);
         self.show_identity(tid, &in_call.call, result)?;
         let (stopped, mut effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
         let result = regs.rax.cast_signed();
@@ -517,6 +519,7 @@ impl Session {
         let arg = |index: usize| call.args[index];
         for range in claimed::remaps(call).into_iter().flatten() {
             self.sites_remapped(tid, &range)?;
+            self.check_cache(tid, &range)?;
         }
         let unsupported = |what: &str| {
             Err(RecordError::Unsupported {

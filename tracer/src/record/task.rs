@@ -1,5 +1,6 @@
 //! What the recorder knows of one thread.
 
+use super::counting::Counted;
 use super::doubt::Doubt;
 use super::serving::Answers;
 use super::traps::Signals;
@@ -189,6 +190,8 @@ pub struct Task {
     pub stops_outside: bool,
     /// What calls give it that nobody else changes.
     pub answers: Answers,
+    /// What is counted of it.
+    pub counted: Counted,
     /// Its end is in the journal.
     pub end_emitted: bool,
     /// `/proc/<tid>/stat`, kept open.
@@ -233,6 +236,7 @@ impl Task {
             parked: false,
             stops_outside: false,
             answers: Answers::default(),
+            counted: Counted::default(),
             end_emitted: false,
             stat: File::open(format!("/proc/{tid}/stat")).ok(),
         }

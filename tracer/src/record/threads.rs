@@ -79,6 +79,7 @@ impl Session {
             (task.tgid, task.process) = same_process;
         }
         task.sync_regs = regs;
+        task.counted.at_sync_point();
         if let Some(parent) = self.tasks.get(&tid) {
             task.inherit(parent, clone.flags);
         }
@@ -281,6 +282,7 @@ impl Session {
         self.agents.retain(|space, _| left.contains(space));
         self.serving.spaces_left(|space| left.contains(&space));
         self.counter.spaces_left(&left);
+        self.caches.retain(|space, _| left.contains(space));
         if let Some(space) = space {
             self.serving.thread_ended(space, tid);
             self.update_off(space)?;

@@ -1,5 +1,6 @@
 //! What ends a replay early.
 
+use crate::counting::CacheError;
 use crate::remote::RemoteError;
 use crate::sys::ptrace::Gone;
 use journal::{EventIndex, Tid};
@@ -91,6 +92,9 @@ pub enum ReplayError {
     /// A syscall that replay needs failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A thread cannot be counted.
+    #[error(transparent)]
+    Counting(CacheError),
     /// A replayed thread was killed from outside.
     #[error("a replayed thread was killed from outside")]
     Killed,

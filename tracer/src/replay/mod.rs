@@ -6,6 +6,7 @@ mod error;
 mod fds;
 mod memory;
 mod observed;
+mod positions;
 mod serving;
 mod session;
 pub mod shadow;
@@ -17,6 +18,7 @@ mod threads;
 
 pub use error::{Divergence, ReplayError};
 
+use crate::counting::Counting;
 use crate::machine;
 use crate::record::Agent;
 use crate::sys::{host, tsc};
@@ -61,8 +63,14 @@ pub struct Replayed {
 const PROGRESS_EVENTS: u64 = 1024;
 
 /// Replays the recording in `dir`. `agent` says whether calls are served inside the program; how it
-/// was recorded does not matter.
-pub fn replay(dir: &Path, agent: Agent, sink: &mut dyn Sink) -> Result<Outcome, ReplayError> {
+/// was recorded does not matter. `counting` says how positions between sync points are found: they are counted in the
+/// code cache unless it says otherwise.
+pub fn replay(
+    dir: &Path,
+    agent: Agent,
+    counting: Counting,
+    sink: &mut dyn Sink,
+) -> Result<Outcome, ReplayError> {
     let mut reader = Reader::open(dir)?;
     let recorded = &reader.header().machine;
     for difference in machine::differences(recorded, &machine::describe(None)) {
@@ -74,6 +82,7 @@ pub fn replay(dir: &Path, agent: Agent, sink: &mut dyn Sink) -> Result<Outcome, 
         tsc::Restricted::begin().map_err(ReplayError::os("restricting the time stamp counter"))?;
     let mut session = Session::new(dir)?;
     session.serve(agent);
+    session.stepped = counting == Counting::Stepped;
     let mut events = 0;
     let result = play(&mut session, &mut reader, sink, &mut events, &|_| ());
     let digest = session.observed.digest();

@@ -63,6 +63,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// What is rewritten for it.
+    pub fn sites(&self) -> Option<&Sites> {
+        self.placed.as_ref().map(|placed| &placed.sites)
+    }
+
     /// Whether there is memory where it belongs.
     pub const fn is_reserved(&self) -> bool {
         self.reserved

@@ -57,6 +57,8 @@ pub struct Session {
     pub(super) waiting: Waiting,
     /// The current thread has stopped already, for this.
     pub(super) stands_at: Option<Status>,
+    /// Branches are counted instruction by instruction.
+    pub(super) stepped: bool,
     /// Kernel objects are kept real, too.
     pub(super) shadow: Option<Box<Shadow>>,
     pub(super) first: Tid,
@@ -86,6 +88,7 @@ impl Session {
             observed: Observed::default(),
             waiting: Waiting::default(),
             stands_at: None,
+            stepped: false,
             shadow: None,
             first: Tid(0),
             status: None,
@@ -136,9 +139,12 @@ impl Session {
             Event::Data(out) => self.write(self.current, out.addr, &out.data),
             Event::Signal(signal) => self.signal(signal),
             Event::Trap(trap) => self.trap(trap),
-            Event::Preempt(_) => {
-                Err(self.inconsistent("a preemption, which this version does not replay"))
+            Event::State(state) => {
+                let tid = self.current;
+                self.task(tid)?.expected = Some(state.clone());
+                Ok(())
             }
+            Event::Preempt(at) => self.run_to(at, "the end of a slice"),
             Event::Spawn(spawn) => self.spawn(spawn),
             Event::ThreadEnd(end) => self.thread_end(end),
             Event::File(kept) => {
@@ -198,6 +204,7 @@ impl Session {
             interrupted: None,
             interrupted_begun: None,
             clocks: Vec::new(),
+            expected: None,
             prelude: true,
         };
         self.tasks.insert(start.tid, task);

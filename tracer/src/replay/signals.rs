@@ -21,11 +21,7 @@ impl Session {
             Delivery::Here => {}
             Delivery::Fault { ip, signature } => self.fault(signal, number, ip, signature)?,
             Delivery::Entry { ip, signature } => self.set_back(number, ip, signature)?,
-            Delivery::At(_) => {
-                return Err(
-                    self.inconsistent("a signal at a position that this version does not replay")
-                );
-            }
+            Delivery::At(at) => self.run_to(&at, &format!("signal {number}"))?,
         }
         if self.shadow.is_some() && !matches!(signal.at, Delivery::Fault { .. }) {
             self.delivered_live(&signal.info)?;

@@ -134,6 +134,7 @@ impl Session {
             return self.inject(tid, &in_call, leave.result);
         };
         let mut result_regs = None;
+        self.code_changed(tid, call, leave.result)?;
         self.finish_performing(tid, leave.result)?;
         if let Some(shadow) = &mut self.shadow {
             shadow.call = Some(*call);

@@ -2,11 +2,12 @@
 
 use super::fds::Descriptors;
 use super::serving::Agent;
+use crate::counting::Cache;
 use crate::mm::Arguments;
 use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
-use journal::{EventIndex, Tid};
+use journal::{EventIndex, State, Tid};
 use pmu::Regs;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,6 +27,18 @@ pub struct Space {
     pub attached: HashMap<u64, u64>,
     /// The agent in it.
     pub agent: Agent,
+    /// Where threads are counted.
+    pub cache: OwnCache,
+}
+
+/// The code cache of one address space: a copy of that has none.
+#[derive(Debug, Default)]
+pub struct OwnCache(pub Option<Cache>);
+
+impl Clone for OwnCache {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
 }
 
 /// The syscall that a thread is in.
@@ -78,6 +91,8 @@ pub struct Task {
     pub interrupted_begun: Option<Duration>,
     /// Clock reads that the agent will answer before its next stop.
     pub clocks: Vec<[i64; 2]>,
+    /// Its state at the position that its next event names.
+    pub expected: Option<State>,
     /// It has not executed any program of the application yet.
     pub prelude: bool,
 }

@@ -81,6 +81,7 @@ impl Session {
             interrupted: None,
             interrupted_begun: None,
             clocks: Vec::new(),
+            expected: None,
             prelude: false,
         };
         self.tasks.insert(spawn.tid, task);

@@ -102,6 +102,7 @@ impl<W: Write> Printer<W> {
             Event::ThreadEnd(end) => self.ended(end.status),
             Event::Trap(_)
             | Event::Preempt(_)
+            | Event::State(_)
             | Event::File(_)
             | Event::Time(_)
             | Event::Note(_)

@@ -143,6 +143,41 @@ impl Remote {
         pieces.iter().take_while(|piece| written(piece)).count()
     }
 
+    /// Writes many pieces, in this order, as long as the application may write there.
+    pub fn write_all<'d>(&self, pieces: impl Iterator<Item = (u64, &'d [u8])>) -> io::Result<()> {
+        /// `UIO_MAXIOV`
+        const AT_ONCE: usize = 1024;
+        let mut pieces = pieces.peekable();
+        while pieces.peek().is_some() {
+            let mut local = Vec::with_capacity(AT_ONCE);
+            let mut remote = Vec::with_capacity(AT_ONCE);
+            let mut total = 0;
+            for (addr, data) in pieces.by_ref().take(AT_ONCE) {
+                local.push(libc::iovec {
+                    iov_base: data.as_ptr().cast_mut().cast(),
+                    iov_len: data.len(),
+                });
+                remote.push(libc::iovec {
+                    iov_base: addr as *mut libc::c_void,
+                    iov_len: data.len(),
+                });
+                total += data.len();
+            }
+            let count = local.len() as libc::c_ulong;
+            // SAFETY: `local` describes the pieces, which are only read and outlive the call; `remote`
+            // names memory of the other process, which the kernel checks.
+            let done = unsafe {
+                libc::process_vm_writev(self.0.0, local.as_ptr(), count, remote.as_ptr(), count, 0)
+            };
+            match usize::try_from(done) {
+                Ok(done) if done == total => {}
+                Ok(_) => return Err(io::Error::from_raw_os_error(libc::EFAULT)),
+                Err(_) => return Err(io::Error::last_os_error()),
+            }
+        }
+        Ok(())
+    }
+
     fn vm_write(&self, addr: u64, data: &[u8]) -> usize {
         let local = libc::iovec {
             iov_base: data.as_ptr().cast_mut().cast(),

@@ -170,6 +170,11 @@ impl Serving {
         }
     }
 
+    /// What is rewritten in an address space.
+    pub fn sites(&self, space: SpaceId) -> Option<&Sites> {
+        self.placed(space).map(|placed| &placed.sites)
+    }
+
     fn placed(&self, space: SpaceId) -> Option<&Placed> {
         self.spaces.get(&space)?.agent.as_ref()
     }

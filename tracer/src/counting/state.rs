@@ -1,0 +1,174 @@
+//! The whole state of a thread: where nothing else tells how far it is, that does. From the same registers and the same
+//! memory on, everything that it executes is the same, however often it was there.
+
+use crate::agent::inside;
+use crate::layout::{CACHE, CACHE_LEN, KERNEL_PAGE, touches_page};
+use crate::maps::{self, Area};
+use crate::sys::mem::Remote;
+use journal::PageRun;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use xxhash_rust::xxh3::xxh3_64;
+
+const PAGE: usize = 4096;
+/// Pages that are read at a time.
+const PAGES_AT_ONCE: usize = 256;
+/// Bytes of memory beyond which nobody looks at what is there.
+const MAPPED_MAX: u64 = 64 << 30;
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is wanted"
+)]
+fn digest(bytes: &[u8]) -> u32 {
+    xxh3_64(bytes) as u32
+}
+
+/// A digest of the x87 and vector registers in an XSAVE area; `docs/JOURNAL.md` says of what.
+pub fn vectors(area: &[u8]) -> u32 {
+    const MXCSR: Range<usize> = 24..28;
+    const X87: Range<usize> = 32..160;
+    const SSE_END: usize = 416;
+    const HEADER_END: usize = 576;
+    let part = |range: Range<usize>| area.get(range).unwrap_or_default();
+    let mut seen = part(MXCSR).to_vec();
+    for register in part(X87).chunks(16) {
+        seen.extend(register.get(..10).unwrap_or_default());
+    }
+    seen.extend(part(X87.end..SSE_END));
+    seen.extend(area.get(HEADER_END..).unwrap_or_default());
+    digest(&seen)
+}
+
+/// The pages that the application can write to and that are there. None if there is too much to look at.
+pub fn pages(memory: Remote) -> io::Result<Option<Vec<PageRun>>> {
+    let areas = maps::read(memory.0)?;
+    let areas: Vec<&Area> = areas.iter().filter(|area| is_looked_at(area)).collect();
+    if areas.iter().map(|area| area.len()).sum::<u64>() > MAPPED_MAX {
+        return Ok(None);
+    }
+    let pagemap = File::open(format!("/proc/{}/pagemap", memory.0))?;
+    let mut runs = Vec::new();
+    for area in areas {
+        let mut at = area.start;
+        while at < area.end {
+            let some = (area.end - at).min((PAGES_AT_ONCE * PAGE) as u64);
+            add(memory, &pagemap, area, at..at + some, &mut runs)?;
+            at += some;
+        }
+    }
+    Ok(Some(runs))
+}
+
+/// Whether an area is the application's memory, and can change.
+fn is_looked_at(area: &Area) -> bool {
+    let own = area.start..area.end;
+    let supervisors = touches_page(area.start, area.len())
+        || inside::occupies(&own)
+        || area.start < CACHE + CACHE_LEN && area.end > CACHE;
+    area.prot & libc::PROT_WRITE.cast_unsigned() != 0 && !supervisors
+}
+
+fn add(
+    memory: Remote,
+    pagemap: &File,
+    area: &Area,
+    range: Range<u64>,
+    runs: &mut Vec<PageRun>,
+) -> io::Result<()> {
+    // Documentation/admin-guide/mm/pagemap.rst
+    const PRESENT: u64 = 1 << 63;
+    const SWAPPED: u64 = 1 << 62;
+    const OF_FILE: u64 = 1 << 61;
+    let count = usize::try_from((range.end - range.start) / KERNEL_PAGE).unwrap_or(0);
+    let mut words = vec![0u8; count * 8];
+    pagemap.read_exact_at(&mut words, range.start / KERNEL_PAGE * 8)?;
+    let mut content = vec![0u8; count * PAGE];
+    let mut read = 0;
+    for (index, word) in words.chunks_exact(8).enumerate() {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        let word = u64::from_le_bytes(bytes);
+        // What a private mapping shows of its file is not its own yet.
+        let is_files = !area.shared && word & OF_FILE != 0;
+        if word & (PRESENT | SWAPPED) == 0 || is_files {
+            continue;
+        }
+        let at = range.start + index as u64 * KERNEL_PAGE;
+        if read <= index {
+            let from = index * PAGE;
+            memory.read_exact(at, &mut content[from..])?;
+            read = count;
+        }
+        let hash = digest(&content[index * PAGE..(index + 1) * PAGE]);
+        match runs.last_mut() {
+            Some(run) if run.start + run.hashes.len() as u64 * KERNEL_PAGE == at => {
+                run.hashes.push(hash);
+            }
+            _ => runs.push(PageRun {
+                start: at,
+                hashes: vec![hash],
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// The pages among these whose content is another one now; of `only`, if that is not empty.
+pub fn differing(memory: Remote, runs: &[PageRun], only: &[u64]) -> Vec<u64> {
+    let mut page = [0u8; PAGE];
+    let mut differs =
+        |at: u64, hash: u32| memory.read_exact(at, &mut page).is_err() || digest(&page) != hash;
+    let pages = runs.iter().flat_map(|run| {
+        let hashes = run.hashes.iter().enumerate();
+        hashes.map(|(index, hash)| (run.start.wrapping_add(index as u64 * KERNEL_PAGE), *hash))
+    });
+    pages
+        .filter(|(at, _)| only.is_empty() || only.contains(at))
+        .filter(|(at, hash)| differs(*at, *hash))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::wait::Pid;
+
+    #[test]
+    fn what_is_written_differs() {
+        let me = Remote(Pid(i32::try_from(std::process::id()).expect("an id")));
+        let mut memory = vec![1u8; 64 * PAGE];
+        let before = pages(me).expect("readable").expect("not too much");
+        let first = (memory.as_ptr() as u64).next_multiple_of(KERNEL_PAGE) + 8 * KERNEL_PAGE;
+        let known = |at: u64| {
+            before.iter().any(|run| {
+                (run.start..run.start + run.hashes.len() as u64 * KERNEL_PAGE).contains(&at)
+            })
+        };
+        assert!(known(first), "a page that was written to is there");
+        let ours = [first, first + KERNEL_PAGE];
+        assert_eq!(differing(me, &before, &ours), []);
+        let at = usize::try_from(first - memory.as_ptr() as u64).expect("small");
+        memory[at + 5] = 2;
+        std::hint::black_box(&mut memory);
+        assert_eq!(differing(me, &before, &ours), [first]);
+    }
+
+    #[test]
+    fn only_registers_count() {
+        let mut area = vec![0u8; 832];
+        let digest = vectors(&area);
+        for at in [0, 8, 20, 28, 42, 416, 512, 575] {
+            area[at] = 1;
+            assert_eq!(vectors(&area), digest, "{at}");
+        }
+        for at in [24, 32, 41, 160, 415, 576, 831] {
+            area[at] = 1;
+            assert_ne!(vectors(&area), digest, "{at}");
+            area[at] = 0;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Instructions that are executed natively, one at a time.
+
+use crate::sys::mem::Remote;
+use pmu::Regs;
+use pmu::translate::{INSTRUCTION_BYTES_MAX, Step, step};
+
+/// `syscall`.
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// Prefixes that `pushf` may have and stays one: operand size, segments, `rep`, and the REX prefixes.
+const PUSHF: u8 = 0x9c;
+const TRAP_FLAG: u8 = 1;
+
+/// Whether a thread stands at a `syscall` instruction.
+pub fn is_syscall(memory: Remote, at: u64) -> bool {
+    let mut code = [0; SYSCALL.len()];
+    memory.read_some(at, &mut code) == code.len() && code == SYSCALL
+}
+
+/// What a single step has come to that ended with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// The instruction is executed.
+    Stepped,
+    /// The thread has left the system call that it stood in, and executed nothing.
+    LeftSyscall,
+    /// The signal has another origin.
+    Otherwise,
+}
+
+/// What a step from address `before` has come to that ended at `behind` with this signal.
+///
+/// The code of the signal does not tell a step for certain: behind an instruction that the host of a virtual machine
+/// executes it is that of a hardware breakpoint.
+pub fn came_of(signal: i32, info: &[u8; 128], before: u64, behind: u64) -> Came {
+    /// What the kernel gives at the exit of a system call.
+    const TRAP_BRKPT: i32 = 1;
+    let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+    // Of `int3` it is above all of these.
+    const SI_KERNEL: i32 = 0x80;
+    match code {
+        _ if signal != libc::SIGTRAP => Came::Otherwise,
+        TRAP_BRKPT if before == behind => Came::LeftSyscall,
+        1..SI_KERNEL => Came::Stepped,
+        _ => Came::Otherwise,
+    }
+}
+
+/// An instruction before it is stepped over.
+#[derive(Debug)]
+pub struct Stepping {
+    code: [u8; INSTRUCTION_BYTES_MAX],
+    len: usize,
+}
+
+/// What a thread with these registers is about to execute.
+pub fn stepped(memory: Remote, at: u64) -> Stepping {
+    let mut code = [0; INSTRUCTION_BYTES_MAX];
+    let len = memory.read_some(at, &mut code);
+    Stepping { code, len }
+}
+
+impl Stepping {
+    /// Its bytes.
+    pub fn code(&self) -> &[u8] {
+        &self.code[..self.len]
+    }
+
+    /// The conditional branches that were executed with it: it was stepped over, to these registers.
+    pub fn count(&self) -> u64 {
+        u64::from(step(&self.code[..self.len]) == Step::Counts)
+    }
+
+    /// What the step has left where the application can see it is taken away: the trap flag, if it pushed the flags.
+    pub fn hide(&self, memory: Remote, behind: &Regs) -> std::io::Result<()> {
+        let code = &self.code[..self.len];
+        let opcode = code.iter().find(|byte| {
+            !matches!(
+                byte,
+                0x66 | 0x40..=0x4f | 0xf2 | 0xf3 | 0x2e | 0x36 | 0x3e | 0x26 | 0x64 | 0x65
+            )
+        });
+        if opcode != Some(&PUSHF) {
+            return Ok(());
+        }
+        let mut flags = [0; 2];
+        memory.read_exact(behind.rsp, &mut flags)?;
+        flags[1] &= !TRAP_FLAG;
+        memory.write(behind.rsp, &flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditional_branches_count() {
+        let stepping = |bytes: &[u8]| {
+            let mut code = [0; INSTRUCTION_BYTES_MAX];
+            code[..bytes.len()].copy_from_slice(bytes);
+            Stepping {
+                code,
+                len: bytes.len(),
+            }
+        };
+        assert_eq!(stepping(&[0x74, 0]).count(), 1);
+        assert_eq!(stepping(&[0xeb, 0]).count(), 0);
+        assert_eq!(stepping(&[]).count(), 0);
+    }
+}

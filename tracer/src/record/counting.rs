@@ -1,0 +1,579 @@
+//! Counted threads: between sync points they run in a code cache ([`crate::counting`]), so that they can be
+//! stopped at any instruction, and the journal can say where.
+//!
+//! To all else in the recorder a thread is where the application is. It enters the cache where it is resumed in user
+//! mode, and has left it before anybody looks at a stop. What is executed natively between two sync points is not
+//! counted; until the next one such a thread is stopped at sync points only.
+
+use super::error::{RecordError, Step, Stumble};
+use super::session::Session;
+use super::syscalls::is_restart;
+use super::task::{SpaceId, State, Task};
+use crate::agent::inside;
+use crate::counting::{self, Cache, CacheError, Came, Counting, Exit, FAR, Surfaced};
+use crate::layout;
+use crate::maps;
+use crate::remote::{Met, RemoteError};
+use crate::sys::mem::Remote;
+use crate::sys::ptrace::{self, Resume, Stopped};
+use crate::sys::wait::{self, Pid, Status, Whom};
+use journal::Event;
+use pmu::translate::{GATE_SYSCALL, Special};
+use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
+use std::time::Duration;
+
+/// How long a thread computes natively before it is stopped where it is for others. That takes a look at all its memory,
+/// here and in replay.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Up to how many sync points a thread is counted that was stopped between two.
+const CREDIT: u32 = 64;
+/// How many instructions are executed one at a time before others are thought of.
+const STEPS_AT_ONCE: usize = 1000;
+
+/// Where a counted thread is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    /// Outside the cache.
+    #[default]
+    Native,
+    /// Outside the cache, and executes nothing before its next stop.
+    Still,
+    /// In the cache.
+    Inside,
+}
+
+/// What is counted of a thread.
+#[derive(Debug, Default)]
+pub struct Counted {
+    place: Place,
+    /// All that it has executed since its last sync point was counted.
+    known: bool,
+    /// Conditional branches since.
+    branches: u64,
+    /// Those that were left when it entered the cache.
+    left: u64,
+    /// It is to come out behind the next branch, where the count says where it is.
+    soon: bool,
+    /// It has come out there.
+    arrived: bool,
+    /// It was interrupted.
+    interrupted: bool,
+    /// So many more sync points it is counted up to, if not always.
+    credit: u32,
+    /// How many sync points it has passed.
+    syncs: u64,
+}
+
+impl Counted {
+    /// The thread stands at a sync point.
+    pub const fn at_sync_point(&mut self) {
+        self.known = true;
+        self.branches = 0;
+        self.soon = false;
+        self.arrived = false;
+        self.credit = self.credit.saturating_sub(1);
+        self.syncs += 1;
+    }
+
+    /// So many branches are left to it of those with which it entered the cache.
+    const fn left_with(&mut self, left: u64) {
+        self.branches += self.left.saturating_sub(left);
+        self.left = left;
+    }
+}
+
+impl From<CacheError> for Stumble {
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::Remote(RemoteError::Gone(_)) => Self::Gone,
+            other => Self::Fatal(RecordError::Counting(other)),
+        }
+    }
+}
+
+impl Session {
+    /// A thread is about to go on in user mode: it does so in the code cache, if it is to be counted.
+    pub(super) fn enter_cache(&mut self, tid: Pid, stopped: Stopped) -> Step<Stopped> {
+        let Some(space) = self.is_counted(tid) else {
+            return Ok(stopped);
+        };
+        let mut regs = stopped.regs()?;
+        self.as_seen(tid, &stopped, &mut regs)?;
+        // The kernel sets it back, so that it makes its syscall anew.
+        let again = is_restart(regs.rax.cast_signed()) && regs.orig_rax.cast_signed() >= 0;
+        if again || layout::is_vsyscall(regs.rip) {
+            return Ok(stopped);
+        }
+        let stopped = self.place_cache(tid, space, stopped, &regs)?;
+        let soon = self.tasks.get(&tid).is_some_and(|task| task.counted.soon);
+        let left = if soon { 1 } else { FAR };
+        let Some(cache) = self.caches.get_mut(&space) else {
+            return Ok(stopped);
+        };
+        let inside = cache.enter(Remote(tid), self.serving.sites(space), &regs, left)?;
+        stopped.set_regs(&inside)?;
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.counted.place = Place::Inside;
+            task.counted.left = left;
+        }
+        Ok(stopped)
+    }
+
+    /// The address space of a thread that is to be counted from here on.
+    fn is_counted(&self, tid: Pid) -> Option<SpaceId> {
+        let task = self.tasks.get(&tid)?;
+        let wanted = match self.options.counting {
+            Counting::Never => false,
+            Counting::Adaptive => task.counted.credit > 0,
+            Counting::Software | Counting::Stepped => true,
+        };
+        (wanted && task.counted.known && self.can_be_counted(task)).then_some(task.space)
+    }
+
+    fn can_be_counted(&self, task: &Task) -> bool {
+        task.call.is_none()
+            && !task.own_filter
+            && !task.strict
+            && !task.parked
+            && !self.out.is_lost()
+            // Before its first program there is nothing to count.
+            && self.agents.contains_key(&task.space)
+    }
+
+    /// Makes a code cache, if the address space has none.
+    fn place_cache(
+        &mut self,
+        tid: Pid,
+        space: SpaceId,
+        stopped: Stopped,
+        regs: &Regs,
+    ) -> Step<Stopped> {
+        if self.caches.contains_key(&space) {
+            return Ok(stopped);
+        }
+        let mut met = Met::new();
+        let stopped = counting::place(stopped, regs, &mut met)?;
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        // The agent calls its functions.
+        let vdso = areas
+            .iter()
+            .filter(|area| area.name == b"[vdso]")
+            .map(|area| area.start..area.end)
+            .collect();
+        let stepped = self.options.counting == Counting::Stepped;
+        let cache = Cache::new(Remote(tid), stepped, vdso)?;
+        self.caches.insert(space, cache);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.stash.extend(met);
+        }
+        Ok(stopped)
+    }
+
+    /// A thread that has the CPU has stopped: if that was in the code cache, it leaves it, or goes on in it. Gives
+    /// the stop back, with the application's registers, if there is one to be dealt with.
+    pub(super) fn leave_cache(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        status: Status,
+    ) -> Step<Option<(Stopped, Status)>> {
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(Some((stopped, status)));
+        };
+        let counted = &mut task.counted;
+        counted.interrupted = false;
+        match std::mem::take(&mut counted.place) {
+            Place::Native => {
+                counted.known &= task.call.is_some();
+                return Ok(Some((stopped, status)));
+            }
+            Place::Still => return Ok(Some((stopped, status))),
+            Place::Inside => {}
+        }
+        if status.is_end() {
+            counted.known = false;
+            return Ok(Some((stopped, status)));
+        }
+        let regs = stopped.regs()?;
+        if status == Status::Event(libc::PTRACE_EVENT_SECCOMP) {
+            if regs.orig_rax != GATE_SYSCALL {
+                return Err(CacheError::Lost(regs.rip).into());
+            }
+            return self.at_gate(tid, stopped, &regs);
+        }
+        self.surface_from_cache(tid, stopped, status, &regs)
+    }
+
+    /// A thread has come out of the cache by itself.
+    fn at_gate(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        regs: &Regs,
+    ) -> Step<Option<(Stopped, Status)>> {
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(None);
+        };
+        let Some(cache) = self.caches.get_mut(&task.space) else {
+            return Err(CacheError::Lost(regs.rip).into());
+        };
+        match cache.exit(Remote(tid), self.serving.sites(task.space), regs)? {
+            Exit::Resume(onward) => {
+                stopped.set_regs(&onward)?;
+                task.counted.place = Place::Inside;
+                stopped.resume(Resume::Cont, 0)?;
+                Ok(None)
+            }
+            Exit::Reached(state) | Exit::Matched(state) => {
+                task.counted.left_with(state.left);
+                task.counted.soon = false;
+                task.counted.arrived = true;
+                stopped.set_regs(&state.regs)?;
+                Ok(Some((stopped, Status::Stop(libc::SIGTRAP))))
+            }
+            Exit::Special { special, state, .. } => {
+                task.counted.left_with(state.left);
+                stopped.set_regs(&state.regs)?;
+                let counts = cache.counts(state.regs.rip);
+                if special == Special::Syscall && counts {
+                    let mut regs = state.regs;
+                    let sites = self.serving.sites(task.space);
+                    if let Some(trap) = sites.and_then(|sites| sites.trap_of(regs.rip)) {
+                        // Where it is, there is a jump to the agent.
+                        regs.rip = trap;
+                        stopped.set_regs(&regs)?;
+                    }
+                    task.counted.place = Place::Still;
+                    stopped.resume(Resume::Cont, 0)?;
+                    return Ok(None);
+                }
+                if special == Special::Unreadable {
+                    cache.changed([Some(state.regs.rip..state.regs.rip.saturating_add(1)), None]);
+                }
+                self.step_natively(tid, stopped, state.regs, special == Special::Int3)
+            }
+        }
+    }
+
+    /// Executes an instruction that the cache does not, and those behind it that are not translated either; then
+    /// the thread goes on in the cache.
+    fn step_natively(
+        &mut self,
+        tid: Pid,
+        mut stopped: Stopped,
+        mut regs: Regs,
+        traps: bool,
+    ) -> Step<Option<(Stopped, Status)>> {
+        let memory = Remote(tid);
+        let mut left_at_once = STEPS_AT_ONCE;
+        let status = loop {
+            let stepping = counting::stepped(memory, regs.rip);
+            let counts = self.counts_at(tid, regs.rip);
+            stopped.resume(Resume::Step, 0)?;
+            let report = wait::wait(Whom::Only(tid), true)
+                .map_err(RecordError::os("waiting for a single step"))?;
+            let Some((_, status)) = report else {
+                return Err(Stumble::Gone);
+            };
+            if matches!(status, Status::Ended(_)) {
+                self.note(tid, status)?;
+                return Ok(None);
+            }
+            stopped = Stopped::reported(tid);
+            let before = regs.rip;
+            let stands = stopped.regs()?;
+            let came = match status {
+                Status::Signal(signal) => {
+                    let info = stopped.siginfo()?;
+                    counting::came_of(signal, &info, before, stands.rip)
+                }
+                _ => Came::Otherwise,
+            };
+            match came {
+                Came::Stepped if !traps => {}
+                Came::LeftSyscall => {
+                    stopped = self.undo_force(tid, stopped, libc::SIGTRAP, &regs)?;
+                    stopped.set_regs(&regs)?;
+                    continue;
+                }
+                Came::Stepped | Came::Otherwise => break status,
+            }
+            regs = stands;
+            stepping.hide(memory, &regs).map_err(looking_at())?;
+            stopped = self.undo_force(tid, stopped, libc::SIGTRAP, &regs)?;
+            stopped.set_regs(&regs)?;
+            let Some(task) = self.tasks.get_mut(&tid) else {
+                return Ok(None);
+            };
+            if counts {
+                task.counted.branches += stepping.count();
+            }
+            let space = task.space;
+            let stays = match self.caches.get_mut(&space) {
+                Some(cache) => {
+                    cache.is_stepped(memory, self.serving.sites(space), regs.rip)?
+                        && !counting::is_syscall(memory, regs.rip)
+                }
+                None => false,
+            };
+            left_at_once = left_at_once.saturating_sub(1);
+            if !stays {
+                self.runnable(tid, stopped);
+                self.go_on(tid)?;
+                return Ok(None);
+            }
+            if left_at_once == 0 {
+                left_at_once = STEPS_AT_ONCE;
+                if !self.ready.is_empty() && self.slice_is_over() {
+                    break Status::Stop(libc::SIGTRAP);
+                }
+            }
+        };
+        Ok(Some((stopped, status)))
+    }
+
+    fn counts_at(&self, tid: Pid, at: u64) -> bool {
+        let task = self.tasks.get(&tid);
+        let cache = task.and_then(|task| self.caches.get(&task.space));
+        cache.is_some_and(|cache| cache.counts(at))
+    }
+
+    /// A thread has stopped in the cache for something that has to do with the application, or with its slice.
+    fn surface_from_cache(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        status: Status,
+        at: &Regs,
+    ) -> Step<Option<(Stopped, Status)>> {
+        let mut info = match status {
+            Status::Signal(_) => Some(stopped.siginfo()?),
+            _ => None,
+        };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(None);
+        };
+        let space = task.space;
+        let Some(cache) = self.caches.get_mut(&space) else {
+            return Err(CacheError::Lost(at.rip).into());
+        };
+        let surfaced = cache.surface(Remote(tid), self.serving.sites(space), stopped)?;
+        let (mut stopped, state, rolled, met) = match surfaced {
+            Surfaced::At {
+                stopped,
+                state,
+                rolled,
+                met,
+            } => (stopped, state, rolled, met),
+            Surfaced::Ended(status) => {
+                task.counted.known = false;
+                self.note(tid, status)?;
+                return Ok(None);
+            }
+        };
+        task.counted.left_with(state.left);
+        task.stash.extend(met);
+        let mut regs = state.regs;
+        regs.orig_rax = u64::MAX;
+        if rolled {
+            stopped = self.undo_force(tid, stopped, libc::SIGTRAP, &regs)?;
+        }
+        stopped.set_regs(&regs)?;
+        let changed = info
+            .as_mut()
+            .is_some_and(|info| inside::show_address(info, at.rip, regs.rip));
+        if let Some(info) = info.filter(|_| changed || rolled) {
+            stopped.set_siginfo(&info)?;
+        }
+        if rolled && matches!(status, Status::Stop(signal) if signal != libc::SIGTRAP) {
+            // It is in no group stop any more; it is to stop again before it executes anything.
+            if let Some(task) = self.tasks.get_mut(&tid) {
+                task.counted.place = Place::Still;
+            }
+            ptrace::interrupt(tid)?;
+            stopped.resume(Resume::Cont, 0)?;
+            return Ok(None);
+        }
+        Ok(Some((stopped, status)))
+    }
+
+    /// Whether a thread that stands between two sync points is counted, so that it can be stopped there.
+    pub(super) fn stops_between(&self, tid: Pid) -> bool {
+        self.is_counted(tid).is_some()
+    }
+
+    /// A thread that is counted stands between two sync points, and is to stop: behind the next branch, where its count
+    /// says where it is; or here, if it has not come to one since it was asked before.
+    pub(super) fn stop_between(&mut self, tid: Pid, stopped: Stopped) -> Step {
+        let regs = stopped.regs()?;
+        let counts = self.counts_at(tid, regs.rip);
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
+        let counted = &mut task.counted;
+        if counted.arrived || counted.soon && counts {
+            let whole = !counted.arrived;
+            return self.rendezvous(tid, stopped, &regs, whole);
+        }
+        counted.soon = true;
+        task.state = State::Runnable(stopped);
+        self.go_on(tid)
+    }
+
+    /// A thread has stopped between two sync points, where replay will find it: by its count, by its `whole` state, or
+    /// both. It is a sync point from now on.
+    fn rendezvous(&mut self, tid: Pid, stopped: Stopped, regs: &Regs, whole: bool) -> Step {
+        let known = self.is_counted(tid).is_some();
+        self.take_done(tid)?;
+        if whole {
+            let looking = || RecordError::os("looking at the application's memory");
+            let Some(pages) = counting::pages(Remote(tid)).map_err(looking())? else {
+                // Too much: it goes on as if nobody had asked.
+                self.runnable(tid, stopped);
+                return self.go_on(tid);
+            };
+            let state = journal::State {
+                regs: *regs,
+                vectors: counting::vectors(&stopped.xstate()?),
+                pages,
+            };
+            self.emit_for(tid, &Event::State(state))?;
+        }
+        let Some(task) = self.tasks.get(&tid) else {
+            return Ok(());
+        };
+        let at = Position {
+            sync: SyncIndex(task.counted.syncs),
+            rcb: Rcb(if known { task.counted.branches } else { 0 }),
+            ip: regs.rip,
+            signature: regs.signature(),
+            counter: match self.options.counting {
+                _ if !known => Counter::State,
+                Counting::Stepped => Counter::Stepped,
+                _ => Counter::Software,
+            },
+        };
+        self.emit_for(tid, &Event::Preempt(at))?;
+        self.at_sync_point(tid, *regs);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.counted.credit = CREDIT;
+            super::signals::send_stashed(task);
+        }
+        self.runnable(tid, stopped);
+        Ok(())
+    }
+
+    /// Whether what the thread executes is counted.
+    pub(super) fn runs_counted(&self, tid: Pid) -> bool {
+        let task = self.tasks.get(&tid);
+        task.is_some_and(|task| task.counted.place == Place::Inside)
+    }
+
+    /// A thread computes, and others wait for the end of its slice, or a signal for its next sync point: it is to stop
+    /// where it is, if replay can find it there.
+    pub(super) fn preempt(&mut self, tid: Pid) -> Step {
+        let adaptive = self.options.counting == Counting::Adaptive;
+        let long = self.slice_lasts_for() >= PATIENCE;
+        let over = !self.ready.is_empty() && self.slice_is_over();
+        let Some(task) = self.tasks.get(&tid) else {
+            return Ok(());
+        };
+        let signals = !task.stash.is_empty();
+        let stops = match task.counted.place {
+            Place::Inside => over || signals,
+            Place::Native => adaptive && self.can_be_counted(task) && (signals || over && long),
+            Place::Still => false,
+        };
+        if let Some(task) = self.tasks.get_mut(&tid).filter(|_| stops)
+            && !std::mem::replace(&mut task.counted.interrupted, true)
+        {
+            ptrace::interrupt(tid)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a thread computes natively while signals wait for it that it could be stopped for.
+    pub(super) fn computes_with_signals(&self, tid: Pid) -> bool {
+        let task = self.tasks.get(&tid);
+        self.options.counting == Counting::Adaptive
+            && task.is_some_and(|task| !task.stash.is_empty() && self.can_be_counted(task))
+    }
+
+    /// A thread was interrupted between two sync points. If it is to stop there, it does. Gives the stop back if not.
+    pub(super) fn preempted(&mut self, tid: Pid, stopped: Stopped) -> Step<Option<Stopped>> {
+        let over = !self.ready.is_empty() && self.slice_is_over();
+        let signals = self
+            .tasks
+            .get(&tid)
+            .is_some_and(|task| !task.stash.is_empty());
+        if !over && !signals {
+            return Ok(Some(stopped));
+        }
+        if self.is_counted(tid).is_some() {
+            self.stop_between(tid, stopped)?;
+            return Ok(None);
+        }
+        if self.options.counting != Counting::Adaptive
+            || !self.is_natively_between(tid, &stopped)?
+        {
+            return Ok(Some(stopped));
+        }
+        let regs = stopped.regs()?;
+        self.rendezvous(tid, stopped, &regs, true)?;
+        Ok(None)
+    }
+
+    /// Whether a thread that is not counted stands at an instruction of the application's.
+    fn is_natively_between(&mut self, tid: Pid, stopped: &Stopped) -> Step<bool> {
+        let can = self
+            .tasks
+            .get(&tid)
+            .is_some_and(|task| self.can_be_counted(task));
+        let mut regs = stopped.regs()?;
+        self.as_seen(tid, stopped, &mut regs)?;
+        let supervisors = layout::touches_page(regs.rip, 1) || self.is_agents(tid, regs.rip);
+        if !can || supervisors || layout::is_vsyscall(regs.rip) {
+            return Ok(false);
+        }
+        let areas = maps::read(tid).map_err(RecordError::os("reading the memory map"))?;
+        let area = areas
+            .iter()
+            .find(|area| (area.start..area.end).contains(&regs.rip));
+        // The agent calls the vDSO's functions.
+        Ok(area.is_some_and(|area| area.name != b"[vdso]"))
+    }
+
+    /// The application is about to change memory: that of the code cache must stay.
+    pub(super) fn check_cache(&self, tid: Pid, range: &std::ops::Range<u64>) -> Step {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        let has_one = space.is_some_and(|space| self.caches.contains_key(&space));
+        if has_one && counting::occupies(range) {
+            return Err(RecordError::Unsupported {
+                tid: tid.0,
+                what: format!(
+                    "a change of the code cache's memory at {:#x}",
+                    layout::CACHE
+                ),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Code may be another behind a syscall of this thread's.
+    pub(super) fn code_changed(
+        &mut self,
+        tid: Pid,
+        call: &crate::model::capture::Call,
+        result: i64,
+    ) {
+        let space = self.tasks.get(&tid).map(|task| task.space);
+        if let Some(cache) = space.and_then(|space| self.caches.get_mut(&space)) {
+            cache.changed(counting::changed(call, result));
+        }
+    }
+}
+
+fn looking_at() -> impl FnOnce(std::io::Error) -> RecordError {
+    RecordError::os("looking at an instruction")
+}
