@@ -99,6 +99,17 @@ pub struct State {
     pub vectors: u32,
     /// The pages that it could have written to and that were there: runs of neighbours.
     pub pages: Vec<PageRun>,
+    /// Words in them that had changed lately: where they differ, nothing else needs to be looked at.
+    pub words: Vec<Word>,
+}
+
+/// Four bytes of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Their address.
+    pub addr: u64,
+    /// What they were.
+    pub value: i32,
 }
 
 /// Neighbouring pages.

@@ -4,7 +4,7 @@ use journal::{
     Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
     Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, PageRun,
     Scales, Signal, Source, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
-    TreeItem, Write,
+    TreeItem, Word, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use proptest::collection::vec;
@@ -324,17 +324,7 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         2 => signal().prop_map(Event::Signal),
         2 => trap().prop_map(Event::Trap),
         4 => position().prop_map(Event::Preempt),
-        2 => (regs(), any::<u32>(), vec((any::<u64>(), vec(any::<u32>(), 0..5)), 0..3)).prop_map(
-            |(regs, vectors, pages)| {
-                let run = |(start, hashes)| PageRun { start, hashes };
-                let pages = pages.into_iter().map(run).collect();
-                Event::State(State {
-                    regs,
-                    vectors,
-                    pages,
-                })
-            },
-        ),
+        2 => state().prop_map(Event::State),
         1 => spawn.prop_map(Event::Spawn),
         1 => end.prop_map(Event::ThreadEnd),
         1 => file.prop_map(Event::File),
@@ -347,6 +337,21 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         4 => gate_event().prop_map(Event::Gate),
         2 => tree_entry().prop_map(Event::Tree),
     ]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    let pages = vec((any::<u64>(), vec(any::<u32>(), 0..5)), 0..3);
+    let words = vec((any::<u64>(), any::<i32>()), 0..3);
+    (regs(), any::<u32>(), pages, words).prop_map(|(regs, vectors, pages, words)| {
+        let run = |(start, hashes)| PageRun { start, hashes };
+        let word = |(addr, value)| Word { addr, value };
+        State {
+            regs,
+            vectors,
+            pages: pages.into_iter().map(run).collect(),
+            words: words.into_iter().map(word).collect(),
+        }
+    })
 }
 
 fn tree_entry() -> impl Strategy<Value = TreeEntry<'static>> {

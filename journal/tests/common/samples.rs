@@ -4,7 +4,7 @@ use journal::{
     Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
     Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, PageRun,
     Scales, Signal, Source, Span, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
-    TreeItem, Write,
+    TreeItem, Word, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 
@@ -282,6 +282,10 @@ pub fn all() -> Vec<Event<'static>> {
         pages: vec![PageRun {
             start: 0x7fff_0000_0000,
             hashes: vec![0, 1, u32::MAX],
+        }],
+        words: vec![Word {
+            addr: 0x7fff_0000_0010,
+            value: -5,
         }],
     }));
     events.push(Event::ThreadEnd(ThreadEnd {

@@ -20,12 +20,37 @@ pub struct Check {
     /// The address is `rip`. The sixteen general registers and the flags count, but for the trap and
     /// resume flags; all else does not.
     pub regs: Regs,
+    /// Words of memory that have these values there. A thread with the same registers and another value in one of
+    /// them does not come out; what else its memory has is the embedder's business. They must be readable wherever the
+    /// address is reached with these registers.
+    pub words: [Option<Word>; WORDS_MAX],
 }
+
+/// A word in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// Its address.
+    pub address: u64,
+    /// Its four bytes as a number. The least one that there is is not compared.
+    pub value: i32,
+}
+
+/// Words that are compared at most.
+pub const WORDS_MAX: usize = 16;
 
 /// Flags that belong to whoever steps a thread.
 const NOT_COMPARED: u64 = 1 << 8 | 1 << 16;
 
 impl Check {
+    /// A check of registers only.
+    #[must_use]
+    pub const fn of(regs: Regs) -> Self {
+        Self {
+            regs,
+            words: [None; WORDS_MAX],
+        }
+    }
+
     /// Whether an application with these registers is where the check wants it.
     pub(super) fn matches(&self, regs: &Regs) -> bool {
         let mut general = Gpr::BY_CHANGE.into_iter();
@@ -54,8 +79,11 @@ fn offset(value: u64) -> Option<i32> {
 const COMPARED_BYTES: u64 = 10 + 4 + 2 + 5;
 /// The same for `rcx` where that needs `rax`.
 const COMPARED_RCX_BYTES: u64 = 7 + 10 + 7 + 4 + 7 + 2 + 5;
+/// Bytes of the comparison of one word.
+const COMPARED_WORD_BYTES: u64 = 10 + 3 + 7 + 2 + 5;
 /// Bytes of all comparisons but the first, and of what leaves.
-const REST_BYTES: u64 = 14 * COMPARED_BYTES + COMPARED_RCX_BYTES + 7 + 15;
+const REST_BYTES: u64 =
+    14 * COMPARED_BYTES + COMPARED_RCX_BYTES + WORDS_MAX as u64 * COMPARED_WORD_BYTES + 7 + 15;
 
 /// Bytes of [`Piece::jump_if_rcx_is_0`].
 const JUMP_BYTES: u64 = 10;
@@ -86,6 +114,16 @@ impl Emitter<'_> {
                 } else {
                     difference(piece, gpr, value);
                 }
+                piece.raw(&[0xe3, 5]); // jrcxz over the
+                piece.jump(differs);
+            }
+            for word in check.words.into_iter().flatten() {
+                let Some(offset) = word.value.checked_neg() else {
+                    continue;
+                };
+                piece.constant64(Gpr::RCX, word.address);
+                piece.raw(&[0x48, 0x63, 0x09]); // movsxd rcx, dword [rcx]
+                piece.sum_with_offset(Gpr::RCX, Gpr::RCX, offset);
                 piece.raw(&[0xe3, 5]); // jrcxz over the
                 piece.jump(differs);
             }
@@ -141,7 +179,7 @@ impl Translator {
             return;
         }
         let old = std::mem::replace(&mut self.check, check);
-        for Check { regs } in old.into_iter().chain(check) {
+        for Check { regs, .. } in old.into_iter().chain(check) {
             self.invalidate(regs.rip..regs.rip.saturating_add(1));
         }
     }
@@ -182,7 +220,7 @@ mod tests {
             eflags: 0x246,
             ..Regs::default()
         };
-        let check = Check { regs };
+        let check = Check::of(regs);
         let other = Regs {
             eflags: 0x246 | NOT_COMPARED,
             fs_base: 1,

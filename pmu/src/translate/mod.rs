@@ -41,7 +41,7 @@ mod uncounted;
 mod writes;
 
 pub use block::Special;
-pub use check::Check;
+pub use check::{Check, WORDS_MAX, Word};
 pub use count::Counting;
 pub use data::Data;
 pub use layout::{

@@ -189,7 +189,7 @@ fn check_at(at: u64, values: u64) -> Option<Check> {
     for gpr in super::super::gpr::Gpr::BY_CHANGE {
         gpr.set(&mut regs, values);
     }
-    Some(Check { regs })
+    Some(Check::of(regs))
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn the_largest_check_fits_and_is_all_at_its_address() {
         let start = cache.enter(&code, APP + 1);
         assert_eq!(cache.translator.statistics().flushes, 0);
         assert!(cache.translator.statistics().used_bytes - before < 500);
-        let state = check.map(|Check { regs }| AppState { regs, left: 1 });
+        let state = check.map(|Check { regs, .. }| AppState { regs, left: 1 });
         let past = cache.translator.pass(&code, &state.expect("there is one"));
         let map = &cache.translator.store.map;
         for at in start..=past.expect("room") {

@@ -90,7 +90,7 @@ fn check_of(regs: &[u64; 18], start: &Regs) -> Check {
         eflags: regs[FLAGS] | start.eflags & !oracle::FLAGS,
         ..Regs::default()
     };
-    Check { regs }
+    Check::of(regs)
 }
 
 /// A run that is compared at every match, at stops, and at the end.

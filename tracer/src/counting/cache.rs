@@ -9,11 +9,10 @@ use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::{self, Status, Whom};
 use pmu::Regs;
 use pmu::translate::Code;
-pub use pmu::translate::Exit;
 use pmu::translate::{
-    AppState, Check, DATA_READ_BYTES, Data, Layout, Options, PagePolicy, Roll, TranslateError,
-    Translator,
+    AppState, DATA_READ_BYTES, Data, Layout, Options, PagePolicy, Roll, TranslateError, Translator,
 };
+pub use pmu::translate::{Check, Exit, Word};
 use std::io;
 use std::ops::Range;
 
@@ -164,9 +163,10 @@ impl Cache {
         })
     }
 
-    /// A thread is to come out where it is about to have these registers; none: nowhere. Nobody may be inside.
-    pub fn look_for(&mut self, regs: Option<Regs>) {
-        self.translator.set_check(regs.map(|regs| Check { regs }));
+    /// A thread is to come out where it is about to have these registers and this memory; none: nowhere. Nobody may be
+    /// inside.
+    pub fn look_for(&mut self, check: Option<Check>) {
+        self.translator.set_check(check);
     }
 
     /// The same as [`Self::enter`], from where a thread has come out that had the registers looked for.

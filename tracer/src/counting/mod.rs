@@ -18,10 +18,10 @@ mod rep;
 mod state;
 mod step;
 
-pub use cache::{Cache, CacheError, Exit, FAR, Surfaced, occupies, place};
+pub use cache::{Cache, CacheError, Check, Exit, FAR, Surfaced, Word, occupies, place};
 pub use changes::changed;
 pub use rep::rep;
-pub use state::{differing, pages, vectors};
+pub use state::{Snapshot, differing, pages, snapshot, vectors};
 pub use step::{Came, came_of, is_syscall, stepped};
 
 /// How conditional branches are counted.

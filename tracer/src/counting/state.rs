@@ -5,7 +5,8 @@ use crate::agent::inside;
 use crate::layout::{CACHE, CACHE_LEN, KERNEL_PAGE, touches_page};
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
-use journal::PageRun;
+use journal::{PageRun, Word};
+use pmu::translate::WORDS_MAX;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -60,6 +61,66 @@ pub fn pages(memory: Remote) -> io::Result<Option<Vec<PageRun>>> {
         }
     }
     Ok(Some(runs))
+}
+
+/// Some of a thread's memory, as it was some time before.
+#[derive(Debug)]
+pub struct Snapshot {
+    parts: Vec<(u64, Vec<u8>)>,
+}
+
+/// Bytes of a snapshot at most.
+const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
+
+/// Memory as it is now: the pages with these hashes, or the first of them.
+pub fn snapshot(memory: Remote, runs: &[PageRun]) -> Snapshot {
+    let mut room = SNAPSHOT_BYTES_MAX;
+    let mut parts = Vec::new();
+    for run in runs {
+        let len = (run.hashes.len() * PAGE).min(room);
+        let mut bytes = vec![0; len];
+        let read = memory.read_some(run.start, &mut bytes);
+        bytes.truncate(read);
+        room -= len;
+        parts.push((run.start, bytes));
+    }
+    Snapshot { parts }
+}
+
+impl Snapshot {
+    /// Words that have changed since, of different pages if there are such.
+    pub fn changed(&self, memory: Remote) -> Vec<Word> {
+        let mut words = Vec::new();
+        let mut more = Vec::new();
+        let mut now = [0u8; PAGE];
+        let pages = self.parts.iter().flat_map(|(start, bytes)| {
+            let pages = bytes.chunks_exact(PAGE).enumerate();
+            pages.map(move |(index, page)| (start + index as u64 * KERNEL_PAGE, page))
+        });
+        for (at, then) in pages {
+            if memory.read_exact(at, &mut now).is_err() || now == then {
+                continue;
+            }
+            let changed = now.chunks_exact(4).zip(then.chunks_exact(4));
+            let changed = changed.enumerate().filter(|(_, (now, then))| now != then);
+            let mut here = changed.map(|(index, (now, _))| {
+                let mut value = [0; 4];
+                value.copy_from_slice(now);
+                Word {
+                    addr: at + index as u64 * 4,
+                    value: i32::from_le_bytes(value),
+                }
+            });
+            words.extend(here.next());
+            more.extend(here.take(WORDS_MAX));
+            if words.len() >= WORDS_MAX {
+                break;
+            }
+        }
+        words.extend(more);
+        words.truncate(WORDS_MAX);
+        words
+    }
 }
 
 /// Whether an area is the application's memory, and can change.
@@ -155,6 +216,17 @@ mod tests {
         memory[at + 5] = 2;
         std::hint::black_box(&mut memory);
         assert_eq!(differing(me, &before, &ours), [first]);
+        let runs = [PageRun {
+            start: first,
+            hashes: vec![0; 2],
+        }];
+        let then = snapshot(me, &runs);
+        assert_eq!(then.changed(me), []);
+        memory[at + 9] = 7;
+        std::hint::black_box(&mut memory);
+        let value = i32::from_le_bytes([1, 7, 1, 1]);
+        let addr = first + 8;
+        assert_eq!(then.changed(me), [Word { addr, value }]);
     }
 
     #[test]

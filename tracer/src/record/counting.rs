@@ -8,9 +8,9 @@
 use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::syscalls::is_restart;
-use super::task::{SpaceId, State, Task};
+use super::task::{SpaceId, Task};
 use crate::agent::inside;
-use crate::counting::{self, Cache, CacheError, Came, Counting, Exit, FAR, Surfaced};
+use crate::counting::{self, Cache, CacheError, Came, Counting, Exit, FAR, Snapshot, Surfaced};
 use crate::layout;
 use crate::maps;
 use crate::remote::{Met, RemoteError};
@@ -60,18 +60,23 @@ pub struct Counted {
     interrupted: bool,
     /// So many more sync points it is counted up to, if not always.
     credit: u32,
+    /// Its memory when it was first to stop between the same two sync points.
+    before: Option<Box<Snapshot>>,
     /// How many sync points it has passed.
     syncs: u64,
 }
 
 impl Counted {
     /// The thread stands at a sync point.
-    pub const fn at_sync_point(&mut self) {
+    pub fn at_sync_point(&mut self) {
         self.known = true;
         self.branches = 0;
         self.soon = false;
         self.arrived = false;
         self.credit = self.credit.saturating_sub(1);
+        if self.before.is_some() {
+            self.before = None;
+        }
         self.syncs += 1;
     }
 
@@ -416,8 +421,27 @@ impl Session {
             return self.rendezvous(tid, stopped, &regs, whole);
         }
         counted.soon = true;
-        task.state = State::Runnable(stopped);
+        if counts {
+            self.remember(tid)?;
+        }
+        self.runnable(tid, stopped);
         self.go_on(tid)
+    }
+
+    /// A thread is going to be found by its whole state if it does not come to anything better: what changes until then
+    /// tells best where it is. Whether it has been remembered before.
+    fn remember(&mut self, tid: Pid) -> Step<bool> {
+        let task = self.tasks.get(&tid);
+        if task.is_some_and(|task| task.counted.before.is_some()) {
+            return Ok(true);
+        }
+        let memory = Remote(tid);
+        if let Some(pages) = counting::pages(memory).map_err(looking_at_memory())?
+            && let Some(task) = self.tasks.get_mut(&tid)
+        {
+            task.counted.before = Some(Box::new(counting::snapshot(memory, &pages)));
+        }
+        Ok(false)
     }
 
     /// A thread has stopped between two sync points, where replay will find it: by its count, by its `whole` state, or
@@ -426,16 +450,21 @@ impl Session {
         let known = self.is_counted(tid).is_some();
         self.take_done(tid)?;
         if whole {
-            let looking = || RecordError::os("looking at the application's memory");
-            let Some(pages) = counting::pages(Remote(tid)).map_err(looking())? else {
+            let memory = Remote(tid);
+            let Some(pages) = counting::pages(memory).map_err(looking_at_memory())? else {
                 // Too much: it goes on as if nobody had asked.
                 self.runnable(tid, stopped);
                 return self.go_on(tid);
             };
+            let before = self
+                .tasks
+                .get_mut(&tid)
+                .and_then(|task| task.counted.before.take());
             let state = journal::State {
                 regs: *regs,
                 vectors: counting::vectors(&stopped.xstate()?),
                 pages,
+                words: before.map_or_else(Vec::new, |before| before.changed(memory)),
             };
             self.emit_for(tid, &Event::State(state))?;
         }
@@ -518,6 +547,9 @@ impl Session {
         {
             return Ok(Some(stopped));
         }
+        if !self.remember(tid)? {
+            return Ok(Some(stopped));
+        }
         let regs = stopped.regs()?;
         self.rendezvous(tid, stopped, &regs, true)?;
         Ok(None)
@@ -572,6 +604,10 @@ impl Session {
             cache.changed(counting::changed(call, result));
         }
     }
+}
+
+fn looking_at_memory() -> impl FnOnce(std::io::Error) -> RecordError {
+    RecordError::os("looking at the application's memory")
 }
 
 fn looking_at() -> impl FnOnce(std::io::Error) -> RecordError {

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::task::Space;
 use crate::agent;
 use crate::agent::sites::Sites;
-use crate::counting::{self, Cache, CacheError, Came as Stepped, Exit, FAR, Surfaced};
+use crate::counting::{self, Cache, CacheError, Came as Stepped, Check, Exit, FAR, Surfaced, Word};
 use crate::model::capture::Call;
 use crate::remote::{Met, RemoteError};
 use crate::sys::mem::Remote;
@@ -345,7 +345,7 @@ impl Session {
             };
             way.regs.rcx = count;
             way.left = 1;
-            let came = self.search(tid, behind, way, false)?;
+            let came = self.search(tid, Check::of(behind), way, false)?;
             if let Err(found) = came {
                 return Ok(Err(found));
             }
@@ -373,12 +373,19 @@ impl Session {
         mut goal: Goal,
         way: &mut Way,
     ) -> Result<Result<(), String>, ReplayError> {
-        let Some(regs) = goal.state.as_ref().map(|state| state.regs) else {
+        let Some(state) = &goal.state else {
             return Err(self.inconsistent("a position without a count and without a state"));
         };
+        let mut check = Check::of(state.regs);
+        for (slot, word) in check.words.iter_mut().zip(&state.words) {
+            *slot = Some(Word {
+                address: word.addr,
+                value: word.value,
+            });
+        }
         let mut pass = false;
         loop {
-            if let Err(found) = self.search(tid, regs, way, pass)? {
+            if let Err(found) = self.search(tid, check, way, pass)? {
                 return Ok(Err(found));
             }
             if way.is_at(&goal.at) && self.is_there(tid, &mut goal)? {
@@ -392,7 +399,7 @@ impl Session {
     fn search(
         &mut self,
         tid: Tid,
-        goal: Regs,
+        goal: Check,
         way: &mut Way,
         mut pass: bool,
     ) -> Result<Result<(), String>, ReplayError> {
@@ -413,7 +420,7 @@ impl Session {
         Ok(found)
     }
 
-    fn look(&mut self, tid: Tid, goal: Option<Regs>) -> Result<(), ReplayError> {
+    fn look(&mut self, tid: Tid, goal: Option<Check>) -> Result<(), ReplayError> {
         self.with_cache(tid, |cache, _| {
             cache.look_for(goal);
             Ok(())
