@@ -58,6 +58,10 @@ pub struct Counted {
     arrived: bool,
     /// It was interrupted.
     interrupted: bool,
+    /// Signals, as bits, that the kernel delivers before it executes anything.
+    due: u64,
+    /// It has been in the cache since it was resumed last.
+    ran: bool,
     /// So many more sync points it is counted up to, if not always.
     credit: u32,
     /// Its memory when it was first to stop between the same two sync points.
@@ -110,6 +114,15 @@ impl Session {
             return Ok(stopped);
         }
         let stopped = self.place_cache(tid, space, stopped, &regs)?;
+        let mut due = 0;
+        for shared in [false, true] {
+            for info in stopped.pending(shared)? {
+                due |= super::signals::bit(super::signals::number(&info));
+            }
+        }
+        if due != 0 {
+            due &= !stopped.signal_mask()?;
+        }
         let soon = self.tasks.get(&tid).is_some_and(|task| task.counted.soon);
         let left = if soon { 1 } else { FAR };
         let Some(cache) = self.caches.get_mut(&space) else {
@@ -120,6 +133,7 @@ impl Session {
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.counted.place = Place::Inside;
             task.counted.left = left;
+            task.counted.due = due;
         }
         Ok(stopped)
     }
@@ -187,6 +201,7 @@ impl Session {
         };
         let counted = &mut task.counted;
         counted.interrupted = false;
+        counted.ran = counted.place == Place::Inside;
         match std::mem::take(&mut counted.place) {
             Place::Native => {
                 counted.known &= task.call.is_some();
@@ -400,6 +415,16 @@ impl Session {
             return Ok(None);
         }
         Ok(Some((stopped, status)))
+    }
+
+    /// Whether a thread has executed nothing since its last sync point, at which it had the same registers, when it stops
+    /// for a signal: of one that runs in the cache that is known, for one may come back to the same registers without any
+    /// branch.
+    pub(super) fn has_not_moved(&self, tid: Pid, signal: i32) -> bool {
+        let task = self.tasks.get(&tid);
+        task.is_none_or(|task| {
+            !task.counted.ran || task.counted.due & super::signals::bit(signal) != 0
+        })
     }
 
     /// Whether a thread that stands between two sync points is counted, so that it can be stopped there.

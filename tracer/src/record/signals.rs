@@ -72,7 +72,11 @@ impl Session {
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
-        let here = same_place(&regs, &task.sync_regs);
+        let same_place = same_place(&regs, &task.sync_regs);
+        let here = same_place && self.has_not_moved(tid, signal);
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if is_fault(signal, &info) && !(here && take_forged(task, signal)) {
             return self.fault(tid, stopped, signal, &info, &regs);
         }
@@ -392,13 +396,18 @@ pub(super) fn forged(stopped: &Stopped) -> Result<u64, Gone> {
     let mut set = 0;
     for shared in [false, true] {
         for info in stopped.pending(shared)? {
-            let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
+            let signal = number(&info);
             if is_fault(signal, &info) {
                 set |= bit(signal);
             }
         }
     }
     Ok(set)
+}
+
+/// The signal that a `siginfo_t` is of.
+pub(super) fn number(info: &[u8; 128]) -> i32 {
+    i32::from_le_bytes([info[0], info[1], info[2], info[3]])
 }
 
 pub(super) const fn bit(signal: i32) -> u64 {
@@ -428,7 +437,7 @@ pub(super) fn same_place(now: &Regs, then: &Regs) -> bool {
 /// Sends the stashed signals again: the thread stands at a sync point.
 pub(super) fn send_stashed(task: &mut Task) {
     while let Some(info) = task.stash.pop_front() {
-        let signal = i32::from_le_bytes([info[0], info[1], info[2], info[3]]);
+        let signal = number(&info);
         // It fails only if the thread is gone, which the next step finds out.
         let _ = host::signal_thread(task.tgid, task.tid, signal);
         task.sent.push_back(info);
