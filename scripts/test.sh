@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 # Switches for developing tests would weaken them here.
 unset FTRUN_TEST_NATIVE FTRUN_TEST_BINARY FTRUN_TEST_SEED FTRUN_TEST_KEEP FTRUN_TEST_SOAK
-unset FTRUN_SIM_SEED FTRUN_SIM_SEEDS FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT
+unset FTRUN_SIM_SEED FTRUN_SIM_SEEDS FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT FTRUN_COUNTER
 # A snapshot that differs is a failure, and stays as it is.
 unset INSTA_FORCE_PASS INSTA_WORKSPACE_ROOT
 export INSTA_UPDATE=no

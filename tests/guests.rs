@@ -2,7 +2,7 @@
 //! replayed, and must show the same bytes and the same end. The programs check themselves and
 //! print what differs from run to run, so that a replay that makes its own values is found out.
 //! All of it once more in namespaces (`isolated::`), and with an agent that serves what it can
-//! from the first call on (`served::`).
+//! from the first call on (`served::`). Those that race have two counters (`races::`).
 
 mod common;
 
@@ -12,7 +12,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{
-    Build, Exit, Output, Record, Scratch, build_c, native_mode, run_command, unprivileged_user,
+    Build, COUNTER, Exit, Output, Record, Scratch, build_c, native_mode, run_command,
+    unprivileged_user,
 };
 
 /// Costs time only if something hangs.
@@ -656,12 +657,79 @@ mod served_stress {
     }
 }
 
+/// Guests whose outcome is decided by where slices end and where signals come, each recorded and replayed several times.
+macro_rules! races {
+    ($($name:ident)*) => {
+        mod races {
+            mod software {
+                $(
+                    #[test]
+                    fn $name() {
+                        super::super::run_race(stringify!($name), "software");
+                    }
+                )*
+            }
+
+            mod auto {
+                $(
+                    #[test]
+                    fn $name() {
+                        super::super::run_race(stringify!($name), "auto");
+                    }
+                )*
+            }
+        }
+
+        const RACES: &[&str] = &[$(stringify!($name),)*];
+    };
+}
+
+races! {
+    race_counter
+    race_dispatch
+    race_handover
+    race_jump
+    race_locks
+    race_processes
+    race_profile
+    race_queue
+    race_rep
+    race_sigsegv
+    race_spin_exit
+    race_storm
+    race_timer
+    race_vector
+}
+
+#[track_caller]
+#[allow(clippy::print_stdout, reason = "shown only where the test fails")]
+fn run_race(name: &str, counter: &str) {
+    const ROUNDS: usize = 2;
+    const ROUNDS_SOAKING: usize = 200;
+    let built = build(name, &PLAIN);
+    let rounds = if common::soaking() {
+        ROUNDS_SOAKING
+    } else {
+        ROUNDS
+    };
+    for round in 0..rounds {
+        println!("round {round}");
+        let scratch = Scratch::new(&format!("{name}-{counter}"));
+        let program = scratch.private_binary(&built);
+        let record = Record::new(&scratch, program)
+            .option(COUNTER)
+            .option(counter);
+        record_and_compare(&scratch, &PLAIN, record);
+    }
+}
+
 /// A program that no line runs would be forgotten.
 #[test]
 fn every_source_is_in_the_table() {
     let listed: BTreeSet<String> = TABLE
         .iter()
         .map(|(name, guest)| file_name(name, guest))
+        .chain(RACES.iter().map(|name| file_name(name, &PLAIN)))
         .collect();
     let mut there = BTreeSet::new();
     for entry in std::fs::read_dir(sources()).expect("the sources are here") {

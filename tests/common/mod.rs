@@ -41,7 +41,7 @@ pub use proc::{
 pub use programs::{postgres_bin, program, unprivileged_user};
 pub use random::Random;
 pub use record::{
-    Record, Recorded, Replayed, Running, ftrun, record_and_replay, replay, replay_digest,
+    COUNTER, Record, Recorded, Replayed, Running, ftrun, record_and_replay, replay, replay_digest,
     replay_ok, verify,
 };
 pub use scratch::Scratch;

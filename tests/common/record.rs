@@ -153,6 +153,9 @@ impl<'a> Record<'a> {
             if !self.options.iter().any(about_agent) {
                 command.args(agent_switch());
             }
+            if !self.options.iter().any(|option| option == COUNTER) {
+                command.args(counter_switch());
+            }
             command.arg("--").arg(&self.command);
             command
         };
@@ -426,6 +429,15 @@ pub fn agent_switch() -> Option<&'static str> {
     switches
         .find(|(name, _)| given(name))
         .map(|(_, option)| *option)
+}
+
+/// How conditional branches are counted.
+pub const COUNTER: &str = "--counter";
+
+/// With which counter a whole run of the tests records.
+fn counter_switch() -> Vec<String> {
+    let given = std::env::var("FTRUN_COUNTER").ok();
+    given.map_or_else(Vec::new, |counter| vec![COUNTER.to_owned(), counter])
 }
 
 fn plain(scratch: &Scratch) -> Command {

@@ -144,6 +144,8 @@ fn pass(stopped: Stopped, status: Status, met: &mut Met) -> Result<Stopped, Remo
                 return Ok(stopped);
             }
         }
+        // What it was interrupted for is there: it has stopped.
+        Status::Stop(libc::SIGTRAP) => return Ok(stopped),
         // Killed: its end will be reported.
         Status::Event(libc::PTRACE_EVENT_EXIT) => {
             stopped.resume(Resume::Cont, 0)?;

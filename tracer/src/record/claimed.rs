@@ -9,7 +9,7 @@ use crate::model::Handler;
 use crate::model::capture::Call;
 
 /// Where addresses of applications end.
-const TASK_SIZE: u64 = 0x7fff_ffff_f000;
+pub(super) const TASK_SIZE: u64 = 0x7fff_ffff_f000;
 
 /// What `call` would do to the claimed pages, in words, if it would.
 pub(super) fn change(call: &Call) -> Option<&'static str> {

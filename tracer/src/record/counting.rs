@@ -5,6 +5,7 @@
 //! mode, and has left it before anybody looks at a stop. What is executed natively between two sync points is not
 //! counted; until the next one such a thread is stopped at sync points only.
 
+use super::claimed::TASK_SIZE;
 use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::syscalls::is_restart;
@@ -17,7 +18,7 @@ use crate::remote::{Met, RemoteError};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::{self, Pid, Status, Whom};
-use journal::Event;
+use journal::{Effect, Event};
 use pmu::translate::{GATE_SYSCALL, Special};
 use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
 use std::time::Duration;
@@ -27,6 +28,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Up to how many sync points a thread is counted that was stopped between two.
 const CREDIT: u32 = 64;
+/// By which a program steps itself.
+const TRAP_FLAG: u64 = 1 << 8;
 /// How many instructions are executed one at a time before others are thought of.
 const STEPS_AT_ONCE: usize = 1000;
 
@@ -109,8 +112,16 @@ impl Session {
         let mut regs = stopped.regs()?;
         self.as_seen(tid, &stopped, &mut regs)?;
         // The kernel sets it back, so that it makes its syscall anew.
-        let again = is_restart(regs.rax.cast_signed()) && regs.orig_rax.cast_signed() >= 0;
-        if again || layout::is_vsyscall(regs.rip) {
+        let in_call = regs.orig_rax.cast_signed() >= 0;
+        let again = in_call && is_restart(regs.rax.cast_signed());
+        // One that steps itself would step through the cache's instructions.
+        let steps = regs.eflags & TRAP_FLAG != 0;
+        if again || steps || layout::is_vsyscall(regs.rip) {
+            return Ok(stopped);
+        }
+        let ended = in_call && regs.rax.cast_signed() == -i64::from(libc::EINTR);
+        if ended && !self.caches.contains_key(&space) {
+            // The handler that it was ended for has the mask of the call, until another call is made.
             return Ok(stopped);
         }
         let stopped = self.place_cache(tid, space, stopped, &regs)?;
@@ -120,7 +131,8 @@ impl Session {
                 due |= super::signals::bit(super::signals::number(&info));
             }
         }
-        if due != 0 {
+        // What has ended a call is let in by the mask that the call had.
+        if due != 0 && !ended {
             due &= !stopped.signal_mask()?;
         }
         let soon = self.tasks.get(&tid).is_some_and(|task| task.counted.soon);
@@ -441,12 +453,11 @@ impl Session {
             return Ok(());
         };
         let counted = &mut task.counted;
-        if counted.arrived || counted.soon && counts {
+        if counts && (counted.arrived || counted.before.is_some()) {
             let whole = !counted.arrived;
             return self.rendezvous(tid, stopped, &regs, whole);
         }
-        counted.soon = true;
-        if counts {
+        if std::mem::replace(&mut counted.soon, true) && counts {
             self.remember(tid)?;
         }
         self.runnable(tid, stopped);
@@ -546,10 +557,10 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a thread computes natively while signals wait for it that it could be stopped for.
+    /// Whether a thread computes while signals wait for it that it could be stopped for.
     pub(super) fn computes_with_signals(&self, tid: Pid) -> bool {
         let task = self.tasks.get(&tid);
-        self.options.counting == Counting::Adaptive
+        self.options.counting != Counting::Never
             && task.is_some_and(|task| !task.stash.is_empty() && self.can_be_counted(task))
     }
 
@@ -604,7 +615,9 @@ impl Session {
     pub(super) fn check_cache(&self, tid: Pid, range: &std::ops::Range<u64>) -> Step {
         let space = self.tasks.get(&tid).map(|task| task.space);
         let has_one = space.is_some_and(|space| self.caches.contains_key(&space));
-        if has_one && counting::occupies(range) {
+        // What the kernel turns down is no change.
+        let is_range = range.start.is_multiple_of(layout::KERNEL_PAGE) && range.end <= TASK_SIZE;
+        if has_one && is_range && counting::occupies(range) {
             return Err(RecordError::Unsupported {
                 tid: tid.0,
                 what: format!(
@@ -615,6 +628,23 @@ impl Session {
             .into());
         }
         Ok(())
+    }
+
+    /// A syscall has changed memory by other ways than those of its table: it may be code.
+    pub(super) fn memory_changed(&mut self, effects: &[Effect<'_>]) {
+        if self.caches.is_empty() {
+            return;
+        }
+        for effect in effects {
+            if let Effect::Write(write) = effect
+                && let Some(tid) = self.named(write.tid)
+                && let Some(task) = self.tasks.get(&tid)
+                && let Some(cache) = self.caches.get_mut(&task.space)
+            {
+                let end = write.addr.saturating_add(write.data.len() as u64);
+                cache.changed([Some(write.addr..end), None]);
+            }
+        }
     }
 
     /// Code may be another behind a syscall of this thread's.

@@ -26,6 +26,7 @@ use rustc_hash::FxHashMap;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -446,7 +447,10 @@ impl Session {
                 // be overtaken for that.
                 Some(b'D') => {
                     let since = *locked.get_or_insert_with(host::uptime);
-                    waits_for_threads || host::uptime().saturating_sub(since) > locked_max
+                    let long = host::uptime().saturating_sub(since);
+                    waits_for_threads
+                        || long > COPYING_MAX
+                        || long > locked_max && !self.is_on_pipe(tid)
                 }
                 Some(_) => false,
                 // On its way out: its end will be reported.
@@ -460,6 +464,16 @@ impl Session {
                 return self.set_aside(tid).map(|()| None);
             }
         }
+    }
+
+    /// Whether a thread is in a syscall on a pipe: nobody keeps that locked while it sleeps, however long it takes whoever
+    /// has it to get a CPU.
+    fn is_on_pipe(&self, tid: Pid) -> bool {
+        let call = self.tasks.get(&tid).and_then(|task| task.call.as_ref());
+        call.is_some_and(|in_call| {
+            let path = format!("/proc/{tid}/fd/{}", in_call.call.int(0));
+            std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+        })
     }
 
     /// The next report, while threads hand the CPU on. `None` if nobody has it at a tick.

@@ -7,6 +7,7 @@
 use super::error::{RecordError, Step, Stumble};
 use super::session::Session;
 use super::task::{State, Task};
+use super::traps::is_forced;
 use crate::agent::inside;
 use crate::model::capture::Call;
 use crate::sys::host;
@@ -80,7 +81,8 @@ impl Session {
         if is_fault(signal, &info) && !(here && take_forged(task, signal)) {
             return self.fault(tid, stopped, signal, &info, &regs);
         }
-        if task.signals.blocks(signal)
+        if is_forced(signal)
+            && task.signals.blocks(signal)
             && let Some(found) = self.trapped_instruction(tid, signal, &regs)
         {
             return self.trap_in_place_of(tid, stopped, signal, info, found, &regs);

@@ -380,8 +380,10 @@ impl Session {
             let interrupted = is_restart(result) && in_call.call.def.handler != Handler::Sigreturn;
             task.interrupted = interrupted.then_some((in_call.call.def.nr, in_call.call.args));
         }
+        // What a return from a handler gives is no result.
+        let succeeded = !is_error(result) || in_call.call.def.handler == Handler::Sigreturn;
         if let Some(task) = self.tasks.get_mut(&tid)
-            && !is_error(result)
+            && succeeded
         {
             task.follow_signals(&stopped, &in_call)?;
         }
@@ -402,6 +404,7 @@ impl Session {
         self.code_changed(tid, &called, result);
         self.show_identity(tid, &in_call.call, result)?;
         let (stopped, mut effects) = self.after(tid, stopped, &in_call, &mut regs, result)?;
+        self.memory_changed(&effects);
         let result = regs.rax.cast_signed();
         let called = (&called, &entered, result);
         let stopped = self.consider_serving(tid, stopped, called, &regs, &mut effects)?;

@@ -23,6 +23,11 @@ use std::rc::Rc;
 
 /// The signals that traps raise.
 const FORCED: [i32; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGTRAP];
+/// Whether traps raise this signal.
+pub(super) fn is_forced(signal: i32) -> bool {
+    FORCED.contains(&signal)
+}
+
 /// Bytes of the kernel's `sigaction`: handler, flags, restorer, mask.
 pub const ACTION_BYTES: usize = 32;
 

@@ -137,7 +137,10 @@ impl Session {
         }
         match effect {
             Effect::Map(mapping) => self.map(tid, mapping),
-            Effect::Write(write) => self.write(write.tid, write.addr, &write.data),
+            Effect::Write(write) => {
+                self.memory_changed(write)?;
+                self.write(write.tid, write.addr, &write.data)
+            }
             Effect::Object { id, size, content } => self.make_object(*id, *size, *content),
             Effect::Resize { id, size } => {
                 let file = self.object(*id)?;

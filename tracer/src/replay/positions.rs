@@ -13,7 +13,7 @@ use crate::remote::{Met, RemoteError};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::Status;
-use journal::{State, Tid};
+use journal::{State, Tid, Write};
 use pmu::translate::{AppState, GATE_SYSCALL, Special};
 use pmu::{Counter, Position, Regs};
 use std::rc::Rc;
@@ -446,6 +446,16 @@ impl Session {
         }
         space.borrow_mut().cache.0 = Some(Cache::new(memory, self.stepped, Vec::new())?);
         Ok(stopped)
+    }
+
+    /// A syscall changes memory by other ways than those of its table: it may be code.
+    pub(super) fn memory_changed(&mut self, write: &Write<'_>) -> Result<(), ReplayError> {
+        let mut space = self.task(write.tid)?.space.borrow_mut();
+        if let Some(cache) = &mut space.cache.0 {
+            let end = write.addr.saturating_add(write.data.len() as u64);
+            cache.changed([Some(write.addr..end), None]);
+        }
+        Ok(())
     }
 
     /// Code may be another behind a syscall of this thread's.
