@@ -7,6 +7,7 @@ use journal::{
     Action, Delivery, Effect, Event, EventIndex, Exec, GateEvent, KeptFile, Mapping, Signal,
     Source, Spawn, Start, Tid, Trap, TrapKind, TreeEntry, TreeItem,
 };
+use pmu::Counter;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -138,6 +139,9 @@ impl Describer {
                 let pages: usize = state.pages.iter().map(|run| run.hashes.len()).sum();
                 let pages = output::plural(pages as u64, "page");
                 format!("at {:#x}, {pages} of memory", state.regs.rip)
+            }
+            Event::Preempt(at) if at.counter == Counter::State => {
+                format!("at {:#x}, in the state before", at.ip)
             }
             Event::Preempt(at) => format!(
                 "at {:#x}, {} after the last sync point",

@@ -39,8 +39,13 @@ fn main() {
             assert_eq!(outcome.expect("it can be recorded").status, 0);
         }
         Some("replay") => {
-            let outcome = tracer::replay::replay(dir(), Agent::WhenItPays, &mut Nobody)
-                .expect("it can be replayed");
+            let outcome = tracer::replay::replay(
+                dir(),
+                Agent::WhenItPays,
+                tracer::Counting::Never,
+                &mut Nobody,
+            )
+            .expect("it can be replayed");
             assert_eq!(outcome.status, Some(0));
         }
         _ => {

@@ -70,6 +70,7 @@ pub fn counters() -> Vec<Counter> {
         Counter::Hardware,
         Counter::Software,
         Counter::Stepped,
+        Counter::State,
     ]
 }
 

@@ -3,10 +3,11 @@
 use super::code::{Executable, View};
 use crate::agent::sites::Sites;
 use crate::layout::{CACHE, CACHE_CODE_LEN, CACHE_LEN, PAGE, PAGE_LEN, PAGE_SYSCALL};
+use crate::maps;
 use crate::remote::{self, Met, RemoteError};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
-use crate::sys::wait::{self, Status, Whom};
+use crate::sys::wait::{self, Pid, Status, Whom};
 use pmu::Regs;
 use pmu::translate::Code;
 use pmu::translate::{
@@ -70,8 +71,13 @@ const LAYOUT_DATA: u64 = CACHE + CACHE_CODE_LEN;
 /// Makes a stopped thread map the memory of a code cache. Its registers are left changed.
 pub fn place(stopped: Stopped, regs: &Regs, met: &mut Met) -> Result<Stopped, CacheError> {
     let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-    let flags =
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // There may be one already: of the replay that a takeover ended.
+    let fixed = if has_one(stopped.tid()).map_err(failed("reading the memory map"))? {
+        libc::MAP_FIXED
+    } else {
+        libc::MAP_FIXED_NOREPLACE
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
     let words = |value: i32| u64::from(value.cast_unsigned());
     let args = [CACHE, CACHE_LEN, words(prot), words(flags), u64::MAX, 0];
     let (stopped, at) = remote::call_at(stopped, regs, PAGE_SYSCALL, libc::SYS_mmap, args, met)?;
@@ -91,6 +97,18 @@ pub fn place(stopped: Stopped, regs: &Regs, met: &mut Met) -> Result<Stopped, Ca
         return Err(CacheError::NoMemory(error));
     }
     Ok(stopped)
+}
+
+/// Whether there is memory like that of a code cache.
+fn has_one(tid: Pid) -> io::Result<bool> {
+    let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let areas = maps::read(tid)?;
+    Ok(areas.iter().any(|area| {
+        (area.start, area.len()) == (CACHE, CACHE_LEN)
+            && area.prot == all.cast_unsigned()
+            && !area.shared
+            && area.inode == 0
+    }))
 }
 
 impl Cache {
@@ -223,7 +241,7 @@ impl Cache {
                 Ok(state) => {
                     return Ok(Surfaced::At {
                         stopped,
-                        state,
+                        state: Box::new(state),
                         rolled,
                         met,
                     });
@@ -234,7 +252,7 @@ impl Cache {
                     Exit::Reached(state) | Exit::Matched(state) | Exit::Special { state, .. } => {
                         return Ok(Surfaced::At {
                             stopped,
-                            state,
+                            state: Box::new(state),
                             rolled,
                             met,
                         });
@@ -304,7 +322,7 @@ pub enum Surfaced {
         /// Its stop.
         stopped: Stopped,
         /// The application's state.
-        state: AppState,
+        state: Box<AppState>,
         /// It has been stepped: the stop is another one than it was.
         rolled: bool,
         /// Signals that came meanwhile.

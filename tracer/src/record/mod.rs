@@ -119,7 +119,7 @@ impl Options {
             standard_streams: [1, 2].into_iter().filter_map(host::identity).collect(),
             isolate: None,
             agent: Agent::WhenItPays,
-            counting: Counting::Never,
+            counting: Counting::Adaptive,
             trees: Vec::new(),
         })
     }
