@@ -26,5 +26,5 @@ cargo test --release --workspace --no-fail-fast -- --test-threads="$threads"
 for switch in FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT; do
     echo "test.sh: with $switch=1"
     env "$switch=1" cargo test --release --workspace --no-fail-fast --test guests --test repeat --test 'real_*' -- \
-        --test-threads="$threads" --skip served::
+        --test-threads="$threads" --skip served:: --skip races::software
 done

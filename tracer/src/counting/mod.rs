@@ -21,7 +21,7 @@ mod step;
 pub use cache::{Cache, CacheError, Check, Exit, FAR, Surfaced, Word, occupies, place};
 pub use changes::changed;
 pub use rep::rep;
-pub use state::{Snapshot, differing, pages, snapshot, vectors};
+pub use state::{Snapshot, changed_words, differing, pages, snapshot, vectors};
 pub use step::{Came, came_of, is_syscall, stepped};
 
 /// How conditional branches are counted.

@@ -87,9 +87,22 @@ pub fn snapshot(memory: Remote, runs: &[PageRun]) -> Snapshot {
     Snapshot { parts }
 }
 
+/// Words that have changed since these snapshots, one after the other: since the last one first.
+pub fn changed_words(before: &[Snapshot], memory: Remote) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    for snapshot in before.iter().rev() {
+        for word in snapshot.changed(memory) {
+            if words.len() < WORDS_MAX && words.iter().all(|known| known.addr != word.addr) {
+                words.push(word);
+            }
+        }
+    }
+    words
+}
+
 impl Snapshot {
     /// Words that have changed since, of different pages if there are such.
-    pub fn changed(&self, memory: Remote) -> Vec<Word> {
+    fn changed(&self, memory: Remote) -> Vec<Word> {
         let mut words = Vec::new();
         let mut more = Vec::new();
         let mut now = [0u8; PAGE];

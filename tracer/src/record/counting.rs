@@ -26,6 +26,10 @@ use std::time::Duration;
 /// How long a thread computes natively before it is stopped where it is for others. That takes a look at all its memory,
 /// here and in replay.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How often a thread's memory is looked at before its state is taken: what has changed since tells best where it is.
+const SNAPSHOTS: usize = 2;
+/// How long after the last of these looks the state is taken.
+const A_LITTLE: Duration = Duration::from_micros(300);
 /// Up to how many sync points a thread is counted that was stopped between two.
 const CREDIT: u32 = 64;
 /// By which a program steps itself.
@@ -67,8 +71,8 @@ pub struct Counted {
     ran: bool,
     /// So many more sync points it is counted up to, if not always.
     credit: u32,
-    /// Its memory when it was first to stop between the same two sync points.
-    before: Option<Box<Snapshot>>,
+    /// Its memory when it was to stop between the same two sync points before.
+    before: Vec<Snapshot>,
     /// How many sync points it has passed.
     syncs: u64,
 }
@@ -81,9 +85,7 @@ impl Counted {
         self.soon = false;
         self.arrived = false;
         self.credit = self.credit.saturating_sub(1);
-        if self.before.is_some() {
-            self.before = None;
-        }
+        self.before.clear();
         self.syncs += 1;
     }
 
@@ -453,7 +455,7 @@ impl Session {
             return Ok(());
         };
         let counted = &mut task.counted;
-        if counts && (counted.arrived || counted.before.is_some()) {
+        if counts && (counted.arrived || counted.before.len() == SNAPSHOTS) {
             let whole = !counted.arrived;
             return self.rendezvous(tid, stopped, &regs, whole);
         }
@@ -461,23 +463,38 @@ impl Session {
             self.remember(tid)?;
         }
         self.runnable(tid, stopped);
-        self.go_on(tid)
+        self.go_on_a_little(tid)
     }
 
     /// A thread is going to be found by its whole state if it does not come to anything better: what changes until then
     /// tells best where it is. Whether it has been remembered before.
     fn remember(&mut self, tid: Pid) -> Step<bool> {
         let task = self.tasks.get(&tid);
-        if task.is_some_and(|task| task.counted.before.is_some()) {
+        if task.is_some_and(|task| task.counted.before.len() == SNAPSHOTS) {
             return Ok(true);
         }
         let memory = Remote(tid);
         if let Some(pages) = counting::pages(memory).map_err(looking_at_memory())?
             && let Some(task) = self.tasks.get_mut(&tid)
         {
-            task.counted.before = Some(Box::new(counting::snapshot(memory, &pages)));
+            task.counted.before.push(counting::snapshot(memory, &pages));
         }
         Ok(false)
+    }
+
+    /// A thread goes on. If all but the last look at it is taken, that follows at once: what changes in so short a time
+    /// changes always.
+    fn go_on_a_little(&mut self, tid: Pid) -> Step {
+        self.go_on(tid)?;
+        if let Some(task) = self.tasks.get_mut(&tid)
+            && task.counted.before.len() == SNAPSHOTS
+            && !std::mem::replace(&mut task.counted.interrupted, true)
+        {
+            // It has this CPU meanwhile.
+            std::thread::sleep(A_LITTLE);
+            ptrace::interrupt(tid)?;
+        }
+        Ok(())
     }
 
     /// A thread has stopped between two sync points, where replay will find it: by its count, by its `whole` state, or
@@ -495,12 +512,12 @@ impl Session {
             let before = self
                 .tasks
                 .get_mut(&tid)
-                .and_then(|task| task.counted.before.take());
+                .map(|task| std::mem::take(&mut task.counted.before));
             let state = journal::State {
                 regs: *regs,
                 vectors: counting::vectors(&stopped.xstate()?),
                 pages,
-                words: before.map_or_else(Vec::new, |before| before.changed(memory)),
+                words: counting::changed_words(&before.unwrap_or_default(), memory),
             };
             self.emit_for(tid, &Event::State(state))?;
         }
@@ -584,7 +601,9 @@ impl Session {
             return Ok(Some(stopped));
         }
         if !self.remember(tid)? {
-            return Ok(Some(stopped));
+            self.runnable(tid, stopped);
+            self.go_on_a_little(tid)?;
+            return Ok(None);
         }
         let regs = stopped.regs()?;
         self.rendezvous(tid, stopped, &regs, true)?;
