@@ -6,8 +6,8 @@ use crate::layout::{CACHE, CACHE_CODE_LEN, CACHE_LEN, PAGE, PAGE_LEN, PAGE_SYSCA
 use crate::maps;
 use crate::remote::{self, Met, RemoteError};
 use crate::sys::mem::Remote;
-use crate::sys::ptrace::{Resume, Stopped};
-use crate::sys::wait::{self, Pid, Status, Whom};
+use crate::sys::ptrace::{self, Stopped};
+use crate::sys::wait::{Pid, Status};
 use pmu::Regs;
 use pmu::translate::Code;
 use pmu::translate::{
@@ -261,19 +261,19 @@ impl Cache {
                 Err(Roll::Step) => {
                     rolled = true;
                     stopped.set_regs(&regs).map_err(RemoteError::from)?;
-                    stopped.resume(Resume::Step, 0).map_err(RemoteError::from)?;
-                    let report = wait::wait(Whom::Only(tid), true)
-                        .map_err(failed("waiting for a thread in the code cache"))?;
-                    match report {
-                        Some((_, Status::Signal(signal))) => {
-                            stopped = Stopped::reported(tid);
-                            if signal != libc::SIGTRAP {
-                                met.push(stopped.siginfo().map_err(RemoteError::from)?);
-                            }
+                    let stepped = super::step::single_step(stopped)?;
+                    stopped = stepped.stopped;
+                    if stepped.asked.is_some_and(|signal| signal != libc::SIGTRAP) {
+                        // It is in no group stop any more, and is to stop again.
+                        ptrace::interrupt(tid).map_err(RemoteError::from)?;
+                    }
+                    match stepped.status {
+                        Status::Signal(libc::SIGTRAP) => {}
+                        Status::Signal(_) => {
+                            met.push(stopped.siginfo().map_err(RemoteError::from)?);
                         }
-                        Some((_, status)) if !status.is_end() => stopped = Stopped::reported(tid),
-                        Some((_, status)) => return Ok(Surfaced::Ended(status)),
-                        None => return Err(RemoteError::Gone(crate::sys::ptrace::Gone).into()),
+                        status if status.is_end() => return Ok(Surfaced::Ended(status)),
+                        _ => {}
                     }
                     regs = stopped.regs().map_err(RemoteError::from)?;
                 }

@@ -22,7 +22,7 @@ pub use cache::{Cache, CacheError, Check, Exit, FAR, Surfaced, Word, occupies, p
 pub use changes::changed;
 pub use rep::rep;
 pub use state::{Snapshot, changed_words, differing, pages, snapshot, vectors};
-pub use step::{Came, came_of, is_syscall, stepped};
+pub use step::{Came, SingleStep, came_of, is_syscall, single_step, stepped};
 
 /// How conditional branches are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

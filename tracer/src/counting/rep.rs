@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(copy.between(&from, &to), Some(4));
         assert_eq!(copy.between(&from, &from), Some(0));
         assert_eq!(copy.between(&to, &from), None);
-        let other = Regs { rax: 1, ..to };
+        let other = Regs { rbx: 1, ..to };
         assert_eq!(copy.between(&from, &other), None);
         assert_eq!(copy.next(&from), 0x1003);
     }

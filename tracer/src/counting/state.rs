@@ -228,7 +228,9 @@ mod tests {
         let at = usize::try_from(first - memory.as_ptr() as u64).expect("small");
         memory[at + 5] = 2;
         std::hint::black_box(&mut memory);
-        assert_eq!(differing(me, &before, &ours), [first]);
+        // Other threads of this test map and unmap while the map is read: a page may be in there twice.
+        let differ = differing(me, &before, &ours);
+        assert!(!differ.is_empty() && differ.iter().all(|at| *at == first));
         let runs = [PageRun {
             start: first,
             hashes: vec![0; 2],

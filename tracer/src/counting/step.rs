@@ -1,6 +1,9 @@
 //! Instructions that are executed natively, one at a time.
 
+use crate::remote::RemoteError;
 use crate::sys::mem::Remote;
+use crate::sys::ptrace::{Gone, Resume, Stopped};
+use crate::sys::wait::{self, Status, Whom};
 use pmu::Regs;
 use pmu::translate::{INSTRUCTION_BYTES_MAX, Step, step};
 
@@ -14,6 +17,45 @@ const TRAP_FLAG: u8 = 1;
 pub fn is_syscall(memory: Remote, at: u64) -> bool {
     let mut code = [0; SYSCALL.len()];
     memory.read_some(at, &mut code) == code.len() && code == SYSCALL
+}
+
+/// How a single step has ended.
+#[derive(Debug)]
+pub struct SingleStep {
+    /// The stop, if the thread has not ended.
+    pub stopped: Stopped,
+    /// What for.
+    pub status: Status,
+    /// On the way it was interrupted (`SIGTRAP`), or stopped with its process by this signal.
+    pub asked: Option<i32>,
+}
+
+/// Lets a thread execute one instruction. Where it is stopped for something else than a signal meanwhile, it may have
+/// executed it, and the trap that says so is still to come: it goes on until there is one.
+pub fn single_step(mut stopped: Stopped) -> Result<SingleStep, RemoteError> {
+    let tid = stopped.tid();
+    let mut asked = None;
+    loop {
+        stopped.resume(Resume::Step, 0)?;
+        let Ok(Some((_, status))) = wait::wait(Whom::Only(tid), true) else {
+            return Err(Gone.into());
+        };
+        stopped = Stopped::reported(tid);
+        match status {
+            Status::Stop(signal) => {
+                asked = asked
+                    .filter(|asked| *asked != libc::SIGTRAP)
+                    .or(Some(signal));
+            }
+            status => {
+                return Ok(SingleStep {
+                    stopped,
+                    status,
+                    asked,
+                });
+            }
+        }
+    }
 }
 
 /// What a single step has come to that ended with a signal.

@@ -11,13 +11,15 @@ use super::session::Session;
 use super::syscalls::is_restart;
 use super::task::{SpaceId, Task};
 use crate::agent::inside;
-use crate::counting::{self, Cache, CacheError, Came, Counting, Exit, FAR, Snapshot, Surfaced};
+use crate::counting::{
+    self, Cache, CacheError, Came, Counting, Exit, FAR, SingleStep, Snapshot, Surfaced,
+};
 use crate::layout;
 use crate::maps;
 use crate::remote::{Met, RemoteError};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{self, Resume, Stopped};
-use crate::sys::wait::{self, Pid, Status, Whom};
+use crate::sys::wait::{Pid, Status};
 use journal::{Effect, Event};
 use pmu::translate::{GATE_SYSCALL, Special};
 use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
@@ -281,6 +283,17 @@ impl Session {
                     stopped.resume(Resume::Cont, 0)?;
                     return Ok(None);
                 }
+                let memory = Remote(tid);
+                let at = state.regs.rip;
+                if self.options.counting == Counting::Adaptive
+                    && cache.is_stepped(memory, self.serving.sites(task.space), at)?
+                {
+                    // Step by step it would take for ever; it was counted to be quick.
+                    task.counted.credit = 0;
+                    task.counted.known = false;
+                    stopped.resume(Resume::Cont, 0)?;
+                    return Ok(None);
+                }
                 if special == Special::Unreadable {
                     cache.changed([Some(state.regs.rip..state.regs.rip.saturating_add(1)), None]);
                 }
@@ -300,20 +313,24 @@ impl Session {
     ) -> Step<Option<(Stopped, Status)>> {
         let memory = Remote(tid);
         let mut left_at_once = STEPS_AT_ONCE;
+        let mut asked = None;
         let status = loop {
             let stepping = counting::stepped(memory, regs.rip);
             let counts = self.counts_at(tid, regs.rip);
-            stopped.resume(Resume::Step, 0)?;
-            let report = wait::wait(Whom::Only(tid), true)
-                .map_err(RecordError::os("waiting for a single step"))?;
-            let Some((_, status)) = report else {
-                return Err(Stumble::Gone);
-            };
+            let SingleStep {
+                stopped: at,
+                status,
+                asked: more,
+            } = counting::single_step(stopped)?;
+            stopped = at;
+            asked = asked
+                .filter(|asked| *asked != libc::SIGTRAP)
+                .or(more)
+                .or(asked);
             if matches!(status, Status::Ended(_)) {
                 self.note(tid, status)?;
                 return Ok(None);
             }
-            stopped = Stopped::reported(tid);
             let before = regs.rip;
             let stands = stopped.regs()?;
             let came = match status {
@@ -330,7 +347,13 @@ impl Session {
                     stopped.set_regs(&regs)?;
                     continue;
                 }
-                Came::Stepped | Came::Otherwise => break status,
+                Came::Stepped | Came::Otherwise => {
+                    if asked.is_some_and(|signal| signal != libc::SIGTRAP) {
+                        // It is in no group stop any more, and is to stop again.
+                        ptrace::interrupt(tid)?;
+                    }
+                    break status;
+                }
             }
             regs = stands;
             stepping.hide(memory, &regs).map_err(looking_at())?;
@@ -350,6 +373,18 @@ impl Session {
                 }
                 None => false,
             };
+            match asked {
+                Some(libc::SIGTRAP) => break Status::Stop(libc::SIGTRAP),
+                Some(_) => {
+                    if let Some(task) = self.tasks.get_mut(&tid) {
+                        task.counted.place = Place::Still;
+                    }
+                    ptrace::interrupt(tid)?;
+                    stopped.resume(Resume::Cont, 0)?;
+                    return Ok(None);
+                }
+                None => {}
+            }
             left_at_once = left_at_once.saturating_sub(1);
             if !stays {
                 self.runnable(tid, stopped);
@@ -626,8 +661,15 @@ impl Session {
         let area = areas
             .iter()
             .find(|area| (area.start..area.end).contains(&regs.rip));
+        // What is not translated in replay would be executed there step by step.
+        let runs = libc::PROT_EXEC.cast_unsigned();
+        let writes = libc::PROT_WRITE.cast_unsigned();
+        let steps = areas.iter().any(|area| {
+            let changes = area.shared || area.prot & writes != 0;
+            area.prot & runs != 0 && changes && area.start != layout::CACHE
+        });
         // The agent calls the vDSO's functions.
-        Ok(area.is_some_and(|area| area.name != b"[vdso]"))
+        Ok(!steps && area.is_some_and(|area| area.name != b"[vdso]"))
     }
 
     /// The application is about to change memory: that of the code cache must stay.

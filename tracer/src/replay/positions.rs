@@ -303,8 +303,10 @@ impl Session {
         let Some(stopped) = &task.stopped else {
             return Err(ReplayError::Killed);
         };
-        let same =
-            taken(memory)? == goal.clocks && counting::vectors(&stopped.xstate()?) == state.vectors;
+        // The signature does not have `rax`.
+        let same = stopped.regs()?.rax == state.regs.rax
+            && taken(memory)? == goal.clocks
+            && counting::vectors(&stopped.xstate()?) == state.vectors;
         if !same {
             return Ok(false);
         }
