@@ -233,4 +233,16 @@ __attribute__((unused)) static void handle(int signal_number, void (*handler)(in
     OK(sigaction(signal_number, &action, NULL));
 }
 
+/* The watchdog of guests that need the timer of alarm() themselves. */
+__attribute__((unused)) static void limits_time(void) {
+    struct sigevent end;
+    memset(&end, 0, sizeof end);
+    end.sigev_notify = SIGEV_SIGNAL;
+    end.sigev_signo = SIGTERM;
+    struct itimerspec late = {{0, 0}, {60, 0}};
+    timer_t timer;
+    OK(timer_create(CLOCK_MONOTONIC, &end, &timer));
+    OK(timer_settime(timer, 0, &late, NULL));
+}
+
 #endif

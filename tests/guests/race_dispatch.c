@@ -61,15 +61,6 @@ end:
     return;
 }
 
-/* The watchdog: alarm() would be the timer that this guest needs. */
-static void limits_time(void) {
-    struct sigevent end = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
-    struct itimerspec late = {.it_value.tv_sec = 60};
-    timer_t timer;
-    OK(timer_create(CLOCK_MONOTONIC, &end, &timer));
-    OK(timer_settime(timer, 0, &late, NULL));
-}
-
 int main(void) {
     limits_time();
     handle(SIGALRM, tick, SA_RESTART);

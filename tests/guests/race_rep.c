@@ -69,15 +69,6 @@ static void holds(size_t size, int with) {
     CHECK(to[size - 1] == (with < 0 ? from[size - 1] : with));
 }
 
-/* The watchdog: alarm() would be the timer that this guest needs. */
-static void limits_time(void) {
-    struct sigevent end = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
-    struct itimerspec late = {.it_value.tv_sec = 60};
-    timer_t timer;
-    OK(timer_create(CLOCK_MONOTONIC, &end, &timer));
-    OK(timer_settime(timer, 0, &late, NULL));
-}
-
 int main(void) {
     limits_time();
     from = OK(mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));

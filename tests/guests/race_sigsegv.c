@@ -90,15 +90,6 @@ static void *computes(void *argument) {
     return NULL;
 }
 
-/* The watchdog: alarm() would be the timer that this guest needs. */
-static void limits_time(void) {
-    struct sigevent end = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
-    struct itimerspec late = {.it_value.tv_sec = 60};
-    timer_t timer;
-    OK(timer_create(CLOCK_MONOTONIC, &end, &timer));
-    OK(timer_settime(timer, 0, &late, NULL));
-}
-
 int main(void) {
     limits_time();
     pages = OK(mmap(NULL, THREADS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

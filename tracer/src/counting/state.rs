@@ -1,8 +1,9 @@
 //! The whole state of a thread: where nothing else tells how far it is, that does. From the same registers and the same
 //! memory on, everything that it executes is the same, however often it was there.
 
+use super::cache;
 use crate::agent::inside;
-use crate::layout::{CACHE, CACHE_LEN, KERNEL_PAGE, touches_page};
+use crate::layout::{KERNEL_PAGE, touches_page};
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
 use journal::{PageRun, Word};
@@ -139,9 +140,8 @@ impl Snapshot {
 /// Whether an area is the application's memory, and can change.
 fn is_looked_at(area: &Area) -> bool {
     let own = area.start..area.end;
-    let supervisors = touches_page(area.start, area.len())
-        || inside::occupies(&own)
-        || area.start < CACHE + CACHE_LEN && area.end > CACHE;
+    let supervisors =
+        touches_page(area.start, area.len()) || inside::occupies(&own) || cache::occupies(&own);
     area.prot & libc::PROT_WRITE.cast_unsigned() != 0 && !supervisors
 }
 

@@ -9,7 +9,7 @@ use pmu::translate::{INSTRUCTION_BYTES_MAX, Step, step};
 
 /// `syscall`.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
-/// Prefixes that `pushf` may have and stays one: operand size, segments, `rep`, and the REX prefixes.
+/// `pushf`, behind its prefixes.
 const PUSHF: u8 = 0x9c;
 const TRAP_FLAG: u8 = 1;
 
@@ -94,7 +94,7 @@ pub struct Stepping {
     len: usize,
 }
 
-/// What a thread with these registers is about to execute.
+/// What a thread at this address is about to execute.
 pub fn stepped(memory: Remote, at: u64) -> Stepping {
     let mut code = [0; INSTRUCTION_BYTES_MAX];
     let len = memory.read_some(at, &mut code);
@@ -109,12 +109,12 @@ impl Stepping {
 
     /// The conditional branches that were executed with it: it was stepped over, to these registers.
     pub fn count(&self) -> u64 {
-        u64::from(step(&self.code[..self.len]) == Step::Counts)
+        u64::from(step(self.code()) == Step::Counts)
     }
 
     /// What the step has left where the application can see it is taken away: the trap flag, if it pushed the flags.
     pub fn hide(&self, memory: Remote, behind: &Regs) -> std::io::Result<()> {
-        let code = &self.code[..self.len];
+        let code = self.code();
         let opcode = code.iter().find(|byte| {
             !matches!(
                 byte,

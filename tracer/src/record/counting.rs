@@ -150,6 +150,8 @@ impl Session {
             task.counted.place = Place::Inside;
             task.counted.left = left;
             task.counted.due = due;
+            // It moves on from there.
+            task.counted.arrived = false;
         }
         Ok(stopped)
     }
