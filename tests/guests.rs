@@ -685,6 +685,7 @@ macro_rules! races {
 }
 
 races! {
+    race_code
     race_counter
     race_dispatch
     race_handover

@@ -96,6 +96,8 @@ pub(super) struct Block {
     pub(super) insns: Vec<Insn>,
     /// What ends it.
     pub(super) last: End,
+    /// The bytes that are compared before it is executed.
+    pub(super) verified: Option<Box<[u8]>>,
 }
 
 /// Decodes the block at an address. An instruction that begins at `limit` or behind it is part of another,
@@ -103,31 +105,49 @@ pub(super) struct Block {
 pub(super) fn decode(window: &mut Window<'_>, start: u64, limit: Option<u64>) -> Block {
     let mut insns = Vec::with_capacity(8);
     let mut at = start;
-    loop {
+    let mut verifies = false;
+    let (end, last) = loop {
         let is_over = at != start && limit.is_some_and(|limit| at >= limit);
         if is_over || insns.len() == BLOCK_INSNS_MAX {
-            return Block {
-                start,
-                end: at,
-                insns,
-                last: End::Continue,
-            };
+            break (at, End::Continue);
         }
-        match next(window, at) {
+        let next = next(window, at);
+        let behind = match &next {
+            Next::Copy(insn) => insn.decoded.next_ip(),
+            Next::End(_, end) => *end,
+        };
+        let here = is_verified(window, at, behind);
+        if at == start {
+            verifies = here;
+        } else if verifies != here {
+            break (at, End::Continue);
+        }
+        match next {
             Next::Copy(insn) => {
-                at = insn.decoded.next_ip();
+                at = behind;
+                // What comes next may have become another.
+                let is_last = verifies && insn.writes_memory();
                 insns.push(insn);
+                if is_last {
+                    break (at, End::Continue);
+                }
             }
-            Next::End(last, end) => {
-                return Block {
-                    start,
-                    end,
-                    insns,
-                    last,
-                };
-            }
+            Next::End(last, end) => break (end, last),
         }
+    };
+    Block {
+        start,
+        end,
+        insns,
+        last,
+        verified: verifies.then(|| window.memory(start, end)),
     }
+}
+
+/// Whether an instruction can change without anybody saying so.
+fn is_verified(window: &Window<'_>, at: u64, end: u64) -> bool {
+    let last = end.wrapping_sub(1).max(at);
+    window.policy(at) == PagePolicy::Verified || window.policy(last) == PagePolicy::Verified
 }
 
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]

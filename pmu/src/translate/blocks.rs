@@ -20,6 +20,8 @@ pub(super) struct Entry {
     pub(super) past_check: u64,
     /// Its entry with the registers of an indirect branch spilled.
     pub(super) indirect: Option<u64>,
+    /// The code that it was made of, if that may change without anybody saying so.
+    pub(super) verified: Option<Box<[u8]>>,
     /// A link in the bytes that are overwritten when it is dropped. The others may stay: the code that
     /// they are in is not reached any more.
     pub(super) early: Option<Link>,
@@ -47,6 +49,7 @@ impl Translator {
         mode: Mode,
         indirect: bool,
     ) -> Result<u64, TranslateError> {
+        self.drop_if_stale(code, (at, mode));
         for _ in 0..2 {
             if let Some(entry) = self.blocks.get(&(at, mode)) {
                 let (plain, lacks) = (entry.plain, entry.indirect.is_none());
@@ -100,10 +103,10 @@ impl Translator {
                     .filter(|at| !self.blocks.contains_key(&(*at, mode)))
                     // One that indirect branches know begins with what only they need.
                     .filter(|at| !self.table.contains(*at));
-                self.add(&block, mode, this.indirect, follower.is_some())?;
                 if mode == Mode::Run {
                     successors(&block, &mut wanted);
                 }
+                self.add(block, mode, this.indirect, follower.is_some())?;
                 next = follower.map(|at| Wanted {
                     at,
                     indirect: false,
@@ -128,7 +131,7 @@ impl Translator {
     /// Emits a block and links it. If there is no room, what falls into it leaves the cache instead.
     fn add(
         &mut self,
-        block: &Block,
+        block: Block,
         mode: Mode,
         indirect: bool,
         followed: bool,
@@ -153,12 +156,12 @@ impl Translator {
         if indirect && !known_target && !self.table.has_room() {
             return Err(Full);
         }
-        let emitted = emit::block(&mut self.store, block, &how)?;
-        self.store.falls_into = follower(block).filter(|_| followed);
+        let emitted = emit::block(&mut self.store, &block, &how)?;
+        self.store.falls_into = follower(&block).filter(|_| followed);
         self.register(block, mode, emitted)
     }
 
-    fn register(&mut self, block: &Block, mode: Mode, emitted: Emitted) -> Result<(), Full> {
+    fn register(&mut self, block: Block, mode: Mode, emitted: Emitted) -> Result<(), Full> {
         let key = (block.start, mode);
         self.statistics.blocks += 1;
         self.statistics.app_bytes += block.end.saturating_sub(block.start);
@@ -175,6 +178,7 @@ impl Translator {
             plain: emitted.plain,
             past_check: emitted.past_check,
             indirect: emitted.indirect,
+            verified: block.verified,
             early: emitted
                 .links
                 .iter()

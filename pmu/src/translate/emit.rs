@@ -89,6 +89,9 @@ pub(super) fn block(store: &mut Store, block: &Block, how: &How<'_>) -> Result<E
         emitter.check(check)?;
     }
     let past_check = emitter.piece.here();
+    if let Some(bytes) = block.verified.as_deref().filter(|_| how.mode == Mode::Run) {
+        emitter.verify(block.start, bytes)?;
+    }
     emitter.body(block)?;
     let Emitter { piece, links, .. } = emitter;
     store.finish_hot(piece)?;

@@ -7,7 +7,8 @@ use super::gpr::Gpr;
 use super::prefixes::Prefixes;
 use super::stepped::INSTRUCTION_BYTES_MAX;
 use iced_x86::{
-    Decoder, DecoderError, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, Register,
+    Decoder, DecoderError, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    Register,
 };
 use std::ops::Range;
 
@@ -127,6 +128,15 @@ impl Insn {
         })
     }
 
+    /// Whether it may write to memory, the stack included.
+    pub(super) fn writes_memory(&self) -> bool {
+        let mut factory = InstructionInfoFactory::new();
+        let used = factory.info(&self.decoded).used_memory();
+        // What the decoder does not know of is many things at once: saved states, for one.
+        let is_state = self.decoded.is_save_restore_instruction();
+        is_state || used.iter().any(|memory| !only_reads(memory.access()))
+    }
+
     /// `mov rdx, operand` for the operand of `jmp operand` or `call operand` (opcode FF). It may use
     /// `rdx` for the address, since that is overwritten in any case.
     pub(super) fn load_target(branch: &Instruction, bytes: &Bytes) -> Option<Self> {
@@ -210,6 +220,13 @@ impl Insn {
 pub(super) fn displacement(end: u64, target: u64) -> Option<[u8; DISPLACEMENT_BYTES]> {
     let distance = target.wrapping_sub(end).cast_signed();
     i32::try_from(distance).ok().map(i32::to_le_bytes)
+}
+
+const fn only_reads(access: OpAccess) -> bool {
+    matches!(
+        access,
+        OpAccess::None | OpAccess::NoMemAccess | OpAccess::Read | OpAccess::CondRead
+    )
 }
 
 /// A register that an instruction does not use at all, not even implicitly, and that needs no prefix

@@ -12,6 +12,7 @@
 //! | `source`, `block`, `insn`, `prefixes` | decode application code into blocks of instructions that can be moved |
 //! | `count` | decides where in a block its branch is counted |
 //! | `check` | stops a thread at an address, by its registers |
+//! | `verify` | compares code that may change with what a block was made of |
 //! | `piece`, `emit`, `indirect`, `routines` | generate code, and with it the state map |
 //! | `layout`, `store`, `table`, `writes` | the cache's memory: what is where, what is free, what is to be written |
 //! | `state`, `data` | from a stopped thread's registers back to the application's |
@@ -38,6 +39,7 @@ mod store;
 mod table;
 mod translator;
 mod uncounted;
+mod verify;
 mod writes;
 
 pub use block::Special;

@@ -10,9 +10,12 @@ pub enum PagePolicy {
     /// [`Translator::invalidate`](super::Translator::invalidate).
     #[default]
     Watched,
+    /// Translated; every block compares the code that it was made of with what is there, whenever it is executed, and
+    /// ends behind whatever writes to memory. For code that changes without anybody saying so.
+    Verified,
     /// Not translated: every instruction leaves with
     /// [`Special::NotTranslated`](super::Special::NotTranslated), to be stepped at its own address.
-    /// For pages that are written so often that watching them costs more.
+    /// For pages that cannot be read, or to compare with.
     Stepped,
 }
 
@@ -21,6 +24,12 @@ pub trait Code {
     /// Copies executable bytes from address `at` on; returns how many there are, at most the length of
     /// `into`. Less than that means that what follows cannot be executed (no mapping, or no right to).
     fn read(&self, at: u64, into: &mut [u8]) -> usize;
+
+    /// The same of the bytes that are there, if [`Code::read`] shows others. With
+    /// [`PagePolicy::Verified`] they are compared.
+    fn memory(&self, at: u64, into: &mut [u8]) -> usize {
+        self.read(at, into)
+    }
 
     /// What to do with the page at `page` (an address on a page boundary).
     fn policy(&self, page: u64) -> PagePolicy {
@@ -73,6 +82,15 @@ impl<'a> Window<'a> {
 
     pub(super) fn policy(&self, address: u64) -> PagePolicy {
         self.code.policy(address & !0xfff)
+    }
+
+    /// What is to be compared when a block of these addresses is executed.
+    pub(super) fn memory(&self, start: u64, end: u64) -> Box<[u8]> {
+        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
+        let mut bytes = vec![0; len];
+        let read = self.code.memory(start, &mut bytes).min(len);
+        bytes.truncate(read);
+        bytes.into_boxed_slice()
     }
 }
 

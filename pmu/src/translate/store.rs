@@ -20,6 +20,8 @@ pub(super) enum ExitKind {
     Stop { lost: bool, resume: u64 },
     /// Registers are those of the check.
     Check,
+    /// The code is not what the block was made of.
+    Stale,
     /// That branch has executed.
     Reached,
     /// An instruction for the embedder, and its length.

@@ -95,6 +95,8 @@ pub struct Statistics {
     pub counter_exits: u64,
     /// Exits because registers were those of the check, whether the flags were or not.
     pub check_exits: u64,
+    /// Exits because code was not what a block was made of.
+    pub stale_exits: u64,
     /// Bytes of the code region in use.
     pub used_bytes: u64,
 }
@@ -259,6 +261,10 @@ impl Translator {
                 }
                 app.rip = self.past_check(code, record.rip)?;
                 Ok(Exit::Resume(app))
+            }
+            ExitKind::Stale => {
+                self.statistics.stale_exits += 1;
+                resume(self, record.rip, Mode::Run, false)
             }
             ExitKind::Reached => Ok(Exit::Reached(AppState {
                 regs: app,

@@ -16,6 +16,8 @@ use proptest::prelude::*;
 const STEPS_MAX: usize = 120;
 /// About as many instructions as a check has. Who enters at its address begins with it again.
 const CHECK_INSNS: u64 = 60;
+/// The same where code is verified.
+const VERIFY_INSNS: u64 = 200;
 /// Steps in a row that may show no state.
 const ROLLS_MAX: usize = 8;
 
@@ -147,7 +149,11 @@ fn check(machine: &Machine, program: &Program, how: &How, seed: u64) -> Result<(
                 follower.see(&state)?;
                 // With 0 it has arrived already, on its way out.
                 let checked = check.is_some_and(|check| check.regs.rip == state.regs.rip);
-                let every = if checked { CHECK_INSNS } else { 6 };
+                let every = match program.patches {
+                    true => VERIFY_INSNS,
+                    false if checked => CHECK_INSNS,
+                    false => 6,
+                };
                 if state.left > 0 && random.next().is_multiple_of(every) {
                     cached.enter(&state);
                     continue;

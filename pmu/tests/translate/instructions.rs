@@ -125,6 +125,7 @@ impl Builder {
                 self.asm.raw(&[0x48, if store { 0xa3 } else { 0xa1 }]);
                 self.asm.raw(&address.to_le_bytes());
             }
+            Simple::Patch(way, from, to) => self.patch(way, from, to),
             Simple::Special(which) => {
                 // With results that do not vary: cpuid of leaf 0, xgetbv of register 0.
                 let forms: [&[u8]; 2] =
@@ -143,6 +144,31 @@ impl Builder {
             Place8::Rip(offset) => self.rm(Place8::Rip(offset & !63)),
             Place8::Data(offset) => self.rm(Place8::Data(offset & !63)),
             Place8::RedZone(_) => self.rm(Place8::Data(64)),
+        }
+    }
+
+    /// An instruction that changes another one.
+    fn patch(&mut self, way: u8, from: u8, to: u8) {
+        match (way % 3, self.constants.last()) {
+            _ if !self.patches => {}
+            (0, Some(constant)) => {
+                // mov [constant], from
+                let rm = Rm::Rip(*constant);
+                self.asm.op(&[], true, &[0x89], from, rm, &[]);
+            }
+            (1, _) => {
+                // xor byte [modrm], 8; inc to, which becomes dec and inc again
+                let modrm = self.asm.here() + 8 + 2;
+                self.asm.op(&[], false, &[0x80], 6, Rm::Rip(modrm), &[8]);
+                self.asm.op(&[], true, &[0xff], 0, Rm::Reg(to), &[]);
+            }
+            _ => {
+                // mov [constant], from; mov to, constant
+                let constant = self.asm.here() + 7 + 2;
+                let rm = Rm::Rip(constant);
+                self.asm.op(&[], true, &[0x89], from, rm, &[]);
+                self.asm.mov_imm64(to, 0);
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 use crate::sys::{Child, Shared, stay_on_this_cpu};
 use pmu::Regs;
-use pmu::translate::{Code, DATA_BYTES, Layout};
-use std::cell::OnceCell;
+use pmu::translate::{Code, DATA_BYTES, Layout, PagePolicy};
+use std::cell::{Cell, OnceCell};
 use std::sync::OnceLock;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -60,6 +60,8 @@ pub struct Machine {
     part: u64,
     /// Extended state that every run begins with.
     xstate: Vec<u8>,
+    /// Code is verified, for it may change.
+    pub verifies: Cell<bool>,
     /// Registers that nobody sets: segments and their bases.
     regs: Regs,
 }
@@ -85,6 +87,7 @@ impl Machine {
             xstate: child.xstate(),
             regs: child.regs(),
             child,
+            verifies: Cell::new(false),
             part,
         }
     }
@@ -165,5 +168,13 @@ impl Code for Machine {
         let len = usize::try_from(left).unwrap().min(into.len());
         shared.read(at, &mut into[..len]);
         len
+    }
+
+    fn policy(&self, _page: u64) -> PagePolicy {
+        if self.verifies.get() {
+            PagePolicy::Verified
+        } else {
+            PagePolicy::Watched
+        }
     }
 }

@@ -70,6 +70,8 @@ pub enum Simple {
     Moffs(u16, bool),
     Special(u8),
     Bmi(u8, Reg, Reg, Place8),
+    /// Changes the program itself, if that may: a constant before or right behind it, or an opcode.
+    Patch(u8, Reg, Reg),
 }
 
 /// Something that a program does.
@@ -100,6 +102,8 @@ pub struct Program {
     /// Bytes that each function takes off the stack when it returns.
     pub extra: Vec<u8>,
     pub seed: u64,
+    /// It changes itself, so its code is verified.
+    pub patches: bool,
 }
 
 /// A program in memory.
@@ -124,6 +128,7 @@ pub struct Builder {
     next_word: u64,
     index: usize,
     pub constants: Vec<u64>,
+    pub patches: bool,
 }
 
 impl Program {
@@ -135,6 +140,7 @@ impl Program {
     /// The same, and says what is where.
     pub fn load_whole(&self, machine: &Machine, place: Place) -> Loaded {
         let base = machine.app_base(place);
+        machine.verifies.set(self.patches);
         let mut asm = Asm::new(base + CODE + 0x100);
         let functions: Vec<Label> = self.functions.iter().map(|_| asm.label()).collect();
         let mut builder = Builder {
@@ -145,6 +151,7 @@ impl Program {
             next_word: base + DATA + (DATA_LEN - TABLES) as u64,
             index: 0,
             constants: Vec::new(),
+            patches: self.patches,
         };
         builder.prologue();
         for (index, function) in self.functions.iter().enumerate() {

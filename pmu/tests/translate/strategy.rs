@@ -68,6 +68,7 @@ fn other() -> impl Strategy<Value = Simple> {
         any8().prop_map(Simple::Special),
         (any8(), reg(), reg(), place())
             .prop_map(|(op, reg, second, place)| Simple::Bmi(op, reg, second, place)),
+        (any8(), reg(), reg()).prop_map(|(way, from, to)| Simple::Patch(way, from, to)),
     ];
     let vector = prop_oneof![
         (any8(), any8(), place()).prop_map(|(op, reg, place)| Simple::Sse(op, reg, place)),
@@ -112,13 +113,16 @@ fn stmts() -> impl Strategy<Value = Vec<Stmt>> {
 
 /// A program of one to four functions.
 pub fn program() -> impl Strategy<Value = Program> {
-    (vec(stmts(), 1..5), vec(any::<u8>(), 4), any::<u64>()).prop_map(|(functions, extra, seed)| {
-        Program {
+    let functions = vec(stmts(), 1..5);
+    let patches = prop_oneof![2 => Just(false), 1 => Just(true)];
+    (functions, vec(any::<u8>(), 4), any::<u64>(), patches).prop_map(
+        |(functions, extra, seed, patches)| Program {
             functions,
             extra,
             seed,
-        }
-    })
+            patches,
+        },
+    )
 }
 
 /// A place for program and cache.

@@ -1,5 +1,6 @@
 //! The application's code: what can be executed, without what the supervisor has written over it.
 
+use super::cache;
 use crate::agent::sites::Sites;
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
@@ -11,8 +12,7 @@ use std::io;
 struct Span {
     start: u64,
     end: u64,
-    /// It can change without a syscall.
-    changes: bool,
+    policy: PagePolicy,
 }
 
 /// All executable memory of an address space.
@@ -54,11 +54,27 @@ impl Executable {
 }
 
 fn span(area: &Area) -> Span {
+    let has = |right: libc::c_int| area.prot & right.cast_unsigned() != 0;
+    // Without a syscall.
+    let changes = area.shared || has(libc::PROT_WRITE);
     Span {
         start: area.start,
         end: area.end,
-        changes: area.shared || area.prot & libc::PROT_WRITE.cast_unsigned() != 0,
+        policy: match changes {
+            false => PagePolicy::Watched,
+            true if has(libc::PROT_READ) => PagePolicy::Verified,
+            true => PagePolicy::Stepped,
+        },
     }
+}
+
+/// Whether some of the code among these mappings is executed instruction by instruction.
+pub fn has_stepped_code(areas: &[Area]) -> bool {
+    let runs = libc::PROT_EXEC.cast_unsigned();
+    let spans = areas.iter().filter(|area| area.prot & runs != 0).map(span);
+    spans
+        .filter(|span| !cache::occupies(&(span.start..span.end)))
+        .any(|span| span.policy == PagePolicy::Stepped)
 }
 
 /// The code of one address space, as the translator reads it.
@@ -81,13 +97,17 @@ impl Code for View<'_> {
         read
     }
 
+    fn memory(&self, at: u64, into: &mut [u8]) -> usize {
+        let len = self.executable.run(at, into.len());
+        self.memory.read_some(at, &mut into[..len])
+    }
+
     fn policy(&self, page: u64) -> PagePolicy {
-        let changes = self.executable.at(page).is_some_and(|span| span.changes);
-        if self.stepped || changes {
-            PagePolicy::Stepped
-        } else {
-            PagePolicy::Watched
+        if self.stepped {
+            return PagePolicy::Stepped;
         }
+        let span = self.executable.at(page);
+        span.map_or(PagePolicy::Watched, |span| span.policy)
     }
 }
 
@@ -97,16 +117,12 @@ mod tests {
 
     #[test]
     fn code_ends_where_nothing_can_be_executed() {
-        let span = |start, end, changes| Span {
-            start,
-            end,
-            changes,
-        };
+        let span = |start, end, policy| Span { start, end, policy };
         let executable = Executable {
             spans: vec![
-                span(0x1000, 0x2000, false),
-                span(0x2000, 0x3000, true),
-                span(0x5000, 0x6000, false),
+                span(0x1000, 0x2000, PagePolicy::Watched),
+                span(0x2000, 0x3000, PagePolicy::Verified),
+                span(0x5000, 0x6000, PagePolicy::Stepped),
             ],
         };
         let lens = [
@@ -128,6 +144,7 @@ mod tests {
             stepped: false,
         };
         assert_eq!(view.policy(0x1000), PagePolicy::Watched);
-        assert_eq!(view.policy(0x2000), PagePolicy::Stepped);
+        assert_eq!(view.policy(0x2000), PagePolicy::Verified);
+        assert_eq!(view.policy(0x5000), PagePolicy::Stepped);
     }
 }

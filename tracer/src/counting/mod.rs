@@ -20,6 +20,7 @@ mod step;
 
 pub use cache::{Cache, CacheError, Check, Exit, FAR, Surfaced, Word, occupies, place};
 pub use changes::changed;
+pub use code::has_stepped_code;
 pub use rep::rep;
 pub use state::{Snapshot, changed_words, differing, pages, snapshot, vectors};
 pub use step::{Came, SingleStep, came_of, is_syscall, single_step, stepped};

@@ -664,12 +664,7 @@ impl Session {
             .iter()
             .find(|area| (area.start..area.end).contains(&regs.rip));
         // What is not translated in replay would be executed there step by step.
-        let runs = libc::PROT_EXEC.cast_unsigned();
-        let writes = libc::PROT_WRITE.cast_unsigned();
-        let steps = areas.iter().any(|area| {
-            let changes = area.shared || area.prot & writes != 0;
-            area.prot & runs != 0 && changes && area.start != layout::CACHE
-        });
+        let steps = counting::has_stepped_code(&areas);
         // The agent calls the vDSO's functions.
         Ok(!steps && area.is_some_and(|area| area.name != b"[vdso]"))
     }
