@@ -121,6 +121,8 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub counter: CounterArgs,
     #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    #[command(flatten)]
     pub protection: standby::config::PrimaryOptions,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -186,6 +188,27 @@ impl CounterArgs {
             Counter::Stepped => Counting::Stepped,
         }
     }
+}
+
+/// How threads take turns.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ScheduleArgs {
+    /// How long a thread runs while others wait for it
+    #[arg(long, value_name = "MS", default_value = "10", value_parser = milliseconds())]
+    pub slice: u32,
+    /// How long one computes, while others wait, before it is stopped where no conditional branches were counted: that
+    /// takes a look at all its memory
+    #[arg(long, value_name = "MS", default_value = "50", value_parser = milliseconds())]
+    pub native_slice: u32,
+    /// Draw turns and their order by chance, to bring races out; the same seed draws the same. Needs --counter software,
+    /// or auto, which becomes that
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    pub chaos: Option<Option<u64>>,
+}
+
+/// A minute at most: who waits so long is as good as dead.
+fn milliseconds() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=60_000)
 }
 
 /// Values of `--on-journal-error`.

@@ -78,6 +78,7 @@ pub fn detail(event: &Event<'_>) -> Detail {
         Event::State(state) => detail! {
             ip: hex(state.regs.rip),
             pages: state.pages.iter().map(|run| run.hashes.len()).sum::<usize>(),
+            words: state.words.iter().map(|word| hex(word.addr)).collect::<Vec<_>>(),
         },
         Event::Preempt(at) => detail! { ip: hex(at.ip), branches: at.rcb.0 },
         Event::Spawn(spawn) => detail! {

@@ -4,16 +4,18 @@ use crate::cli::{self, RecordArgs};
 use crate::messages;
 use crate::meta::{self, Meta};
 use crate::recordings::NewRecording;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use journal::WriterOptions;
 use standby::config::{Log, Primary};
 use standby::node::{Slot, protect};
 use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tracer::Counting;
 use tracer::namespaces::{Network, Plan};
 use tracer::network::Attach;
-use tracer::record::{Notice, OnJournalError, Options, Outcome, OutsideMemory, RecordError};
+use tracer::record::{Notice, OnJournalError, Options, Outcome, OutsideMemory, RecordError, Rules};
 
 /// How long an event of a protected application may wait to be written, in milliseconds.
 pub const PROTECTED_FLUSH_MS: u64 = 2;
@@ -22,7 +24,7 @@ pub const PROTECTED_FLUSH_MS: u64 = 2;
 pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     let goes_on = matches!(args.on_journal_error, cli::OnJournalError::Continue);
     if goes_on && args.protection.wanted() {
-        anyhow::bail!(
+        bail!(
             "--on-journal-error continue: what goes on without a journal cannot be protected by a standby"
         );
     }
@@ -40,6 +42,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     {
         messages::use_json();
     }
+    let (counting, rules) = schedule(&args)?;
     let program = args.command.first().map_or(OsStr::new(""), |name| name);
     let affinity = tracer::affinity().context("reading the CPU affinity")?;
     let recording = NewRecording::create(args.dir.as_deref(), program)?;
@@ -77,7 +80,8 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             WriterOptions::default().flush_ms
         },
         agent: args.agent.when(),
-        counting: args.counter.counting(),
+        counting,
+        rules,
         events_max: args.protection.die_after,
         ..Options::new(dir.clone())?
     };
@@ -131,6 +135,33 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Err(error.into())
         }
     }
+}
+
+/// How branches are counted, and how threads take turns.
+fn schedule(args: &RecordArgs) -> anyhow::Result<(Counting, Rules)> {
+    let ms = |ms: u32| Duration::from_millis(ms.into());
+    let counting = args.counter.counting();
+    let rules = Rules {
+        slice: ms(args.schedule.slice),
+        native_slice: ms(args.schedule.native_slice),
+        chaos: args.schedule.chaos.map(|seed| seed.unwrap_or_else(a_seed)),
+    };
+    let Some(seed) = rules.chaos else {
+        return Ok((counting, rules));
+    };
+    match counting {
+        Counting::Adaptive | Counting::Software => {}
+        Counting::Never | Counting::Stepped => {
+            bail!("--chaos needs threads that are counted: --counter software");
+        }
+    }
+    messages::say(&format!("--chaos={seed} draws the same turns again"));
+    Ok((Counting::Software, rules))
+}
+
+/// A short one, to be typed again.
+fn a_seed() -> u64 {
+    meta::unix_ns() / 1000 % 1_000_000
 }
 
 fn plan(args: &RecordArgs) -> Plan {

@@ -23,6 +23,8 @@ mod pausing;
 mod placement;
 #[path = "protected/postgres.rs"]
 mod postgres;
+#[path = "protected/racing.rs"]
+mod racing;
 #[path = "protected/random.rs"]
 mod random;
 #[path = "protected/storage.rs"]

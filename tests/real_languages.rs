@@ -209,20 +209,7 @@ fn rust_threads() {
 fn go_goroutines() {
     let scratch = Scratch::new("go");
     let copy = copy_source(&scratch, "goroutines.go");
-    let binary = scratch.path("goroutines");
-    let mut command = std::process::Command::new(program("go"));
-    command
-        .arg("build")
-        .arg("-o")
-        .arg(&binary)
-        .arg(&copy)
-        .current_dir(scratch.work());
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
-    command
-        .env("GOCACHE", cache)
-        .env("GO111MODULE", "off")
-        .env("GOPATH", scratch.path("gopath"));
-    common::run_command(command, None, Duration::from_secs(300)).expect_code(0);
+    let binary = common::build_go(&scratch, &copy, "goroutines");
     let output = record_and_replay(Record::new(&scratch, binary), 0);
     assert!(output.out().ends_with("ok\n"), "{output}");
 }

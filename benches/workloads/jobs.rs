@@ -2,14 +2,65 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Options;
-use crate::common::{Scratch, heavy, program};
+use crate::common::{Scratch, build_c, heavy, program};
 use crate::measure::{Calls, Runner, WAYS, Way, median};
 use crate::sources;
 
-pub const NAMES: [&str; 5] = ["python", "gzip", "cp", "make", "make-parallel"];
+pub const NAMES: [&str; 11] = [
+    "python",
+    "quicksort",
+    "gzip",
+    "xz",
+    "bzip2",
+    "sqlite",
+    "python-loop",
+    "sha256",
+    "cp",
+    "make",
+    "make-parallel",
+];
+/// Those that do nothing but compute.
+pub const COMPUTING: [&str; 7] = [
+    "quicksort",
+    "gzip",
+    "xz",
+    "bzip2",
+    "sqlite",
+    "python-loop",
+    "sha256",
+];
+
+/// For `sqlite3`: inserts, an index, and queries with and without it.
+fn statements(rows: usize) -> String {
+    format!(
+        "create table t (a integer primary key, b integer, c text);\n\
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})\n\
+         insert into t select i, (i * 7919) % 100003, printf('%08x-%d', i * 2654435761, i) from n;\n\
+         create index b on t (b);\n\
+         select count(*), sum(b), max(c) from t where c like '%77%';\n\
+         select count(*) from t x join t y on x.b = y.b where x.a < {rows} / 10;\n\
+         update t set c = upper(c) where b % 3 = 0;\n\
+         select sum(length(c)), group_concat(substr(c, 1, 1), '') from t where a % 1000 = 0;\n"
+    )
+}
+
+/// For `python3`: arithmetic, calls, lists and dictionaries.
+const LOOP: &str = "
+import sys
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+def run(times):
+    total, seen = 0, {}
+    for i in range(times * 100000):
+        total = (total * 31 + i) % 1000003
+        seen[total % 1000] = seen.get(total % 1000, 0) + 1
+    words = sorted(str(i * 7919 % 100003) for i in range(times * 10000))
+    return total, len(seen), words[len(words) // 2], fib(20 + times // 4)
+print(run(int(sys.argv[1])))
+";
 
 /// What was measured of one job. Times in seconds, one for each round: by the clock, and of all
 /// CPUs together.
@@ -64,6 +115,61 @@ fn job(name: &str, scratch: &Scratch, options: &Options) -> Job {
                 results: vec![scratch.path("text.gz")],
             }
         }
+        "quicksort" => {
+            let source =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/workloads/quicksort.c");
+            let built = build_c(&source, &[], &[]);
+            let times = options.pick("12", "2");
+            let mut all = vec![built.into_os_string()];
+            all.extend(["2000000".into(), times.into()]);
+            Job {
+                title: format!("quicksort of 2,000,000 numbers, {times} times"),
+                words: all,
+                results: Vec::new(),
+            }
+        }
+        "xz" | "bzip2" => {
+            let bytes = match name {
+                "xz" => options.pick(4_000_000, 1_000_000),
+                _ => options.pick(40_000_000, 4_000_000),
+            };
+            scratch.write("text", sources::text(bytes));
+            let level = if name == "xz" { "-3" } else { "-9" };
+            let ending = if name == "xz" { "xz" } else { "bz2" };
+            Job {
+                title: format!("{name} {level} of {} MB", bytes / 1_000_000),
+                words: words(&[name, "-k", level, "text"]),
+                results: vec![scratch.path(&format!("text.{ending}"))],
+            }
+        }
+        "sqlite" => {
+            let rows = options.pick(1_000_000, 100_000);
+            scratch.write("statements", statements(rows));
+            Job {
+                title: format!("sqlite3: {rows} rows, an index, queries"),
+                words: words(&["sqlite3", ":memory:", ".read statements"]),
+                results: Vec::new(),
+            }
+        }
+        "python-loop" => {
+            scratch.write("loop.py", LOOP);
+            let times = options.pick("40", "8");
+            Job {
+                title: "python3: loops, calls, lists".to_owned(),
+                words: words(&["python3", "loop.py", times]),
+                results: Vec::new(),
+            }
+        }
+        "sha256" => {
+            let bytes = options.pick(800_000_000, 100_000_000);
+            let text = sources::text(bytes / 10).repeat(10);
+            scratch.write("text", text);
+            Job {
+                title: format!("openssl sha256 of {} MB", bytes / 1_000_000),
+                words: words(&["openssl", "dgst", "-sha256", "text"]),
+                results: Vec::new(),
+            }
+        }
         "cp" => {
             let (files, bytes) = options.pick((5000, 200_000_000), (500, 20_000_000));
             sources::tree(&scratch.dir("tree"), files, bytes);
@@ -92,7 +198,9 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
     let scratch = Scratch::new("bench");
     let job = job(name, &scratch, options);
     let mut words = job.words;
-    words[0] = program(words[0].to_str().expect("a name")).into_os_string();
+    if !Path::new(&words[0]).is_absolute() {
+        words[0] = program(words[0].to_str().expect("a name")).into_os_string();
+    }
     let runner = Runner::new(&scratch, words, &scratch.work());
     let _turn = heavy();
     let mut outcome = Outcome {
@@ -112,7 +220,13 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
     runner.run(Way::Native);
     for round in 1..=rounds {
         eprintln!("workloads: {name}, round {round} of {rounds}");
-        for way in options.ways(round) {
+        let counted = name == "python" || COMPUTING.contains(&name);
+        let ways = if counted {
+            options.ways_counted(round)
+        } else {
+            options.ways(round)
+        };
+        for way in ways {
             clear(&job.results);
             let used = runner.run(way);
             outcome.times[way as usize].push(used.wall.as_secs_f64());

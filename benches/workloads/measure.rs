@@ -25,10 +25,18 @@ pub enum Way {
     Recorded,
     /// No system call is served inside the application: every one stops.
     NoAgent,
+    /// Conditional branches are counted from the start, in software.
+    Software,
     Strace,
 }
 
-pub const WAYS: [Way; 4] = [Way::Native, Way::Recorded, Way::NoAgent, Way::Strace];
+pub const WAYS: [Way; 5] = [
+    Way::Native,
+    Way::Recorded,
+    Way::NoAgent,
+    Way::Software,
+    Way::Strace,
+];
 
 impl Way {
     pub const fn name(self) -> &'static str {
@@ -36,6 +44,7 @@ impl Way {
             Way::Native => "native",
             Way::Recorded => "recorded",
             Way::NoAgent => "no-agent",
+            Way::Software => "software",
             Way::Strace => "strace",
         }
     }
@@ -122,12 +131,14 @@ impl Runner {
                 command
             }
             Way::Native => Command::new(&self.words[0]),
-            Way::Recorded | Way::NoAgent => {
+            Way::Recorded | Way::NoAgent | Way::Software => {
                 let mut command = Command::new(ftrun());
                 command.arg("record").arg("--dir").arg(&self.recording);
-                if way == Way::NoAgent {
-                    command.arg("--no-agent");
-                }
+                match way {
+                    Way::NoAgent => command.arg("--no-agent"),
+                    Way::Software => command.args(["--counter", "software"]),
+                    _ => &mut command,
+                };
                 command.arg("--").arg(&self.words[0]);
                 command
             }
@@ -197,7 +208,7 @@ fn start(mut command: Command, log: &Path) -> Running {
     let file = File::create(log).expect("the scratch directory is ours");
     command.env("LC_ALL", "C").stdin(Stdio::null());
     // The default settings, whatever a test run before has exported.
-    for name in ["FTRUN_AGENT_AT_ONCE", "FTRUN_NO_AGENT"] {
+    for name in ["FTRUN_AGENT_AT_ONCE", "FTRUN_NO_AGENT", "FTRUN_COUNTER"] {
         command.env_remove(name);
     }
     command.stdout(file.try_clone().expect("descriptors are left"));

@@ -77,6 +77,15 @@ impl Options {
         }
     }
 
+    /// The same, of a program by which it is seen what counting costs.
+    pub fn ways_counted(&self, round: usize) -> Vec<Way> {
+        let mut ways = self.ways(round);
+        if self.ways.is_none() {
+            ways.insert(2, Way::Software);
+        }
+        ways
+    }
+
     /// Those of these names that were asked for.
     pub fn wanted(&self, names: &[&'static str]) -> Vec<&'static str> {
         let asked = |name: &&str| self.names.is_empty() || self.names.contains(name);

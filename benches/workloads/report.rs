@@ -17,6 +17,8 @@ pub use json::json;
 
 /// Above this load average figures are not worth keeping.
 const LOAD_MAX: f64 = 1.5;
+/// What counting in software may cost those that compute, as the geometric mean.
+const COUNTING_MAX: f64 = 1.8;
 
 /// Where and when.
 pub struct Machine {
@@ -89,12 +91,17 @@ pub fn jobs(outcomes: &[jobs::Outcome]) -> String {
         for way in run(&outcome.times) {
             let (time, cpu) = (outcome.time(way), outcome.cpu_time(way));
             let own = own_of(way);
+            let target = match way {
+                Way::Recorded => bound("≤", target.cost_max),
+                Way::Software => bound("≤", target.software_max),
+                _ => String::new(),
+            };
             rows.push(vec![
                 title(way, &outcome.title),
                 way.name().to_owned(),
                 seconds(time),
                 ratio(time / outcome.time(Way::Native)),
-                own(bound("≤", target.cost_max)),
+                target,
                 seconds(cpu),
                 ratio(cpu / outcome.cpu_time(Way::Native)),
                 own(outcome.calls.served.to_string()),
@@ -106,7 +113,30 @@ pub fn jobs(outcomes: &[jobs::Outcome]) -> String {
             ]);
         }
     }
-    table(&rows)
+    table(&rows) + &counting(outcomes)
+}
+
+/// What counting in software costs those that compute.
+fn counting(outcomes: &[jobs::Outcome]) -> String {
+    let ratio_of =
+        |outcome: &jobs::Outcome| outcome.time(Way::Software) / outcome.time(Way::Native);
+    let ratios: Vec<f64> = outcomes
+        .iter()
+        .filter(|outcome| jobs::COMPUTING.contains(&outcome.name))
+        .map(ratio_of)
+        .filter(|ratio| ratio.is_finite())
+        .collect();
+    if ratios.is_empty() {
+        return String::new();
+    }
+    let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    #[allow(clippy::cast_precision_loss, reason = "a handful")]
+    let mean = (sum / ratios.len() as f64).exp();
+    format!(
+        "\nCounted in software: geometric mean of {} that compute: {} (target ≤ {COUNTING_MAX})\n",
+        ratios.len(),
+        ratio(mean)
+    )
 }
 
 pub fn servers(outcomes: &[servers::Outcome]) -> String {

@@ -1,4 +1,4 @@
-//! Building small C, C++ and Rust programs, once per content.
+//! Building small C, C++ and Rust programs, once per content; and Go's.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::proc::run_command;
 use super::programs::program;
+use super::scratch::Scratch;
 
 /// One compiler call: `COMPILER FLAGS SOURCE -o OUTPUT`.
 pub struct Build<'a> {
@@ -78,4 +79,23 @@ pub fn build_c(source: &Path, flags: &[&str], includes: &[&Path]) -> PathBuf {
         includes,
     }
     .run()
+}
+
+/// Builds a Go program of one file into the scratch directory. Go keeps what it has compiled by itself.
+#[track_caller]
+pub fn build_go(scratch: &Scratch, source: &Path, name: &str) -> PathBuf {
+    let binary = scratch.path(name);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
+    let mut command = Command::new(program("go"));
+    command
+        .arg("build")
+        .arg("-o")
+        .arg(&binary)
+        .arg(source)
+        .current_dir(scratch.work())
+        .env("GOCACHE", cache)
+        .env("GO111MODULE", "off")
+        .env("GOPATH", scratch.path("gopath"));
+    run_command(command, None, Duration::from_secs(300)).expect_code(0);
+    binary
 }

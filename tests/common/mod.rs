@@ -29,7 +29,7 @@ mod takeover;
 pub mod touches;
 mod wire;
 
-pub use cc::{Build, build_c};
+pub use cc::{Build, build_c, build_go};
 pub use flat::assert_flat;
 pub use load::{heavy, soaking};
 pub use net::{segments_lost, wait_for_port, wait_until};

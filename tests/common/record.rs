@@ -302,6 +302,14 @@ impl Recorded<'_> {
         )
     }
 
+    /// The same with a counter.
+    #[track_caller]
+    pub fn replay_counting(&self, counter: &str) -> Output {
+        let mut command = plain(self.scratch);
+        command.args(["replay", COUNTER, counter]).arg(&self.dir);
+        run_command(command, None, self.timeout + Duration::from_secs(60))
+    }
+
     /// Checks the recording, then replays it (all without the originals): every checksum must
     /// hold, and the replay must do what was recorded.
     #[track_caller]

@@ -1,7 +1,7 @@
-//! Clients of Redis that know every byte of every answer: each counts on a connection of its own,
-//! and adds to a text of its own.
+//! Clients that know every byte of every answer: each counts on a connection of its own,
+//! and adds to a text of its own, with Redis or with a server of web pages.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,6 +9,104 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::common::{Random, segments_lost};
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    Redis,
+    Http,
+}
+
+impl Words {
+    /// Counts, and adds to the text.
+    fn round(self, id: usize, piece: &str) -> String {
+        match self {
+            Self::Redis => format!("INCR n{id}\r\nAPPEND t{id} {piece}\r\n"),
+            Self::Http => page(&format!("/round?id={id}&piece={piece}")),
+        }
+    }
+
+    /// Asks for the text.
+    fn text(self, id: usize) -> String {
+        match self {
+            Self::Redis => format!("GET t{id}\r\n"),
+            Self::Http => page(&format!("/text?id={id}")),
+        }
+    }
+
+    /// How often it was counted, and how long the text is.
+    fn answer(self, answers: &mut impl BufRead) -> io::Result<String> {
+        match self {
+            Self::Redis => {
+                let mut lines = String::new();
+                answers.read_line(&mut lines)?;
+                answers.read_line(&mut lines)?;
+                Ok(lines)
+            }
+            Self::Http => content(answers),
+        }
+    }
+
+    fn expected(self, round: u64, length: usize) -> String {
+        match self {
+            Self::Redis => format!(":{round}\r\n:{length}\r\n"),
+            Self::Http => format!("{round} {length}\n"),
+        }
+    }
+
+    fn whole_text(self, answers: &mut impl BufRead, text: &str) -> io::Result<bool> {
+        match self {
+            Self::Redis => {
+                let expected = format!("${}\r\n{text}\r\n", text.len());
+                let mut found = vec![0; expected.len()];
+                answers.read_exact(&mut found)?;
+                Ok(found == expected.as_bytes())
+            }
+            Self::Http => Ok(content(answers)? == format!("{text}\n")),
+        }
+    }
+}
+
+fn page(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: server\r\n\r\n")
+}
+
+/// What a page has, of which its head says how long it is; or which comes in pieces.
+fn content(answers: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    let (mut length, mut pieces) = (0, false);
+    answers.read_line(&mut line)?;
+    if !line.starts_with("HTTP/1.1 200 ") {
+        return Err(io::Error::other(format!("{line:?}")));
+    }
+    while line != "\r\n" {
+        line.clear();
+        answers.read_line(&mut line)?;
+        let head = line.to_ascii_lowercase();
+        if let Some(number) = head.strip_prefix("content-length:") {
+            length = number.trim().parse().map_err(io::Error::other)?;
+        }
+        pieces |= head.trim() == "transfer-encoding: chunked";
+    }
+    let mut found = Vec::new();
+    loop {
+        if pieces {
+            line.clear();
+            answers.read_line(&mut line)?;
+            length = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+        }
+        let from = found.len();
+        found.resize(from + length, 0);
+        answers.read_exact(&mut found[from..])?;
+        if pieces {
+            line.clear();
+            answers.read_line(&mut line)?;
+        }
+        if !pieces || length == 0 {
+            return String::from_utf8(found).map_err(io::Error::other);
+        }
+    }
+}
 
 /// What one client has seen.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +136,7 @@ pub struct Sum {
 }
 
 impl Clients {
-    /// Begins; a client for each connection.
+    /// Begins; a client of Redis for each connection.
     pub fn start(connections: Vec<TcpStream>) -> Self {
         Self::start_pausing(connections, Duration::ZERO)
     }
@@ -46,6 +144,11 @@ impl Clients {
     /// The same with clients that pause for up to so long after each answer, each time for another
     /// time.
     pub fn start_pausing(connections: Vec<TcpStream>, pause_max: Duration) -> Self {
+        Self::start_with(Words::Redis, connections, pause_max)
+    }
+
+    /// The same of another server.
+    pub fn start_with(words: Words, connections: Vec<TcpStream>, pause_max: Duration) -> Self {
         let pause_us_max = u64::try_from(pause_max.as_micros()).expect("a short pause");
         let mut seeds = Random::new();
         let (stop, rounds) = (
@@ -66,7 +169,7 @@ impl Clients {
                 };
                 std::thread::Builder::new()
                     .stack_size(256 << 10)
-                    .spawn(move || count(id, &stream, pause, &stop, &rounds))
+                    .spawn(move || count(words, id, &stream, pause, &stop, &rounds))
                     .expect("threads for clients")
             })
             .collect();
@@ -139,6 +242,7 @@ fn piece(id: usize, round: u64) -> String {
 }
 
 fn count(
+    words: Words,
     id: usize,
     stream: &TcpStream,
     mut pause: impl FnMut(),
@@ -155,28 +259,24 @@ fn count(
         text += &piece;
         let failed = |error| format!("client {id}, round {round}: {error}");
         let mut out = stream;
-        out.write_all(format!("INCR n{id}\r\nAPPEND t{id} {piece}\r\n").as_bytes())
+        out.write_all(words.round(id, &piece).as_bytes())
             .map_err(failed)?;
-        for expected in [round, round * piece.len() as u64] {
-            let mut line = String::new();
-            answers.read_line(&mut line).map_err(failed)?;
-            if line != format!(":{expected}\r\n") {
-                return Err(format!(
-                    "client {id}, round {round}: {line:?} instead of :{expected}"
-                ));
-            }
+        let (answer, expected) = (
+            words.answer(&mut answers).map_err(failed)?,
+            words.expected(round, text.len()),
+        );
+        if answer != expected {
+            return Err(format!(
+                "client {id}, round {round}: {answer:?} instead of {expected:?}"
+            ));
         }
         gap = gap.max(last.elapsed());
         rounds.fetch_add(1, Ordering::Relaxed);
     }
     let failed = |error| format!("client {id}, at the end: {error}");
     let mut out = stream;
-    out.write_all(format!("GET t{id}\r\n").as_bytes())
-        .map_err(failed)?;
-    let expected = format!("${}\r\n{text}\r\n", text.len());
-    let mut found = vec![0; expected.len()];
-    std::io::Read::read_exact(&mut answers, &mut found).map_err(failed)?;
-    if found != expected.as_bytes() {
+    out.write_all(words.text(id).as_bytes()).map_err(failed)?;
+    if !words.whole_text(&mut answers, &text).map_err(failed)? {
         return Err(format!("client {id}: its text is not what it has added"));
     }
     let lost = segments_lost(stream);

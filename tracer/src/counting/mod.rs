@@ -8,6 +8,7 @@
 //! | `code` | the application's code, as it would be without anything that was rewritten |
 //! | `changes` | which syscalls change code |
 //! | `rep` | string instructions that are interrupted in the middle |
+//! | `spin` | loops that wait for somebody else to change memory |
 //! | `state` | the whole state of a thread |
 //! | `step` | instructions that are executed natively, one at a time |
 
@@ -15,6 +16,7 @@ mod cache;
 mod changes;
 mod code;
 mod rep;
+mod spin;
 mod state;
 mod step;
 
@@ -22,6 +24,7 @@ pub use cache::{Cache, CacheError, Check, Exit, FAR, Surfaced, Word, occupies, p
 pub use changes::changed;
 pub use code::has_stepped_code;
 pub use rep::rep;
+pub use spin::{Pass, Passes, Read, Verdict};
 pub use state::{Snapshot, changed_words, differing, pages, snapshot, vectors};
 pub use step::{Came, SingleStep, came_of, is_syscall, single_step, stepped};
 

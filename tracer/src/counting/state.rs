@@ -102,6 +102,11 @@ pub fn changed_words(before: &[Snapshot], memory: Remote) -> Vec<Word> {
 }
 
 impl Snapshot {
+    /// Whether anything has changed since.
+    pub fn has_changed(&self, memory: Remote) -> bool {
+        !self.changed(memory).is_empty()
+    }
+
     /// Words that have changed since, of different pages if there are such.
     fn changed(&self, memory: Remote) -> Vec<Word> {
         let mut words = Vec::new();

@@ -54,7 +54,7 @@ pub(crate) fn go_on(
     if first.0 != 0 {
         supervision.forward_to(first);
     }
-    let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
+    let tick = Tick::new(options.rules.tick()).map_err(RecordError::os("making a timer"))?;
     let names = (first, taken.first);
     let mut session = Session::new(options, names, out, memories, supervision.watch(), tick);
     session.tasks.clear();

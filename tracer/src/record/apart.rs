@@ -6,7 +6,6 @@ use super::error::Step;
 use super::session::Session;
 use super::task::State;
 use crate::maps::{self, Area};
-use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::Pid;
 use agent::layout::RING;
@@ -21,7 +20,7 @@ impl Session {
     /// else can see its memory; whether it does. Where there is an agent, it has to be told: the
     /// thread is interrupted, and goes on apart from there ([`Self::left_apart`]).
     pub(super) fn goes_apart(&mut self, tid: Pid) -> Step<bool> {
-        let long = host::uptime().saturating_sub(self.slice_start) >= PATIENCE;
+        let long = self.schedule.lasts_for() >= PATIENCE;
         // What is counted goes through the code cache, with many stops.
         if !long || self.runs_counted(tid) || !self.is_alone(tid) {
             return Ok(false);

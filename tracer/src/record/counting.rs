@@ -7,6 +7,7 @@
 
 use super::claimed::TASK_SIZE;
 use super::error::{RecordError, Step, Stumble};
+use super::looks::Looks;
 use super::session::Session;
 use super::syscalls::is_restart;
 use super::task::{SpaceId, Task};
@@ -25,19 +26,36 @@ use pmu::translate::{GATE_SYSCALL, Special};
 use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
 use std::time::Duration;
 
-/// How long a thread computes natively before it is stopped where it is for others. That takes a look at all its memory,
-/// here and in replay.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// How often a thread's memory is looked at before its state is taken: what has changed since tells best where it is.
 const SNAPSHOTS: usize = 2;
 /// How long after the last of these looks the state is taken.
 const A_LITTLE: Duration = Duration::from_micros(300);
+/// How much CPU time it has to have had in between, in nanoseconds.
+const ENOUGH_NS: u64 = 100_000;
+/// How often it goes on for so long, until it has changed anything.
+const TRIES: usize = 50;
 /// Up to how many sync points a thread is counted that was stopped between two.
 const CREDIT: u32 = 64;
+/// Bytes of `syscall`.
+const SYSCALL_BYTES: u64 = 2;
 /// By which a program steps itself.
 const TRAP_FLAG: u64 = 1 << 8;
 /// How many instructions are executed one at a time before others are thought of.
 const STEPS_AT_ONCE: usize = 1000;
+
+/// What a counted thread is to come out of the cache for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Goal {
+    /// For nothing but what it needs.
+    #[default]
+    None,
+    /// Behind the next branch, where its count says where it is.
+    Soon,
+    /// It may spin.
+    Look,
+    /// Its turn ends there.
+    Turn,
+}
 
 /// Where a counted thread is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,10 +77,13 @@ pub struct Counted {
     known: bool,
     /// Conditional branches since.
     branches: u64,
-    /// Those that were left when it entered the cache.
+    /// Those that were left when it entered the cache, and what for.
     left: u64,
+    goal: Goal,
     /// It is to come out behind the next branch, where the count says where it is.
     soon: bool,
+    /// Whether it spins.
+    looks: Looks,
     /// It has come out there.
     arrived: bool,
     /// It was interrupted.
@@ -75,6 +96,8 @@ pub struct Counted {
     credit: u32,
     /// Its memory when it was to stop between the same two sync points before.
     before: Vec<Snapshot>,
+    /// How often it has gone on a little since.
+    tries: usize,
     /// How many sync points it has passed.
     syncs: u64,
 }
@@ -88,13 +111,16 @@ impl Counted {
         self.arrived = false;
         self.credit = self.credit.saturating_sub(1);
         self.before.clear();
+        self.tries = 0;
         self.syncs += 1;
     }
 
-    /// So many branches are left to it of those with which it entered the cache.
-    const fn left_with(&mut self, left: u64) {
-        self.branches += self.left.saturating_sub(left);
+    /// So many branches are left to it of those with which it entered the cache; how many it has executed.
+    const fn left_with(&mut self, left: u64) -> u64 {
+        let executed = self.left.saturating_sub(left);
+        self.branches += executed;
         self.left = left;
+        executed
     }
 }
 
@@ -139,8 +165,7 @@ impl Session {
         if due != 0 && !ended {
             due &= !stopped.signal_mask()?;
         }
-        let soon = self.tasks.get(&tid).is_some_and(|task| task.counted.soon);
-        let left = if soon { 1 } else { FAR };
+        let (goal, left) = self.goal(tid);
         let Some(cache) = self.caches.get_mut(&space) else {
             return Ok(stopped);
         };
@@ -149,11 +174,27 @@ impl Session {
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.counted.place = Place::Inside;
             task.counted.left = left;
+            task.counted.goal = goal;
             task.counted.due = due;
             // It moves on from there.
             task.counted.arrived = false;
         }
         Ok(stopped)
+    }
+
+    /// What a thread is to come out of the cache for, and behind how many branches.
+    fn goal(&self, tid: Pid) -> (Goal, u64) {
+        let Some(task) = self.tasks.get(&tid) else {
+            return (Goal::None, FAR);
+        };
+        if task.counted.soon {
+            return (Goal::Soon, 1);
+        }
+        match self.schedule.branches() {
+            Some(branches) => (Goal::Turn, branches.max(1)),
+            None if self.ready.is_empty() => (Goal::None, FAR),
+            None => (Goal::Look, task.counted.looks.left()),
+        }
     }
 
     /// The address space of a thread that is to be counted from here on.
@@ -237,7 +278,7 @@ impl Session {
             if regs.orig_rax != GATE_SYSCALL {
                 return Err(CacheError::Lost(regs.rip).into());
             }
-            return self.at_gate(tid, stopped, &regs);
+            return self.at_gate(tid, stopped, status, &regs);
         }
         self.surface_from_cache(tid, stopped, status, &regs)
     }
@@ -247,6 +288,7 @@ impl Session {
         &mut self,
         tid: Pid,
         stopped: Stopped,
+        status: Status,
         regs: &Regs,
     ) -> Step<Option<(Stopped, Status)>> {
         let Some(task) = self.tasks.get_mut(&tid) else {
@@ -263,14 +305,14 @@ impl Session {
                 Ok(None)
             }
             Exit::Reached(state) | Exit::Matched(state) => {
-                task.counted.left_with(state.left);
-                task.counted.soon = false;
-                task.counted.arrived = true;
+                let executed = task.counted.left_with(state.left);
+                self.schedule.executed(executed);
                 stopped.set_regs(&state.regs)?;
-                Ok(Some((stopped, Status::Stop(libc::SIGTRAP))))
+                self.arrived(tid, stopped, &state.regs)
             }
             Exit::Special { special, state, .. } => {
-                task.counted.left_with(state.left);
+                let executed = task.counted.left_with(state.left);
+                self.schedule.executed(executed);
                 stopped.set_regs(&state.regs)?;
                 let counts = cache.counts(state.regs.rip);
                 if special == Special::Syscall && counts {
@@ -279,11 +321,9 @@ impl Session {
                     if let Some(trap) = sites.and_then(|sites| sites.trap_of(regs.rip)) {
                         // Where it is, there is a jump to the agent.
                         regs.rip = trap;
-                        stopped.set_regs(&regs)?;
                     }
-                    task.counted.place = Place::Still;
-                    stopped.resume(Resume::Cont, 0)?;
-                    return Ok(None);
+                    stopped.set_regs(&in_syscall(&regs))?;
+                    return Ok(Some((stopped, status)));
                 }
                 let memory = Remote(tid);
                 let at = state.regs.rip;
@@ -302,6 +342,42 @@ impl Session {
                 self.step_natively(tid, stopped, state.regs, special == Special::Int3)
             }
         }
+    }
+
+    /// A thread stands behind the branch up to which it was to go.
+    fn arrived(
+        &mut self,
+        tid: Pid,
+        stopped: Stopped,
+        regs: &Regs,
+    ) -> Step<Option<(Stopped, Status)>> {
+        let alone = self.ready.is_empty();
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(None);
+        };
+        let counted = &mut task.counted;
+        let goes_on = match counted.goal {
+            Goal::Look => {
+                let memory = Remote(tid);
+                let read = |at, into: &mut [u8]| memory.read_some(at, into);
+                alone || !counted.looks.spins(regs, &read)
+            }
+            Goal::Turn => alone,
+            Goal::Soon | Goal::None => false,
+        };
+        match counted.goal {
+            Goal::Turn if alone => self.schedule.renew(),
+            Goal::Look if !goes_on => self.schedule.end(),
+            _ => {}
+        }
+        if goes_on {
+            self.runnable(tid, stopped);
+            self.go_on(tid)?;
+            return Ok(None);
+        }
+        counted.soon = false;
+        counted.arrived = true;
+        Ok(Some((stopped, Status::Stop(libc::SIGTRAP))))
     }
 
     /// Executes an instruction that the cache does not, and those behind it that are not translated either; then
@@ -395,7 +471,7 @@ impl Session {
             }
             if left_at_once == 0 {
                 left_at_once = STEPS_AT_ONCE;
-                if !self.ready.is_empty() && self.slice_is_over() {
+                if self.is_others_turn() {
                     break Status::Stop(libc::SIGTRAP);
                 }
             }
@@ -442,8 +518,9 @@ impl Session {
                 return Ok(None);
             }
         };
-        task.counted.left_with(state.left);
+        let executed = task.counted.left_with(state.left);
         task.stash.extend(met);
+        self.schedule.executed(executed);
         let mut regs = state.regs;
         regs.orig_rax = u64::MAX;
         if rolled {
@@ -492,25 +569,29 @@ impl Session {
             return Ok(());
         };
         let counted = &mut task.counted;
-        if counts && (counted.arrived || counted.before.len() == SNAPSHOTS) {
-            let whole = !counted.arrived;
-            return self.rendezvous(tid, stopped, &regs, whole);
+        if counts && counted.arrived {
+            return self.rendezvous(tid, stopped, &regs, false);
         }
-        if std::mem::replace(&mut counted.soon, true) && counts {
-            self.remember(tid)?;
+        if std::mem::replace(&mut counted.soon, true) && counts && self.remember(tid)? {
+            return self.rendezvous(tid, stopped, &regs, true);
         }
         self.runnable(tid, stopped);
         self.go_on_a_little(tid)
     }
 
     /// A thread is going to be found by its whole state if it does not come to anything better: what changes until then
-    /// tells best where it is. Whether it has been remembered before.
+    /// tells best where it is. Whether enough is known of it.
     fn remember(&mut self, tid: Pid) -> Step<bool> {
-        let task = self.tasks.get(&tid);
-        if task.is_some_and(|task| task.counted.before.len() == SNAPSHOTS) {
-            return Ok(true);
-        }
         let memory = Remote(tid);
+        if let Some(task) = self.tasks.get_mut(&tid)
+            && task.counted.before.len() == SNAPSHOTS
+        {
+            let counted = &mut task.counted;
+            counted.tries += 1;
+            let last = counted.before.last();
+            let moved = last.is_some_and(|last| last.has_changed(memory));
+            return Ok(moved || counted.tries > TRIES);
+        }
         if let Some(pages) = counting::pages(memory).map_err(looking_at_memory())?
             && let Some(task) = self.tasks.get_mut(&tid)
         {
@@ -522,13 +603,22 @@ impl Session {
     /// A thread goes on. If all but the last look at it is taken, that follows at once: what changes in so short a time
     /// changes always.
     fn go_on_a_little(&mut self, tid: Pid) -> Step {
+        let before = cpu_time(tid);
         self.go_on(tid)?;
         if let Some(task) = self.tasks.get_mut(&tid)
             && task.counted.before.len() == SNAPSHOTS
             && !std::mem::replace(&mut task.counted.interrupted, true)
         {
-            // It has this CPU meanwhile.
-            std::thread::sleep(A_LITTLE);
+            for _ in 0..TRIES {
+                // It has this CPU meanwhile, if nobody else has; what waits for the CPU stops before it executes anything.
+                std::thread::sleep(A_LITTLE);
+                let ran = cpu_time(tid)
+                    .zip(before)
+                    .map(|(now, before)| now.saturating_sub(before));
+                if ran.is_none_or(|ran| ran >= ENOUGH_NS) {
+                    break;
+                }
+            }
             ptrace::interrupt(tid)?;
         }
         Ok(())
@@ -576,6 +666,7 @@ impl Session {
         self.at_sync_point(tid, *regs);
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.counted.credit = CREDIT;
+            task.counted.looks.turn_ended();
             super::signals::send_stashed(task);
         }
         self.runnable(tid, stopped);
@@ -592,8 +683,8 @@ impl Session {
     /// where it is, if replay can find it there.
     pub(super) fn preempt(&mut self, tid: Pid) -> Step {
         let adaptive = self.options.counting == Counting::Adaptive;
-        let long = self.slice_lasts_for() >= PATIENCE;
-        let over = !self.ready.is_empty() && self.slice_is_over();
+        let long = self.schedule.is_long();
+        let over = self.is_others_turn();
         let Some(task) = self.tasks.get(&tid) else {
             return Ok(());
         };
@@ -620,7 +711,7 @@ impl Session {
 
     /// A thread was interrupted between two sync points. If it is to stop there, it does. Gives the stop back if not.
     pub(super) fn preempted(&mut self, tid: Pid, stopped: Stopped) -> Step<Option<Stopped>> {
-        let over = !self.ready.is_empty() && self.slice_is_over();
+        let over = self.is_others_turn();
         let signals = self
             .tasks
             .get(&tid)
@@ -716,6 +807,26 @@ impl Session {
         if let Some(cache) = space.and_then(|space| self.caches.get_mut(&space)) {
             cache.changed(counting::changed(call, result));
         }
+    }
+}
+
+/// Nanoseconds that a thread has had a CPU for; none where the kernel does not say.
+fn cpu_time(tid: Pid) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+/// The registers of a thread that has executed its `syscall` instruction, as its first stop shows them. In place of the
+/// gate's they make the gate's system call the application's.
+fn in_syscall(at: &Regs) -> Regs {
+    let behind = at.rip.wrapping_add(SYSCALL_BYTES);
+    Regs {
+        rip: behind,
+        rcx: behind,
+        r11: at.eflags,
+        rax: i64::from(-libc::ENOSYS).cast_unsigned(),
+        orig_rax: at.rax,
+        ..*at
     }
 }
 

@@ -22,9 +22,11 @@ mod identities;
 mod journal_out;
 mod kills;
 mod looked_at;
+mod looks;
 mod memory;
 mod prctl;
 mod received;
+mod schedule;
 mod serving;
 mod session;
 mod shared;
@@ -44,6 +46,7 @@ pub(crate) use adopt::go_on;
 pub use error::RecordError;
 pub use journal_out::OnJournalError;
 pub use memory::OutsideMemory;
+pub use schedule::Rules;
 pub use serving::{LeftSite, Served};
 pub(crate) use sockets::address as inet_address;
 pub use supervise::Notice;
@@ -102,6 +105,8 @@ pub struct Options {
     pub agent: Agent,
     /// How conditional branches are counted, so that threads can be stopped between sync points.
     pub counting: Counting,
+    /// How threads take turns. By chance only those that are counted do.
+    pub rules: Rules,
     /// Directory trees that a standby is to have as they are at the start.
     pub trees: Vec<Tree>,
 }
@@ -120,6 +125,7 @@ impl Options {
             isolate: None,
             agent: Agent::WhenItPays,
             counting: Counting::Adaptive,
+            rules: Rules::default(),
             trees: Vec::new(),
         })
     }
@@ -226,7 +232,7 @@ pub fn record_with(
     start_event(&mut out, (first, first_id), &path, argv, &envp)?;
     tree::describe(&options.trees, &options.dir, &mut out, &mut memories)?;
     let watch = supervision.watch();
-    let tick = Tick::new().map_err(RecordError::os("making a timer"))?;
+    let tick = Tick::new(options.rules.tick()).map_err(RecordError::os("making a timer"))?;
     let mut session = Session::new(options, (first, first_id), out, memories, watch, tick);
     session.cpu = cpu;
     // What is served is not counted.

@@ -6,6 +6,7 @@ use super::journal_out::Output;
 use super::kills::Kills;
 use super::memory::Memories;
 use super::received::Connections;
+use super::schedule::Schedule;
 use super::serving::{Batons, Serving};
 use super::task::{SpaceId, State, Task};
 use super::{Options, watch::Watch};
@@ -38,8 +39,6 @@ const LOCKED_MAX: Duration = Duration::from_millis(20);
 /// may be in the copy or not, which the journal's order does not show either. They hold no lock that
 /// it needs, unless one of them serves a file system.
 const COPYING_MAX: Duration = Duration::from_secs(1);
-/// How long a thread keeps the logical CPU while others wait for it.
-const SLICE: Duration = Duration::from_millis(10);
 
 /// A recording in progress.
 pub struct Session {
@@ -94,8 +93,8 @@ pub struct Session {
     pub(super) told_sockets: HashSet<u64>,
     /// Processes that the application itself kills.
     pub(super) kills: Kills,
-    /// When the slice began, by the machine's uptime.
-    pub(super) slice_start: Duration,
+    /// Who has the logical CPU, and for how long.
+    pub(super) schedule: Schedule,
 }
 
 impl Session {
@@ -108,6 +107,7 @@ impl Session {
         watch: Arc<Watch>,
         tick: Tick,
     ) -> Self {
+        let schedule = Schedule::new(options.rules);
         let mut session = Self {
             options,
             tasks: FxHashMap::default(),
@@ -138,7 +138,7 @@ impl Session {
             connections: Connections::default(),
             told_sockets: HashSet::new(),
             kills: Kills::default(),
-            slice_start: host::uptime(),
+            schedule,
         };
         session.tasks.insert(
             first,
@@ -184,7 +184,7 @@ impl Session {
     /// Runs until the last thread has ended.
     pub(super) fn run(&mut self) -> Result<(), RecordError> {
         loop {
-            while let Some(tid) = self.ready.pop_front() {
+            while let Some(tid) = self.schedule.next(&mut self.ready) {
                 let mut current = tid;
                 let given = self.give_cpu(&mut current);
                 self.nobody_runs(current, given)?;
@@ -244,7 +244,7 @@ impl Session {
     /// Lets `current` have the logical CPU until it waits, ends, stops or has used its slice up; and those to whom it
     /// hands it on. In the end `current` is who had it last.
     fn give_cpu(&mut self, current: &mut Pid) -> Step {
-        self.slice_start = host::uptime();
+        self.schedule.begin();
         if let Some((stopped, status)) = self.take_report(*current) {
             self.handle(*current, stopped, status)?;
         }
@@ -268,7 +268,7 @@ impl Session {
             };
             match &task.state {
                 State::Runnable(_) => {
-                    if !self.ready.is_empty() && self.slice_is_over() {
+                    if self.is_others_turn() {
                         self.ready.push_back(tid);
                         return Ok(());
                     }
@@ -329,7 +329,7 @@ impl Session {
                 }
                 if was_open && !self.ready.is_empty() {
                     // Who reports has waited long enough.
-                    self.end_slice();
+                    self.schedule.end();
                     self.ask_stop(running);
                 }
             }
@@ -341,18 +341,9 @@ impl Session {
         Ok(true)
     }
 
-    /// Others that could run are next.
-    pub(super) fn end_slice(&mut self) {
-        self.slice_start = host::uptime().saturating_sub(SLICE);
-    }
-
-    pub(super) fn slice_is_over(&self) -> bool {
-        self.slice_lasts_for() >= SLICE
-    }
-
-    /// How long the thread that has the CPU has had it.
-    pub(super) fn slice_lasts_for(&self) -> Duration {
-        host::uptime().saturating_sub(self.slice_start)
+    /// Whether the thread that has the CPU is to give it to others that could run.
+    pub(super) fn is_others_turn(&self) -> bool {
+        !self.ready.is_empty() && self.schedule.is_over()
     }
 
     fn take_report(&mut self, tid: Pid) -> Option<(Stopped, Status)> {
@@ -594,7 +585,7 @@ impl Session {
                 return Ok(None);
             }
             if !matches!(state, Some(b'S' | b'D')) {
-                if self.slice_is_over() {
+                if self.schedule.is_over() {
                     self.ask_stop(tid);
                 }
                 if self.goes_apart(tid)? {

@@ -327,6 +327,7 @@ impl Session {
             task.set_back = false;
             task.counted.at_sync_point();
         }
+        self.schedule.at_sync_point();
     }
 
     /// Writes the entry of the syscall that `tid` is in, if that has not been done.
@@ -658,7 +659,7 @@ impl Session {
             // A time namespace may have other clocks than the supervisor's.
             Handler::Namespaces => self.other_clocks = true,
             Handler::Affinity => self.show_affinity(tid, call, result)?,
-            Handler::Yield => self.end_slice(),
+            Handler::Yield => self.schedule.end(),
             Handler::SetRobustList => {
                 if let Some(task) = self.tasks.get_mut(&tid) {
                     task.robust_list = arg(0);

@@ -2,6 +2,9 @@
 //! last for ever when that thread waits for another. Armed only while threads contend.
 
 use std::io;
+use std::time::Duration;
+
+const SECOND_NS: i64 = 1_000_000_000;
 
 /// Interrupts a thread of this process that has a [`Tick`], as that does.
 pub fn interrupt(thread: i32) {
@@ -11,23 +14,21 @@ pub fn interrupt(thread: i32) {
     }
 }
 
-/// Distance of ticks, in nanoseconds.
-const INTERVAL_NS: i64 = 20_000_000;
-
 /// The timer of one thread; it interrupts that thread's system calls.
 #[derive(Debug)]
 pub struct Tick {
     timer: libc::timer_t,
     thread: i32,
     armed: bool,
+    interval_ns: i64,
     only_here: std::marker::PhantomData<*const ()>,
 }
 
 extern "C" fn nothing(_signal: libc::c_int) {}
 
 impl Tick {
-    /// A timer for the calling thread, not yet armed.
-    pub fn new() -> io::Result<Self> {
+    /// A timer for the calling thread, not yet armed: of ticks so far apart.
+    pub fn new(interval: Duration) -> io::Result<Self> {
         let signal = libc::SIGRTMAX();
         // SAFETY: all structures are valid and zeroed where not set; the handler does nothing.
         unsafe {
@@ -53,6 +54,7 @@ impl Tick {
                 timer,
                 thread,
                 armed: false,
+                interval_ns: i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX),
                 only_here: std::marker::PhantomData,
             })
         }
@@ -66,7 +68,7 @@ impl Tick {
     /// Ticks from now on, if it did not already.
     pub fn arm(&mut self) {
         if !self.armed {
-            self.armed = self.set(INTERVAL_NS);
+            self.armed = self.set(self.interval_ns);
         }
     }
 
@@ -79,8 +81,8 @@ impl Tick {
 
     fn set(&self, interval_ns: i64) -> bool {
         let interval = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: interval_ns,
+            tv_sec: interval_ns / SECOND_NS,
+            tv_nsec: interval_ns % SECOND_NS,
         };
         let spec = libc::itimerspec {
             it_interval: interval,

@@ -13,7 +13,6 @@ use super::super::task::{InCall, State, Task};
 use crate::agent::inside::{self, Area};
 use crate::model::{self, capture::Call};
 use crate::sys::aside::Aside;
-use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{self, Stopped};
 use crate::sys::ring::Ring;
@@ -182,7 +181,7 @@ impl Session {
             }
         }
         if holder != before {
-            self.slice_start = host::uptime();
+            self.schedule.begin();
             self.watch.runs(holder, !self.ready.is_empty());
         }
     }

@@ -210,7 +210,7 @@ impl Session {
         }
         if self.performs_inside(tid) {
             ptrace::interrupt(tid)?;
-        } else if host::uptime().saturating_sub(self.slice_start) > FAULT_MAX {
+        } else if self.schedule.lasts_for() > FAULT_MAX {
             // Memory that it looks at has to be read from somewhere.
             return Err(RecordError::Unsupported {
                 tid: tid.0,
