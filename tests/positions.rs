@@ -69,7 +69,7 @@ fn what_was_recorded_natively_is_found_in_software() {
     }
     let program = guest("guests/race_counter.c");
     let scratch = Scratch::new("positions-auto");
-    let recorded = record(&scratch, &program, &["--counter=auto"]);
+    let recorded = record(&scratch, &program, &["--counter=auto", "--native-slice=10"]);
     assert!(preemptions(&recorded) >= 3, "nobody was stopped");
     recorded.assert_same(&recorded.replay_counting("software"));
 }

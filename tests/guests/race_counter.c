@@ -2,7 +2,7 @@
 #include "guest.h"
 
 #define THREADS 4
-#define ROUNDS 3500000
+#define ROUNDS 14000000
 
 static volatile unsigned long counter;
 static unsigned long noticed[THREADS];

@@ -1,8 +1,8 @@
 /* Threads that add to one number without a lock, so few times that natively hardly any addition is ever lost. */
-#include "guest.h"
+#include "../guests/guest.h"
 
 #define THREADS 3
-#define TIMES 1000
+#define TIMES 10000
 
 static volatile unsigned long sum;
 

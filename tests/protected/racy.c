@@ -1,7 +1,7 @@
 /* A server whose threads race. It counts and keeps texts for its clients, in Redis's words; meanwhile threads that never
  * wait add to a number without any lock, as those that serve do: what comes of it is decided by where each is stopped.
  * It is written out for every request. */
-#include "guest.h"
+#include "../guests/guest.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

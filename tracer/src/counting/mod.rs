@@ -26,7 +26,7 @@ pub use code::has_stepped_code;
 pub use rep::rep;
 pub use spin::{Pass, Passes, Read, Verdict};
 pub use state::{Snapshot, changed_words, differing, pages, snapshot, vectors};
-pub use step::{Came, SingleStep, came_of, is_syscall, single_step, stepped};
+pub use step::{Came, SingleStep, Stepping, came_of, is_syscall, single_step, stepped};
 
 /// How conditional branches are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -104,22 +104,33 @@ pub fn changed_words(before: &[Snapshot], memory: Remote) -> Vec<Word> {
 impl Snapshot {
     /// Whether anything has changed since.
     pub fn has_changed(&self, memory: Remote) -> bool {
-        !self.changed(memory).is_empty()
+        self.changed_pages(memory).next().is_some()
+    }
+
+    /// Pages with another content now: where, what is there, and what was.
+    fn changed_pages(&self, memory: Remote) -> impl Iterator<Item = (u64, Vec<u8>, &[u8])> {
+        let parts = self.parts.iter().flat_map(|(start, bytes)| {
+            let parts = bytes.chunks(PAGES_AT_ONCE * PAGE).enumerate();
+            parts.map(move |(index, part)| (start + (index * PAGES_AT_ONCE * PAGE) as u64, part))
+        });
+        parts.flat_map(move |(start, then)| {
+            let mut now = vec![0; then.len()];
+            let read = memory.read_some(start, &mut now);
+            now.truncate(read);
+            let pages = then.chunks_exact(PAGE).zip(now.chunks_exact(PAGE));
+            let pages = pages.enumerate().filter(|(_, (then, now))| then != now);
+            let changed = pages.map(|(index, (then, now))| {
+                (start + index as u64 * KERNEL_PAGE, now.to_vec(), then)
+            });
+            changed.collect::<Vec<_>>()
+        })
     }
 
     /// Words that have changed since, of different pages if there are such.
     fn changed(&self, memory: Remote) -> Vec<Word> {
         let mut words = Vec::new();
         let mut more = Vec::new();
-        let mut now = [0u8; PAGE];
-        let pages = self.parts.iter().flat_map(|(start, bytes)| {
-            let pages = bytes.chunks_exact(PAGE).enumerate();
-            pages.map(move |(index, page)| (start + index as u64 * KERNEL_PAGE, page))
-        });
-        for (at, then) in pages {
-            if memory.read_exact(at, &mut now).is_err() || now == then {
-                continue;
-            }
+        for (at, now, then) in self.changed_pages(memory) {
             let changed = now.chunks_exact(4).zip(then.chunks_exact(4));
             let changed = changed.enumerate().filter(|(_, (now, then))| now != then);
             let mut here = changed.map(|(index, (now, _))| {

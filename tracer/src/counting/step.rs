@@ -4,6 +4,7 @@ use crate::remote::RemoteError;
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Gone, Resume, Stopped};
 use crate::sys::wait::{self, Status, Whom};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, Register};
 use pmu::Regs;
 use pmu::translate::{INSTRUCTION_BYTES_MAX, Step, step};
 
@@ -107,6 +108,42 @@ impl Stepping {
         &self.code[..self.len]
     }
 
+    /// Whether it is one of those that do the same wherever and whenever they are executed with the same
+    /// registers and memory, once, and that lead to the next one or branch: steps over it are safe and are one each.
+    pub fn is_plain(&self) -> bool {
+        let mut decoder = Decoder::new(64, self.code(), DecoderOptions::NONE);
+        let instruction = decoder.decode();
+        let flow = matches!(
+            instruction.flow_control(),
+            FlowControl::Next | FlowControl::ConditionalBranch
+        );
+        let special = matches!(
+            instruction.mnemonic(),
+            Mnemonic::Rdtsc
+                | Mnemonic::Rdtscp
+                | Mnemonic::Rdrand
+                | Mnemonic::Rdseed
+                | Mnemonic::Rdpid
+                | Mnemonic::Rdpmc
+                | Mnemonic::Rdpru
+                | Mnemonic::Cpuid
+                | Mnemonic::Xgetbv
+                | Mnemonic::Umwait
+                | Mnemonic::Tpause
+                | Mnemonic::Pushf
+                | Mnemonic::Pushfd
+                | Mnemonic::Pushfq
+                | Mnemonic::Popf
+                | Mnemonic::Popfd
+                | Mnemonic::Popfq
+        );
+        // Behind a move to this register the processor does not stop.
+        let hides = instruction.op0_register() == Register::SS;
+        let repeats = instruction.is_string_instruction();
+        let privileged = instruction.is_privileged() || instruction.is_invalid();
+        flow && !special && !hides && !repeats && !privileged
+    }
+
     /// The conditional branches that were executed with it: it was stepped over, to these registers.
     pub fn count(&self) -> u64 {
         u64::from(step(self.code()) == Step::Counts)
@@ -148,5 +185,32 @@ mod tests {
         assert_eq!(stepping(&[0x74, 0]).count(), 1);
         assert_eq!(stepping(&[0xeb, 0]).count(), 0);
         assert_eq!(stepping(&[]).count(), 0);
+        let plain: [&[u8]; 5] = [
+            &[0x74, 0],
+            &[0x90],
+            &[0x48, 0x01, 0x03],
+            &[0xf0, 0x48, 0xff, 0x03],
+            &[0xe2, 0xfe],
+        ];
+        for code in plain {
+            assert!(stepping(code).is_plain(), "{code:x?}");
+        }
+        let other: [&[u8]; 12] = [
+            &[0xeb, 0],
+            &[0xe8, 0, 0, 0, 0],
+            &[0xc3],
+            &[0x0f, 0x05],
+            &[0x0f, 0x31],
+            &[0x0f, 0xa2],
+            &[0x9c],
+            &[0xf3, 0xa4],
+            &[0x8e, 0xd0],
+            &[0xcc],
+            &[0xf4],
+            &[0x06],
+        ];
+        for code in other {
+            assert!(!stepping(code).is_plain(), "{code:x?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::syscalls::is_restart;
 use super::task::{SpaceId, Task};
 use crate::agent::inside;
 use crate::counting::{
-    self, Cache, CacheError, Came, Counting, Exit, FAR, SingleStep, Snapshot, Surfaced,
+    self, Cache, CacheError, Came, Counting, Exit, FAR, SingleStep, Snapshot, Stepping, Surfaced,
 };
 use crate::layout;
 use crate::maps;
@@ -23,7 +23,7 @@ use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::{Pid, Status};
 use journal::{Effect, Event};
 use pmu::translate::{GATE_SYSCALL, Special};
-use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
+use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
 use std::time::Duration;
 
 /// How often a thread's memory is looked at before its state is taken: what has changed since tells best where it is.
@@ -31,15 +31,19 @@ const SNAPSHOTS: usize = 2;
 /// How long after the last of these looks the state is taken.
 const A_LITTLE: Duration = Duration::from_micros(300);
 /// How much CPU time it has to have had in between, in nanoseconds.
-const ENOUGH_NS: u64 = 100_000;
-/// How often it goes on for so long, until it has changed anything.
+const ENOUGH_NS: u64 = 200_000;
+/// For how many times as long that is waited for.
 const TRIES: usize = 50;
+/// Where the kernel does not say how much it was: how often it goes on a little until it has changed anything.
+const TRIES_STILL: usize = 5;
 /// Up to how many sync points a thread is counted that was stopped between two.
 const CREDIT: u32 = 64;
 /// Bytes of `syscall`.
 const SYSCALL_BYTES: u64 = 2;
 /// By which a program steps itself.
 const TRAP_FLAG: u64 = 1 << 8;
+/// How many instructions behind a branch a thread is stepped until it is where it has not been.
+const VISITS_MAX: usize = 100;
 /// How many instructions are executed one at a time before others are thought of.
 const STEPS_AT_ONCE: usize = 1000;
 
@@ -55,6 +59,56 @@ enum Goal {
     Look,
     /// Its turn ends there.
     Turn,
+}
+
+/// The way from a branch to where a thread is stopped, a few instructions on. The last branch, the address and the
+/// registers say where that is, if it has not been there since the branch.
+#[derive(Debug)]
+struct Onward {
+    /// Instructions to go.
+    left: u64,
+    /// Where it has been since the last branch.
+    visits: Vec<(u64, Signature)>,
+}
+
+/// What to do with a thread on its way.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// One more instruction.
+    On,
+    /// It has arrived.
+    Here,
+    /// Nothing says where it is.
+    Lost,
+}
+
+impl Onward {
+    const fn new(left: u64) -> Self {
+        Self {
+            left,
+            visits: Vec::new(),
+        }
+    }
+
+    /// The thread is about to execute this instruction.
+    fn next(&mut self, regs: &Regs, stepping: &Stepping) -> Next {
+        let plain = stepping.is_plain();
+        let here = (regs.rip, regs.signature());
+        let known = !self.visits.contains(&here);
+        if known && (self.left == 0 || !plain) {
+            return Next::Here;
+        }
+        if !plain || self.visits.len() == VISITS_MAX {
+            return Next::Lost;
+        }
+        self.left = self.left.saturating_sub(1);
+        if stepping.count() > 0 {
+            self.visits.clear();
+        } else {
+            self.visits.push(here);
+        }
+        Next::On
+    }
 }
 
 /// Where a counted thread is.
@@ -88,14 +142,16 @@ pub struct Counted {
     arrived: bool,
     /// It was interrupted.
     interrupted: bool,
-    /// Signals, as bits, that the kernel delivers before it executes anything.
+    /// Signals, as bits, that the kernel delivers before it executes anything since its last sync point.
     due: u64,
-    /// It has been in the cache since it was resumed last.
-    ran: bool,
+    /// It has entered the cache since its last sync point.
+    entered: bool,
     /// So many more sync points it is counted up to, if not always.
     credit: u32,
     /// Its memory when it was to stop between the same two sync points before.
     before: Vec<Snapshot>,
+    /// Its CPU time then, in nanoseconds, if the kernel says.
+    cpu_before: Option<u64>,
     /// How often it has gone on a little since.
     tries: usize,
     /// How many sync points it has passed.
@@ -110,6 +166,7 @@ impl Counted {
         self.soon = false;
         self.arrived = false;
         self.credit = self.credit.saturating_sub(1);
+        self.entered = false;
         self.before.clear();
         self.tries = 0;
         self.syncs += 1;
@@ -175,7 +232,9 @@ impl Session {
             task.counted.place = Place::Inside;
             task.counted.left = left;
             task.counted.goal = goal;
-            task.counted.due = due;
+            // Since its last sync point it may have been in the cache before.
+            let entered = std::mem::replace(&mut task.counted.entered, true);
+            task.counted.due = if entered { 0 } else { due };
             // It moves on from there.
             task.counted.arrived = false;
         }
@@ -260,7 +319,6 @@ impl Session {
         };
         let counted = &mut task.counted;
         counted.interrupted = false;
-        counted.ran = counted.place == Place::Inside;
         match std::mem::take(&mut counted.place) {
             Place::Native => {
                 counted.known &= task.call.is_some();
@@ -339,7 +397,7 @@ impl Session {
                 if special == Special::Unreadable {
                     cache.changed([Some(state.regs.rip..state.regs.rip.saturating_add(1)), None]);
                 }
-                self.step_natively(tid, stopped, state.regs, special == Special::Int3)
+                self.step_natively(tid, stopped, state.regs, special == Special::Int3, None)
             }
         }
     }
@@ -376,8 +434,13 @@ impl Session {
             return Ok(None);
         }
         counted.soon = false;
-        counted.arrived = true;
-        Ok(Some((stopped, Status::Stop(libc::SIGTRAP))))
+        if counted.goal == Goal::Look {
+            counted.arrived = true;
+            return Ok(Some((stopped, Status::Stop(libc::SIGTRAP))));
+        }
+        // Whatever races between two branches is to come out, too.
+        let onward = Onward::new(self.schedule.steps());
+        self.step_natively(tid, stopped, *regs, false, Some(onward))
     }
 
     /// Executes an instruction that the cache does not, and those behind it that are not translated either; then
@@ -388,6 +451,7 @@ impl Session {
         mut stopped: Stopped,
         mut regs: Regs,
         traps: bool,
+        mut onward: Option<Onward>,
     ) -> Step<Option<(Stopped, Status)>> {
         let memory = Remote(tid);
         let mut left_at_once = STEPS_AT_ONCE;
@@ -395,6 +459,23 @@ impl Session {
         let status = loop {
             let stepping = counting::stepped(memory, regs.rip);
             let counts = self.counts_at(tid, regs.rip);
+            match onward.as_mut().map(|onward| onward.next(&regs, &stepping)) {
+                None | Some(Next::On) => {}
+                Some(Next::Here) => {
+                    if let Some(task) = self.tasks.get_mut(&tid) {
+                        task.counted.arrived = true;
+                    }
+                    break Status::Stop(libc::SIGTRAP);
+                }
+                Some(Next::Lost) => {
+                    if let Some(task) = self.tasks.get_mut(&tid) {
+                        task.counted.soon = true;
+                    }
+                    self.runnable(tid, stopped);
+                    self.go_on(tid)?;
+                    return Ok(None);
+                }
+            }
             let SingleStep {
                 stopped: at,
                 status,
@@ -462,6 +543,9 @@ impl Session {
                     return Ok(None);
                 }
                 None => {}
+            }
+            if onward.is_some() {
+                continue;
             }
             left_at_once = left_at_once.saturating_sub(1);
             if !stays {
@@ -551,7 +635,7 @@ impl Session {
     pub(super) fn has_not_moved(&self, tid: Pid, signal: i32) -> bool {
         let task = self.tasks.get(&tid);
         task.is_none_or(|task| {
-            !task.counted.ran || task.counted.due & super::signals::bit(signal) != 0
+            !task.counted.entered || task.counted.due & super::signals::bit(signal) != 0
         })
     }
 
@@ -588,14 +672,23 @@ impl Session {
         {
             let counted = &mut task.counted;
             counted.tries += 1;
-            let last = counted.before.last();
-            let moved = last.is_some_and(|last| last.has_changed(memory));
-            return Ok(moved || counted.tries > TRIES);
+            return Ok(match cpu_time(tid).zip(counted.cpu_before) {
+                Some((now, before)) => {
+                    let ran = now.saturating_sub(before);
+                    ran >= ENOUGH_NS || counted.tries == TRIES
+                }
+                None => {
+                    let last = counted.before.last();
+                    let moved = last.is_some_and(|last| last.has_changed(memory));
+                    moved || counted.tries == TRIES_STILL
+                }
+            });
         }
         if let Some(pages) = counting::pages(memory).map_err(looking_at_memory())?
             && let Some(task) = self.tasks.get_mut(&tid)
         {
             task.counted.before.push(counting::snapshot(memory, &pages));
+            task.counted.cpu_before = cpu_time(tid);
         }
         Ok(false)
     }
@@ -603,19 +696,19 @@ impl Session {
     /// A thread goes on. If all but the last look at it is taken, that follows at once: what changes in so short a time
     /// changes always.
     fn go_on_a_little(&mut self, tid: Pid) -> Step {
-        let before = cpu_time(tid);
         self.go_on(tid)?;
         if let Some(task) = self.tasks.get_mut(&tid)
             && task.counted.before.len() == SNAPSHOTS
             && !std::mem::replace(&mut task.counted.interrupted, true)
         {
+            let before = task.counted.cpu_before;
             for _ in 0..TRIES {
                 // It has this CPU meanwhile, if nobody else has; what waits for the CPU stops before it executes anything.
                 std::thread::sleep(A_LITTLE);
-                let ran = cpu_time(tid)
-                    .zip(before)
-                    .map(|(now, before)| now.saturating_sub(before));
-                if ran.is_none_or(|ran| ran >= ENOUGH_NS) {
+                let ran = cpu_time(tid).zip(before);
+                let ran = ran.map(|(now, before)| now.saturating_sub(before));
+                let waits = task.kernel_state() == Some(b'R');
+                if !waits || ran.is_none_or(|ran| ran >= ENOUGH_NS) {
                     break;
                 }
             }
