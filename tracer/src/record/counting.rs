@@ -144,7 +144,7 @@ pub struct Counted {
     interrupted: bool,
     /// Signals, as bits, that the kernel delivers before it executes anything since its last sync point.
     due: u64,
-    /// It has entered the cache since its last sync point.
+    /// It has been in the cache since its last sync point, and may have executed something there.
     entered: bool,
     /// So many more sync points it is counted up to, if not always.
     credit: u32,
@@ -319,6 +319,10 @@ impl Session {
         };
         let counted = &mut task.counted;
         counted.interrupted = false;
+        if counted.place == Place::Inside && std::mem::take(&mut counted.due) != 0 {
+            // Whatever it has stopped for first, it has executed nothing.
+            counted.entered = false;
+        }
         match std::mem::take(&mut counted.place) {
             Place::Native => {
                 counted.known &= task.call.is_some();
@@ -632,11 +636,9 @@ impl Session {
     /// Whether a thread has executed nothing since its last sync point, at which it had the same registers, when it stops
     /// for a signal: of one that runs in the cache that is known, for one may come back to the same registers without any
     /// branch.
-    pub(super) fn has_not_moved(&self, tid: Pid, signal: i32) -> bool {
+    pub(super) fn has_not_moved(&self, tid: Pid) -> bool {
         let task = self.tasks.get(&tid);
-        task.is_none_or(|task| {
-            !task.counted.entered || task.counted.due & super::signals::bit(signal) != 0
-        })
+        task.is_none_or(|task| !task.counted.entered)
     }
 
     /// Whether a thread that stands between two sync points is counted, so that it can be stopped there.

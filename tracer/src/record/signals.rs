@@ -74,7 +74,7 @@ impl Session {
             return Ok(());
         };
         let same_place = same_place(&regs, &task.sync_regs);
-        let here = same_place && self.has_not_moved(tid, signal);
+        let here = same_place && self.has_not_moved(tid);
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(());
         };
