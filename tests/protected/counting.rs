@@ -22,7 +22,10 @@ impl Words {
     fn round(self, id: usize, piece: &str) -> String {
         match self {
             Self::Redis => format!("INCR n{id}\r\nAPPEND t{id} {piece}\r\n"),
-            Self::Http => page(&format!("/round?id={id}&piece={piece}")),
+            Self::Http => {
+                let piece = piece.replace(';', "%3B");
+                page(&format!("/round?id={id}&piece={piece}"))
+            }
         }
     }
 

@@ -27,8 +27,9 @@ fn source(name: &str) -> PathBuf {
 
 /// One life of a pair of nodes.
 #[track_caller]
-fn killed(racer: &Racer<'_>, scratch: &Scratch, moment: Duration) -> Sum {
-    let mut nodes = Nodes::start(scratch, Plan::default(), racer.command);
+fn killed(racer: &Racer<'_>, moment: Duration) -> Sum {
+    let scratch = Scratch::new("protected-racing");
+    let mut nodes = Nodes::start(&scratch, Plan::default(), racer.command);
     nodes.wait_for_port(SERVED);
     let connections = nodes.connect_all(SERVED, CLIENTS);
     let clients = Clients::start_with(racer.words, connections, Duration::ZERO);
@@ -50,14 +51,14 @@ fn killed(racer: &Racer<'_>, scratch: &Scratch, moment: Duration) -> Sum {
 }
 
 #[track_caller]
-fn killed_often(racer: &Racer<'_>, scratch: &Scratch) {
+fn killed_often(racer: &Racer<'_>) {
     let count = if soaking() { 100 } else { 2 };
     let mut random = Random::new();
     let mut gaps = Vec::new();
     for number in 0..count {
         let moment = Duration::from_micros(random.below(300_000));
         eprint!("{}, kill {number} after {moment:?}: ", racer.name);
-        let sum = killed(racer, scratch, moment);
+        let sum = killed(racer, moment);
         eprintln!("{} rounds, gap {} ms", sum.rounds, sum.gap.as_millis());
         assert!(sum.gap < GAP_MAX, "{sum:?}");
         gaps.push(sum.gap);
@@ -84,7 +85,7 @@ fn racing_threads() {
         command: &[program.to_str().expect("a path"), &port],
         end: "SHUTDOWN\r\n",
     };
-    killed_often(&racer, &scratch);
+    killed_often(&racer);
 }
 
 #[test]
@@ -99,5 +100,5 @@ fn racing_goroutines_and_web_pages() {
         command: &[program.to_str().expect("a path"), &at],
         end: "GET /quit HTTP/1.1\r\nHost: server\r\n\r\n",
     };
-    killed_often(&racer, &scratch);
+    killed_often(&racer);
 }
