@@ -33,6 +33,11 @@ pub const COMPUTING: [&str; 7] = [
     "sha256",
 ];
 
+/// Whether a job is there to see what counting in software costs: those, and a start.
+pub fn is_counted(name: &str) -> bool {
+    name == "python" || COMPUTING.contains(&name)
+}
+
 /// For `sqlite3`: inserts, an index, and queries with and without it.
 fn statements(rows: usize) -> String {
     format!(
@@ -220,8 +225,7 @@ pub fn measure(name: &'static str, options: &Options) -> Outcome {
     runner.run(Way::Native);
     for round in 1..=rounds {
         eprintln!("workloads: {name}, round {round} of {rounds}");
-        let counted = name == "python" || COMPUTING.contains(&name);
-        let ways = if counted {
+        let ways = if is_counted(name) {
             options.ways_counted(round)
         } else {
             options.ways(round)

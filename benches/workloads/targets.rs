@@ -27,13 +27,9 @@ pub fn of(name: &str) -> Target {
         "getpid" => (Some(1.6), None),
         _ => (None, None),
     };
-    let software_max = matches!(
-        name,
-        "python" | "quicksort" | "gzip" | "xz" | "bzip2" | "sqlite" | "python-loop" | "sha256"
-    );
     Target {
         cost_max,
-        software_max: software_max.then_some(3.0),
+        software_max: crate::jobs::is_counted(name).then_some(3.0),
         throughput_min,
     }
 }

@@ -175,23 +175,19 @@ impl Seen<'_> {
                 self.known.remove(&used.register().full_register());
             }
         }
-        if instruction.op0_kind() == OpKind::Register
-            && let Some(value) = result
-        {
-            let register = instruction.op0_register().full_register();
-            self.known.insert(register, value);
-        } else if instruction.is_stack_instruction()
+        if instruction.is_stack_instruction()
             && let Some(stack) = stack
         {
             let moved = i64::from(instruction.stack_pointer_increment());
             self.known
                 .insert(Register::RSP, stack.wrapping_add_signed(moved));
         }
-        if instruction.code() == Code::Pop_r64
-            && let Some(stack) = stack
-            && instruction.op0_register() != Register::RSP
+        // Behind that: it may be the stack pointer that is popped.
+        if instruction.op0_kind() == OpKind::Register
+            && let Some(value) = result
         {
-            self.known.insert(Register::RSP, stack.wrapping_add(8));
+            let register = instruction.op0_register().full_register();
+            self.known.insert(register, value);
         }
         Some(target)
     }
