@@ -8,12 +8,13 @@
 use super::claimed::TASK_SIZE;
 use super::error::{RecordError, Step, Stumble};
 use super::looks::Looks;
+use super::onward::{Next, Onward};
 use super::session::Session;
 use super::syscalls::is_restart;
 use super::task::{SpaceId, Task};
 use crate::agent::inside;
 use crate::counting::{
-    self, Cache, CacheError, Came, Counting, Exit, FAR, SingleStep, Snapshot, Stepping, Surfaced,
+    self, Cache, CacheError, Came, Counting, Exit, FAR, SingleStep, Snapshot, Surfaced,
 };
 use crate::layout;
 use crate::maps;
@@ -23,7 +24,7 @@ use crate::sys::ptrace::{self, Resume, Stopped};
 use crate::sys::wait::{Pid, Status};
 use journal::{Effect, Event};
 use pmu::translate::{GATE_SYSCALL, Special};
-use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
+use pmu::{Counter, Position, Rcb, Regs, SyncIndex};
 use std::time::Duration;
 
 /// How often a thread's memory is looked at before its state is taken: what has changed since tells best where it is.
@@ -42,8 +43,6 @@ const CREDIT: u32 = 64;
 const SYSCALL_BYTES: u64 = 2;
 /// By which a program steps itself.
 const TRAP_FLAG: u64 = 1 << 8;
-/// How many instructions behind a branch a thread is stepped until it is where it has not been.
-const VISITS_MAX: usize = 100;
 /// How many instructions are executed one at a time before others are thought of.
 const STEPS_AT_ONCE: usize = 1000;
 
@@ -59,56 +58,6 @@ enum Goal {
     Look,
     /// Its turn ends there.
     Turn,
-}
-
-/// The way from a branch to where a thread is stopped, a few instructions on. The last branch, the address and the
-/// registers say where that is, if it has not been there since the branch.
-#[derive(Debug)]
-struct Onward {
-    /// Instructions to go.
-    left: u64,
-    /// Where it has been since the last branch.
-    visits: Vec<(u64, Signature)>,
-}
-
-/// What to do with a thread on its way.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// One more instruction.
-    On,
-    /// It has arrived.
-    Here,
-    /// Nothing says where it is.
-    Lost,
-}
-
-impl Onward {
-    const fn new(left: u64) -> Self {
-        Self {
-            left,
-            visits: Vec::new(),
-        }
-    }
-
-    /// The thread is about to execute this instruction.
-    fn next(&mut self, regs: &Regs, stepping: &Stepping) -> Next {
-        let plain = stepping.is_plain();
-        let here = (regs.rip, regs.signature());
-        let known = !self.visits.contains(&here);
-        if known && (self.left == 0 || !plain) {
-            return Next::Here;
-        }
-        if !plain || self.visits.len() == VISITS_MAX {
-            return Next::Lost;
-        }
-        self.left = self.left.saturating_sub(1);
-        if stepping.count() > 0 {
-            self.visits.clear();
-        } else {
-            self.visits.push(here);
-        }
-        Next::On
-    }
 }
 
 /// Where a counted thread is.

@@ -24,6 +24,7 @@ mod kills;
 mod looked_at;
 mod looks;
 mod memory;
+mod onward;
 mod prctl;
 mod received;
 mod schedule;
