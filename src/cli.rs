@@ -371,6 +371,7 @@ pub enum EventKind {
     Gate,
     Tree,
     State,
+    InFlight,
 }
 
 /// Options of `stat`.

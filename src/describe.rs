@@ -40,6 +40,7 @@ pub const fn kind(event: &Event<'_>) -> EventKind {
         Event::Gate(_) => EventKind::Gate,
         Event::Tree(_) => EventKind::Tree,
         Event::State(_) => EventKind::State,
+        Event::InFlight(_) => EventKind::InFlight,
     }
 }
 
@@ -139,6 +140,10 @@ impl Describer {
                 let pages: usize = state.pages.iter().map(|run| run.hashes.len()).sum();
                 let pages = output::plural(pages as u64, "page");
                 format!("at {:#x}, {pages} of memory", state.regs.rip)
+            }
+            Event::InFlight(spans) => {
+                let bytes = spans.iter().map(|span| span.len).sum::<u64>();
+                format!("{} of memory", output::plural(bytes, "byte"))
             }
             Event::Preempt(at) if at.counter == Counter::State => {
                 format!("at {:#x}, in the state before", at.ip)

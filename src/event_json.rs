@@ -6,7 +6,7 @@ use crate::describe::{instruction, is_thread, text};
 use crate::output::{Ending, SCHEMA_VERSION};
 use journal::{
     Action, ClockRead, Delivery, Effect, Enter, Event, GateEvent, Leave, Mapping, Out, Source,
-    Write,
+    Span, Write,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tracer::model;
@@ -80,6 +80,10 @@ pub fn detail(event: &Event<'_>) -> Detail {
             pages: state.pages.iter().map(|run| run.hashes.len()).sum::<usize>(),
             words: state.words.iter().map(|word| hex(word.addr)).collect::<Vec<_>>(),
         },
+        Event::InFlight(spans) => {
+            let span = |span: &Span| [hex(span.addr), hex(span.addr.saturating_add(span.len))];
+            detail! { memory: spans.iter().map(span).collect::<Vec<_>>() }
+        }
         Event::Preempt(at) => detail! { ip: hex(at.ip), branches: at.rcb.0 },
         Event::Spawn(spawn) => detail! {
             spawned: spawn.tid.0,

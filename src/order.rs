@@ -71,6 +71,7 @@ impl Order {
             | Event::Trap(_)
             | Event::Preempt(_)
             | Event::State(_)
+            | Event::InFlight(_)
             | Event::Clocks(_) => self.living().map(drop),
             Event::Spawn(spawn) => {
                 let tid = self.living()?;

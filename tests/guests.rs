@@ -689,6 +689,7 @@ races! {
     race_counter
     race_dispatch
     race_handover
+    race_in_flight
     race_jump
     race_locks
     race_processes

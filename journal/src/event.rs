@@ -88,6 +88,9 @@ pub enum Event<'a> {
     Tree(TreeEntry<'a>),
     /// The state of the current thread and of its memory at the position that its next event names.
     State(State),
+    /// Memory that the kernel may have written to already, for calls that others are still in: in the state that the
+    /// current thread's next event tells, these bytes count as zero.
+    InFlight(Vec<Span>),
 }
 
 /// A thread's state, by which a position is found that counting conditional branches does not tell.

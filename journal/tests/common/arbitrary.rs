@@ -3,7 +3,7 @@
 use journal::{
     Action, Address, Args, Asked, Bytes, ClockRead, ConnId, Delivery, Effect, Endpoint, Enter,
     Event, Exec, FileId, GateEvent, In, KeptFile, Leave, Mapping, ObjectId, Opened, Out, PageRun,
-    Scales, Signal, Source, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
+    Scales, Signal, Source, Span, Spawn, Start, State, ThreadEnd, Tid, Trap, TrapKind, TreeEntry,
     TreeItem, Word, Write,
 };
 use pmu::{Counter, Position, Rcb, Regs, Signature, SyncIndex};
@@ -325,6 +325,10 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         2 => trap().prop_map(Event::Trap),
         4 => position().prop_map(Event::Preempt),
         2 => state().prop_map(Event::State),
+        2 => vec((any::<u64>(), any::<u64>()), 0..3).prop_map(|spans| {
+            let span = |(addr, len)| Span { addr, len };
+            Event::InFlight(spans.into_iter().map(span).collect())
+        }),
         1 => spawn.prop_map(Event::Spawn),
         1 => end.prop_map(Event::ThreadEnd),
         1 => file.prop_map(Event::File),

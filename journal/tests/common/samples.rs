@@ -277,6 +277,10 @@ pub fn all() -> Vec<Event<'static>> {
         })
     }));
     events.extend(positions().into_iter().map(Event::Preempt));
+    events.push(Event::InFlight(vec![Span {
+        addr: 0x7fff_0000_0008,
+        len: 8,
+    }]));
     events.push(Event::State(State {
         regs: regs(),
         vectors: 7,

@@ -6,7 +6,7 @@ use crate::agent::inside;
 use crate::layout::{KERNEL_PAGE, touches_page};
 use crate::maps::{self, Area};
 use crate::sys::mem::Remote;
-use journal::{PageRun, Word};
+use journal::{PageRun, Span, Word};
 use pmu::translate::WORDS_MAX;
 use std::fs::File;
 use std::io;
@@ -44,8 +44,9 @@ pub fn vectors(area: &[u8]) -> u32 {
     digest(&seen)
 }
 
-/// The pages that the application can write to and that are there. None if there is too much to look at.
-pub fn pages(memory: Remote) -> io::Result<Option<Vec<PageRun>>> {
+/// The pages that the application can write to and that are there, as if what is `in_flight` were zero. None if there is
+/// too much to look at.
+pub fn pages(memory: Remote, in_flight: &[Span]) -> io::Result<Option<Vec<PageRun>>> {
     let areas = maps::read(memory.0)?;
     let areas: Vec<&Area> = areas.iter().filter(|area| is_looked_at(area)).collect();
     if areas.iter().map(|area| area.len()).sum::<u64>() > MAPPED_MAX {
@@ -57,7 +58,8 @@ pub fn pages(memory: Remote) -> io::Result<Option<Vec<PageRun>>> {
         let mut at = area.start;
         while at < area.end {
             let some = (area.end - at).min((PAGES_AT_ONCE * PAGE) as u64);
-            add(memory, &pagemap, area, at..at + some, &mut runs)?;
+            let pages = at..at + some;
+            add(memory, &pagemap, area, pages, in_flight, &mut runs)?;
             at += some;
         }
     }
@@ -88,11 +90,12 @@ pub fn snapshot(memory: Remote, runs: &[PageRun]) -> Snapshot {
     Snapshot { parts }
 }
 
-/// Words that have changed since these snapshots, one after the other: since the last one first.
-pub fn changed_words(before: &[Snapshot], memory: Remote) -> Vec<Word> {
+/// Words that have changed since these snapshots, one after the other: since the last one first. What is `in_flight` does
+/// not count.
+pub fn changed_words(before: &[Snapshot], memory: Remote, in_flight: &[Span]) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     for snapshot in before.iter().rev() {
-        for word in snapshot.changed(memory) {
+        for word in snapshot.changed(memory, in_flight) {
             if words.len() < WORDS_MAX && words.iter().all(|known| known.addr != word.addr) {
                 words.push(word);
             }
@@ -127,12 +130,18 @@ impl Snapshot {
     }
 
     /// Words that have changed since, of different pages if there are such.
-    fn changed(&self, memory: Remote) -> Vec<Word> {
+    fn changed(&self, memory: Remote, in_flight: &[Span]) -> Vec<Word> {
         let mut words = Vec::new();
         let mut more = Vec::new();
         for (at, now, then) in self.changed_pages(memory) {
             let changed = now.chunks_exact(4).zip(then.chunks_exact(4));
             let changed = changed.enumerate().filter(|(_, (now, then))| now != then);
+            let changed = changed.filter(|(index, _)| {
+                let addr = at + *index as u64 * 4;
+                in_flight
+                    .iter()
+                    .all(|span| addr + 4 <= span.addr || span.addr.saturating_add(span.len) <= addr)
+            });
             let mut here = changed.map(|(index, (now, _))| {
                 let mut value = [0; 4];
                 value.copy_from_slice(now);
@@ -166,6 +175,7 @@ fn add(
     pagemap: &File,
     area: &Area,
     range: Range<u64>,
+    in_flight: &[Span],
     runs: &mut Vec<PageRun>,
 ) -> io::Result<()> {
     // Documentation/admin-guide/mm/pagemap.rst
@@ -192,7 +202,9 @@ fn add(
             memory.read_exact(at, &mut content[from..])?;
             read = count;
         }
-        let hash = digest(&content[index * PAGE..(index + 1) * PAGE]);
+        let page = &mut content[index * PAGE..(index + 1) * PAGE];
+        clear(at, page, in_flight);
+        let hash = digest(page);
         match runs.last_mut() {
             Some(run) if run.start + run.hashes.len() as u64 * KERNEL_PAGE == at => {
                 run.hashes.push(hash);
@@ -206,11 +218,29 @@ fn add(
     Ok(())
 }
 
-/// The pages among these whose content is another one now; of `only`, if that is not empty.
-pub fn differing(memory: Remote, runs: &[PageRun], only: &[u64]) -> Vec<u64> {
+/// The page there, as if what is `in_flight` were zero.
+fn clear(at: u64, page: &mut [u8], in_flight: &[Span]) {
+    let len = page.len() as u64;
+    for span in in_flight {
+        let from = span.addr.max(at);
+        let to = span.addr.saturating_add(span.len).min(at + len);
+        if from < to {
+            let offset = |address: u64| usize::try_from(address - at).unwrap_or(page.len());
+            let part = offset(from)..offset(to);
+            page[part].fill(0);
+        }
+    }
+}
+
+/// The pages among these whose content is another one now, as if what is `in_flight` were zero; of `only`, if that is not
+/// empty.
+pub fn differing(memory: Remote, runs: &[PageRun], in_flight: &[Span], only: &[u64]) -> Vec<u64> {
     let mut page = [0u8; PAGE];
-    let mut differs =
-        |at: u64, hash: u32| memory.read_exact(at, &mut page).is_err() || digest(&page) != hash;
+    let mut differs = |at: u64, hash: u32| {
+        let read = memory.read_exact(at, &mut page);
+        clear(at, &mut page, in_flight);
+        read.is_err() || digest(&page) != hash
+    };
     let pages = runs.iter().flat_map(|run| {
         let hashes = run.hashes.iter().enumerate();
         hashes.map(|(index, hash)| (run.start.wrapping_add(index as u64 * KERNEL_PAGE), *hash))
@@ -231,7 +261,7 @@ mod tests {
     fn what_is_written_differs() {
         let me = Remote(Pid(i32::try_from(std::process::id()).expect("an id")));
         let mut memory = vec![1u8; 64 * PAGE];
-        let before = pages(me).expect("readable").expect("not too much");
+        let before = pages(me, &[]).expect("readable").expect("not too much");
         let first = (memory.as_ptr() as u64).next_multiple_of(KERNEL_PAGE) + 8 * KERNEL_PAGE;
         let known = |at: u64| {
             before.iter().any(|run| {
@@ -240,24 +270,50 @@ mod tests {
         };
         assert!(known(first), "a page that was written to is there");
         let ours = [first, first + KERNEL_PAGE];
-        assert_eq!(differing(me, &before, &ours), []);
+        assert_eq!(differing(me, &before, &[], &ours), []);
         let at = usize::try_from(first - memory.as_ptr() as u64).expect("small");
         memory[at + 5] = 2;
         std::hint::black_box(&mut memory);
         // Other threads of this test map and unmap while the map is read: a page may be in there twice.
-        let differ = differing(me, &before, &ours);
+        let differ = differing(me, &before, &[], &ours);
+        assert!(!differ.is_empty() && differ.iter().all(|at| *at == first));
+        // Where the kernel may have written, everything is the same.
+        let in_flight = [Span {
+            addr: first + 3,
+            len: 4,
+        }];
+        let before = pages(me, &in_flight)
+            .expect("readable")
+            .expect("not too much");
+        memory[at + 5] = 3;
+        std::hint::black_box(&mut memory);
+        assert_eq!(differing(me, &before, &in_flight, &ours), []);
+        let near = [Span {
+            addr: first + 6,
+            len: 4,
+        }];
+        let differ = differing(me, &before, &near, &ours);
         assert!(!differ.is_empty() && differ.iter().all(|at| *at == first));
         let runs = [PageRun {
             start: first,
             hashes: vec![0; 2],
         }];
         let then = snapshot(me, &runs);
-        assert_eq!(then.changed(me), []);
+        assert_eq!(then.changed(me, &[]), []);
         memory[at + 9] = 7;
         std::hint::black_box(&mut memory);
         let value = i32::from_le_bytes([1, 7, 1, 1]);
         let addr = first + 8;
-        assert_eq!(then.changed(me), [Word { addr, value }]);
+        assert_eq!(then.changed(me, &[]), [Word { addr, value }]);
+        for (from, found) in [(5, 1), (8, 0), (11, 0), (12, 1)] {
+            let addr = first + from;
+            let len = if from == 5 { 3 } else { 1 };
+            assert_eq!(
+                then.changed(me, &[Span { addr, len }]).len(),
+                found,
+                "{from}"
+            );
+        }
     }
 
     #[test]

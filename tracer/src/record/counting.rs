@@ -635,7 +635,7 @@ impl Session {
                 }
             });
         }
-        if let Some(pages) = counting::pages(memory).map_err(looking_at_memory())?
+        if let Some(pages) = counting::pages(memory, &[]).map_err(looking_at_memory())?
             && let Some(task) = self.tasks.get_mut(&tid)
         {
             task.counted.before.push(counting::snapshot(memory, &pages));
@@ -675,7 +675,9 @@ impl Session {
         self.take_done(tid)?;
         if whole {
             let memory = Remote(tid);
-            let Some(pages) = counting::pages(memory).map_err(looking_at_memory())? else {
+            let in_flight = self.in_flight(tid)?;
+            let pages = counting::pages(memory, &in_flight).map_err(looking_at_memory())?;
+            let Some(pages) = pages else {
                 // Too much: it goes on as if nobody had asked.
                 self.runnable(tid, stopped);
                 return self.go_on(tid);
@@ -688,8 +690,11 @@ impl Session {
                 regs: *regs,
                 vectors: counting::vectors(&stopped.xstate()?),
                 pages,
-                words: counting::changed_words(&before.unwrap_or_default(), memory),
+                words: counting::changed_words(&before.unwrap_or_default(), memory, &in_flight),
             };
+            if !in_flight.is_empty() {
+                self.emit_for(tid, &Event::InFlight(in_flight))?;
+            }
             self.emit_for(tid, &Event::State(state))?;
         }
         let Some(task) = self.tasks.get(&tid) else {
@@ -874,7 +879,7 @@ fn in_syscall(at: &Regs) -> Regs {
     }
 }
 
-fn looking_at_memory() -> impl FnOnce(std::io::Error) -> RecordError {
+pub(super) fn looking_at_memory() -> impl FnOnce(std::io::Error) -> RecordError {
     RecordError::os("looking at the application's memory")
 }
 

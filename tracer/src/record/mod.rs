@@ -19,6 +19,7 @@ mod exec;
 mod futexes;
 mod guards;
 mod identities;
+mod in_flight;
 mod journal_out;
 mod kills;
 mod looked_at;

@@ -13,7 +13,7 @@ use crate::remote::{Met, RemoteError};
 use crate::sys::mem::Remote;
 use crate::sys::ptrace::{Resume, Stopped};
 use crate::sys::wait::Status;
-use journal::{State, Tid, Write};
+use journal::{Span, State, Tid, Write};
 use pmu::translate::{AppState, GATE_SYSCALL, Special};
 use pmu::{Counter, Position, Regs};
 use std::rc::Rc;
@@ -39,6 +39,7 @@ impl Session {
         let tid = self.current;
         let clocks = std::mem::take(&mut self.task(tid)?.clocks);
         let goal = self.task(tid)?.expected.take();
+        let in_flight = std::mem::take(&mut self.task(tid)?.in_flight);
         let memory = Remote(self.task(tid)?.real);
         let stopped = self.take_stop(tid)?;
         let task = self.task(tid)?;
@@ -55,6 +56,7 @@ impl Session {
         let goal = Goal {
             at: *at,
             state: goal,
+            in_flight,
             clocks: clocks.len(),
             differed: Vec::new(),
         };
@@ -311,12 +313,12 @@ impl Session {
             return Ok(false);
         }
         // What differed before differs longest.
-        if !goal.differed.is_empty()
-            && !counting::differing(memory, &state.pages, &goal.differed).is_empty()
-        {
+        let differing =
+            |only: &[u64]| counting::differing(memory, &state.pages, &goal.in_flight, only);
+        if !goal.differed.is_empty() && !differing(&goal.differed).is_empty() {
             return Ok(false);
         }
-        let differing = counting::differing(memory, &state.pages, &[]);
+        let differing = differing(&[]);
         let there = differing.is_empty();
         goal.differed.extend(differing);
         Ok(there)
@@ -506,6 +508,8 @@ struct Goal {
     at: Position,
     /// The state that it is to have there, if that matters.
     state: Option<State>,
+    /// What counts as zero in that.
+    in_flight: Vec<Span>,
     /// The clock reads that it makes on the way.
     clocks: usize,
     /// Pages that were other ones where it was only almost there.

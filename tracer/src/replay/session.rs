@@ -144,6 +144,11 @@ impl Session {
                 self.task(tid)?.expected = Some(state.clone());
                 Ok(())
             }
+            Event::InFlight(spans) => {
+                let tid = self.current;
+                self.task(tid)?.in_flight.clone_from(spans);
+                Ok(())
+            }
             Event::Preempt(at) => self.run_to(at, "the end of a slice"),
             Event::Spawn(spawn) => self.spawn(spawn),
             Event::ThreadEnd(end) => self.thread_end(end),
@@ -205,6 +210,7 @@ impl Session {
             interrupted_begun: None,
             clocks: Vec::new(),
             expected: None,
+            in_flight: Vec::new(),
             prelude: true,
         };
         self.tasks.insert(start.tid, task);

@@ -7,7 +7,7 @@ use crate::mm::Arguments;
 use crate::model::capture::Call;
 use crate::sys::ptrace::Stopped;
 use crate::sys::wait::Pid;
-use journal::{EventIndex, State, Tid};
+use journal::{EventIndex, Span, State, Tid};
 use pmu::Regs;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -93,6 +93,8 @@ pub struct Task {
     pub clocks: Vec<[i64; 2]>,
     /// Its state at the position that its next event names.
     pub expected: Option<State>,
+    /// What counts as zero in that.
+    pub in_flight: Vec<Span>,
     /// It has not executed any program of the application yet.
     pub prelude: bool,
 }

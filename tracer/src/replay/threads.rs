@@ -82,6 +82,7 @@ impl Session {
             interrupted_begun: None,
             clocks: Vec::new(),
             expected: None,
+            in_flight: Vec::new(),
             prelude: false,
         };
         self.tasks.insert(spawn.tid, task);

@@ -103,6 +103,7 @@ impl<W: Write> Printer<W> {
             Event::Trap(_)
             | Event::Preempt(_)
             | Event::State(_)
+            | Event::InFlight(_)
             | Event::File(_)
             | Event::Time(_)
             | Event::Note(_)
