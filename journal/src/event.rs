@@ -173,7 +173,7 @@ pub enum TreeItem<'a> {
 }
 
 /// Names of the kinds of events, in the order of the variants of [`Event`].
-pub const EVENT_NAMES: [&str; 19] = [
+pub const EVENT_NAMES: [&str; 20] = [
     "start",
     "switch",
     "syscall",
@@ -193,6 +193,7 @@ pub const EVENT_NAMES: [&str; 19] = [
     "gate",
     "tree",
     "state",
+    "in-flight",
 ];
 
 /// What one clock read gave, as two words: seconds, and nanoseconds or microseconds. Each

@@ -108,6 +108,13 @@ impl Stepping {
         &self.code[..self.len]
     }
 
+    /// Whether it is a string instruction that repeats, and can be interrupted in the middle.
+    pub fn repeats(&self) -> bool {
+        let instruction = Decoder::new(64, self.code(), DecoderOptions::NONE).decode();
+        let prefix = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+        prefix && instruction.is_string_instruction()
+    }
+
     /// Whether it is one of those that do the same wherever and whenever they are executed with the same
     /// registers and memory, once, and that lead to the next one or branch: steps over it are safe and are one each.
     pub fn is_plain(&self) -> bool {

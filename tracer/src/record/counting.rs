@@ -777,12 +777,25 @@ impl Session {
         {
             return Ok(Some(stopped));
         }
-        if !self.remember(tid)? {
+        let ready = self.remember(tid)?;
+        let regs = stopped.regs()?;
+        // Nothing stands in the middle of one of these in replay, which executes it at once.
+        let within = counting::stepped(Remote(tid), regs.rip).repeats();
+        if !ready || within {
             self.runnable(tid, stopped);
-            self.go_on_a_little(tid)?;
+            let tries = self.tasks.get(&tid).map_or(0, |task| task.counted.tries);
+            if tries < TRIES {
+                self.go_on_a_little(tid)?;
+            } else {
+                // It does little else: another time.
+                if let Some(task) = self.tasks.get_mut(&tid) {
+                    task.counted.before.clear();
+                    task.counted.tries = 0;
+                }
+                self.go_on(tid)?;
+            }
             return Ok(None);
         }
-        let regs = stopped.regs()?;
         self.rendezvous(tid, stopped, &regs, true)?;
         Ok(None)
     }
