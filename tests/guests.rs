@@ -688,6 +688,7 @@ races! {
     race_code
     race_counter
     race_dispatch
+    race_fill
     race_handover
     race_in_flight
     race_jump
