@@ -142,7 +142,10 @@ impl Describer {
                 format!("at {:#x}, {pages} of memory", state.regs.rip)
             }
             Event::InFlight(spans) => {
-                let bytes = spans.iter().map(|span| span.len).sum::<u64>();
+                // A damaged journal may say anything.
+                let bytes = spans
+                    .iter()
+                    .fold(0u64, |sum, span| sum.saturating_add(span.len));
                 format!("{} of memory", output::plural(bytes, "byte"))
             }
             Event::Preempt(at) if at.counter == Counter::State => {

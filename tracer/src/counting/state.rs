@@ -223,7 +223,10 @@ fn clear(at: u64, page: &mut [u8], in_flight: &[Span]) {
     let len = page.len() as u64;
     for span in in_flight {
         let from = span.addr.max(at);
-        let to = span.addr.saturating_add(span.len).min(at + len);
+        let to = span
+            .addr
+            .saturating_add(span.len)
+            .min(at.saturating_add(len));
         if from < to {
             let offset = |address: u64| usize::try_from(address - at).unwrap_or(page.len());
             let part = offset(from)..offset(to);

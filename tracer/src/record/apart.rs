@@ -97,7 +97,8 @@ impl Session {
     }
 }
 
-fn shared_areas(tid: Pid) -> std::io::Result<Vec<Area>> {
+/// What a thread shows of memory that other processes can have, too.
+pub(super) fn shared_areas(tid: Pid) -> std::io::Result<Vec<Area>> {
     let mut areas = maps::read(tid)?;
     // The agent's ring is nobody's memory.
     areas.retain(|area| area.shared && area.start != RING);

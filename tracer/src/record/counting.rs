@@ -116,9 +116,14 @@ impl Counted {
         self.arrived = false;
         self.credit = self.credit.saturating_sub(1);
         self.entered = false;
+        self.forget_looks();
+        self.syncs += 1;
+    }
+
+    /// What was seen of its memory does not count any more.
+    fn forget_looks(&mut self) {
         self.before.clear();
         self.tries = 0;
-        self.syncs += 1;
     }
 
     /// So many branches are left to it of those with which it entered the cache; how many it has executed.
@@ -789,8 +794,7 @@ impl Session {
             } else {
                 // It does little else: another time.
                 if let Some(task) = self.tasks.get_mut(&tid) {
-                    task.counted.before.clear();
-                    task.counted.tries = 0;
+                    task.counted.forget_looks();
                 }
                 self.go_on(tid)?;
             }

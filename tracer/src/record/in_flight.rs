@@ -2,11 +2,12 @@
 //! its work, which nothing orders with what other threads execute; a replay writes it where the call is left. Whoever
 //! looks at the memory of a thread in between has to look past it.
 
+use super::apart::shared_areas;
 use super::counting::looking_at_memory;
 use super::error::Step;
 use super::session::Session;
-use super::task::{SpaceId, State, Task};
-use crate::maps::{self, Area};
+use super::task::{State, Task};
+use crate::maps::Area;
 use crate::model::capture::Range;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
@@ -22,7 +23,7 @@ impl Session {
             return Ok(Vec::new());
         };
         let mut spans = Vec::new();
-        let mut elsewhere: Vec<(SpaceId, Pid, Vec<Range>)> = Vec::new();
+        let mut elsewhere = Vec::new();
         for task in self.tasks.values().filter(|task| task.tid != tid) {
             let ranges = written(task);
             if ranges.is_empty() {
@@ -31,22 +32,20 @@ impl Session {
                     addr: range.addr,
                     len: range.len,
                 }));
-            } else if let Some((.., all)) = elsewhere.iter_mut().find(|all| all.0 == task.space) {
-                all.extend(ranges);
             } else {
-                elsewhere.push((task.space, task.tid, ranges));
+                elsewhere.push((task.tid, ranges));
             }
         }
         if elsewhere.is_empty() {
             return Ok(spans);
         }
-        let ours = shared(maps::read(tid).map_err(looking_at_memory())?);
+        let ours = shared_areas(tid).map_err(looking_at_memory())?;
         if ours.is_empty() {
             return Ok(spans);
         }
-        for (_, other, ranges) in elsewhere {
+        for (other, ranges) in elsewhere {
             // Who is gone by now writes no more.
-            let theirs = shared(maps::read(other).unwrap_or_default());
+            let theirs = shared_areas(other).unwrap_or_default();
             for range in ranges {
                 for theirs in &theirs {
                     spans.extend(ours.iter().filter_map(|ours| seen_in(ours, theirs, range)));
@@ -71,11 +70,6 @@ fn written(task: &Task) -> Vec<Range> {
             .outs(&in_call.entry, ANYTHING, &memory, &mut ranges);
     }
     ranges
-}
-
-fn shared(mut areas: Vec<Area>) -> Vec<Area> {
-    areas.retain(|area| area.shared);
-    areas
 }
 
 /// Where `ours` shows what of `theirs` a range is.
