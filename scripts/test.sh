@@ -25,6 +25,6 @@ cargo test --release --workspace --no-fail-fast -- --test-threads="$threads"
 # features as before, so that nothing is built again. What says by itself what is served did so before.
 for switch in FTRUN_AGENT_AT_ONCE FTRUN_NO_AGENT; do
     echo "test.sh: with $switch=1"
-    env "$switch=1" cargo test --release --workspace --no-fail-fast --test guests --test repeat --test 'real_*' -- \
+    env "$switch=1" cargo test --release --workspace --no-fail-fast --test guests --test real -- \
         --test-threads="$threads" --skip served:: --skip races::software
 done
