@@ -697,6 +697,7 @@ races! {
     race_profile
     race_queue
     race_rep
+    race_scan
     race_sigsegv
     race_spin_exit
     race_storm
