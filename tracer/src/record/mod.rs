@@ -31,6 +31,7 @@ mod received;
 mod schedule;
 mod serving;
 mod session;
+mod settle;
 mod shared;
 mod signals;
 mod sockets;

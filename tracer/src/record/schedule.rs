@@ -178,6 +178,8 @@ impl Chaos {
     /// Whoever has the highest priority; now and then, anybody. Priorities last for a while: what one thread does many
     /// times while another does nothing is found so.
     fn next(&mut self, ready: &mut VecDeque<Pid>) -> Option<Pid> {
+        // Of several that were woken, anybody may have reported first.
+        ready.make_contiguous().sort_unstable();
         if self.random.below(Self::OTHERS) == 0 {
             self.priorities.clear();
         }

@@ -184,7 +184,7 @@ impl Session {
     /// Runs until the last thread has ended.
     pub(super) fn run(&mut self) -> Result<(), RecordError> {
         loop {
-            while let Some(tid) = self.schedule.next(&mut self.ready) {
+            while let Some(tid) = self.next()? {
                 let mut current = tid;
                 let given = self.give_cpu(&mut current);
                 self.nobody_runs(current, given)?;
@@ -214,6 +214,15 @@ impl Session {
                 Err(Stumble::Fatal(error)) => return Err(error),
             }
         }
+    }
+
+    /// Who has the logical CPU next.
+    fn next(&mut self) -> Result<Option<Pid>, RecordError> {
+        match self.settle() {
+            Ok(()) | Err(Stumble::Gone) => {}
+            Err(Stumble::Fatal(error)) => return Err(error),
+        }
+        Ok(self.schedule.next(&mut self.ready))
     }
 
     /// A thread was killed while it was being dealt with; its end will be reported.
@@ -268,6 +277,7 @@ impl Session {
             };
             match &task.state {
                 State::Runnable(_) => {
+                    self.settle()?;
                     if self.is_others_turn() {
                         self.ready.push_back(tid);
                         return Ok(());
@@ -511,7 +521,7 @@ impl Session {
     }
 
     /// Waits for a report, a tick, or a question about arrears, while `tid` has the CPU.
-    fn await_report(&self, tid: Option<Pid>) -> Awaited {
+    pub(super) fn await_report(&self, tid: Option<Pid>) -> Awaited {
         let interrupted = Err(ErrorKind::Interrupted.into());
         // In a syscall that it has stopped for it executes nothing.
         let task = tid.and_then(|tid| self.tasks.get(&tid));
@@ -778,7 +788,7 @@ impl Session {
 }
 
 /// What came of waiting.
-enum Awaited {
+pub(super) enum Awaited {
     Report(Pid, Status),
     Interrupted,
     /// There is nobody left.

@@ -356,6 +356,7 @@ impl Session {
         stopped: Stopped,
         regs: &Regs,
     ) -> Step<Option<(Stopped, Status)>> {
+        self.settle()?;
         let alone = self.ready.is_empty();
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(None);
