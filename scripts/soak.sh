@@ -18,7 +18,7 @@ round=0
 while [ $SECONDS -lt $end ]; do
     round=$((round + 1))
     echo "soak: round $round, $(((end - SECONDS) / 60)) minutes left"
-    for tests in real engine guests; do
+    for tests in real engine memory guests; do
         cargo test --release --quiet --test "$tests" -- --test-threads=2
     done
 done

@@ -5,5 +5,4 @@ mod common;
 
 mod faults;
 mod isolated;
-mod memory;
 mod positions;

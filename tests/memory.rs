@@ -1,7 +1,8 @@
 //! The supervisor's memory stays what it is, however long it records or replays. Seconds in
-//! `make test`, minutes in `make soak`.
+//! `make test`, minutes in `make soak`. A program of its own: what others do to the disk at the same time
+//! decides how much of the journal waits in memory.
 
-use crate::common;
+mod common;
 
 use std::path::Path;
 use std::process::Command;
