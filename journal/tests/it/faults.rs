@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use common::{header, one_frame_each, samples};
+use common::{alone, header, one_frame_each, samples};
 use journal::{
     Event, FileStorage, MemoryStorage, Reader, Storage, Tail, WriteError, Writer, WriterOptions,
 };
@@ -197,30 +197,20 @@ fn a_partial_frame_is_cut_off_its_file() {
 
 #[test]
 fn a_file_larger_than_the_system_allows_is_a_failure_like_any_other() {
-    // The limit is of the whole process: it is set in one of its own.
-    const ROLE: &str = "JOURNAL_TEST_FSIZE_DIR";
-    if let Some(dir) = std::env::var_os(ROLE) {
-        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, 20_000, 20_000)
-            .expect("limits");
-        let mut writer =
-            Writer::create(dir.as_ref(), &header(), one_frame_each(1 << 20)).expect("begins");
-        let failed = (0..10_000)
-            .find_map(|time| writer.append(&Event::Time(time)).err())
-            .expect("it fails");
-        assert!(failed.to_string().contains("File too large"), "{failed}");
+    // The limit is of the whole process.
+    if !alone("faults::a_file_larger_than_the_system_allows_is_a_failure_like_any_other") {
         return;
     }
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, 20_000, 20_000)
+        .expect("limits");
     let dir = tempfile::tempdir().expect("a directory");
-    let test = "faults::a_file_larger_than_the_system_allows_is_a_failure_like_any_other";
-    let this = std::env::current_exe().expect("this program");
-    let status = std::process::Command::new(this)
-        .args(["--exact", test, "--test-threads=1"])
-        .env(ROLE, dir.path())
-        // It may be a file that is larger than the limit already.
-        .stdout(std::process::Stdio::null())
-        .status()
-        .expect("runs");
-    assert!(status.success(), "{status}");
+    let mut writer =
+        Writer::create(dir.path(), &header(), one_frame_each(1 << 20)).expect("begins");
+    let failed = (0..10_000)
+        .find_map(|time| writer.append(&Event::Time(time)).err())
+        .expect("it fails");
+    assert!(failed.to_string().contains("File too large"), "{failed}");
+    drop(writer);
     let events: Vec<_> = (0..10_000).map(Event::Time).collect();
     let (count, tail) = common::compare(&mut Reader::open(dir.path()).expect("opens"), &events);
     assert!(count > 100, "{count}");

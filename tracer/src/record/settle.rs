@@ -9,12 +9,12 @@ impl Session {
     /// If turns are drawn by chance, waits until no thread without the CPU is about to report: what the others have done is
     /// done.
     pub(super) fn settle(&mut self) -> Step {
-        if self.schedule.branches().is_none() || !self.is_anybody_under_way() {
+        if self.schedule.branches().is_none() {
             return Ok(());
         }
-        // One may go to sleep again without a report.
-        self.tick.arm();
         while self.is_anybody_under_way() {
+            // One may go to sleep again without a report.
+            self.tick.arm();
             match self.await_report(None) {
                 Awaited::Report(pid, status) => match self.note(pid, status) {
                     Err(Stumble::Gone) => self.vanished(pid),

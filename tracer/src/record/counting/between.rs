@@ -56,13 +56,14 @@ impl Session {
     /// A thread is to stop where replay finds it by its state, to which it comes by a count first if it is `counted`:
     /// here, or a little later.
     fn stop_by_state(&mut self, tid: Pid, stopped: Stopped, regs: &Regs, counted: bool) -> Step {
-        let ready = self.remember(tid)?;
-        let next = counting::stepped(Remote(tid), regs.rip);
-        // Replay executes such an instruction at once. It stands in the middle of it only where it knows how to split it,
-        // and when it has come there.
-        let within = next.repeats() && !(counted && counting::rep(next.code()).is_some());
-        if ready && !within {
-            return self.rendezvous(tid, stopped, regs, true);
+        if self.remember(tid)? {
+            let next = counting::stepped(Remote(tid), regs.rip);
+            // Replay executes such an instruction at once. It stands in the middle of it only where it knows how to split
+            // it, and when it has come there.
+            let within = next.repeats() && !(counted && counting::rep(next.code()).is_some());
+            if !within {
+                return self.rendezvous(tid, stopped, regs, true);
+            }
         }
         self.runnable(tid, stopped);
         let Some(task) = self.tasks.get_mut(&tid) else {
