@@ -305,7 +305,7 @@ fn deadline_of_one() {
 }
 
 /// Where a `vfork` ends in a journal: when the child's first `execve` does, and when the parent goes
-/// on after that; with the ids of the two.
+/// on; with the ids of the two.
 struct Vfork {
     child: Tid,
     executed: u64,
@@ -316,33 +316,62 @@ struct Vfork {
 fn first_vfork(recording: &Path) -> Vfork {
     const VFORK: u64 = 0x4000;
     let mut reader = Reader::open(recording).expect("a journal");
-    let (mut current, mut found, mut executed) = (Tid(0), None, None);
+    let (mut current, mut found) = (Tid(0), None);
+    let (mut executed, mut left) = (None, None);
     while let Some((index, event)) = reader.next().expect("a whole journal") {
-        match &event {
-            Event::Start(start) => current = start.tid,
-            Event::Switch(tid) => current = *tid,
-            Event::Spawn(spawn) if found.is_none() && spawn.flags & VFORK != 0 => {
+        match (&event, found) {
+            (Event::Start(start), _) => current = start.tid,
+            (Event::Switch(tid), _) => current = *tid,
+            (Event::Spawn(spawn), None) if spawn.flags & VFORK != 0 => {
                 found = Some((current, spawn.tid));
             }
-            Event::Leave(leave) => match (found, executed) {
-                (Some((_, child)), None) if current == child => {
-                    assert!(matches!(leave.effects.last(), Some(Effect::Exec(_))));
-                    executed = Some(index.0);
-                }
-                (Some((parent, child)), Some(executed)) if current == parent => {
-                    return Vfork {
-                        child,
-                        executed,
-                        parent,
-                        left: index.0,
-                    };
-                }
-                _ => {}
-            },
+            (Event::Leave(leave), Some((_, child))) if current == child && executed.is_none() => {
+                assert!(matches!(leave.effects.last(), Some(Effect::Exec(_))));
+                executed = Some(index.0);
+            }
+            (Event::Leave(_), Some((parent, _))) if current == parent && left.is_none() => {
+                left = Some(index.0);
+            }
             _ => {}
+        }
+        if let (Some((parent, child)), Some(executed), Some(left)) = (found, executed, left) {
+            return Vfork {
+                child,
+                executed,
+                parent,
+                left,
+            };
         }
     }
     panic!("no vfork that ends with an execve");
+}
+
+/// The recording with the parent going on before the child's `execve` is over.
+fn parent_first(recording: &Path, early: &Path, vfork: &Vfork) {
+    std::fs::create_dir_all(early).expect("our own directory");
+    for name in ["files", "meta.json"] {
+        copy_tree(&recording.join(name), &early.join(name));
+    }
+    let mut reader = Reader::open(recording).expect("a journal");
+    let mut ahead = Reader::open(recording).expect("a journal");
+    let header = reader.header().clone();
+    let mut writer = Writer::create(early, &header, WriterOptions::default()).expect("new");
+    while let Some((index, event)) = reader.next().expect("whole") {
+        if index.0 == vfork.executed {
+            writer.append(&Event::Switch(vfork.parent)).expect("room");
+            let left = loop {
+                let (index, event) = ahead.next().expect("whole").expect("it is there");
+                if index.0 == vfork.left {
+                    break event;
+                }
+            };
+            writer.append(&left).expect("room");
+            writer.append(&Event::Switch(vfork.child)).expect("room");
+        }
+        if index.0 != vfork.left {
+            writer.append(&event).expect("room");
+        }
+    }
 }
 
 /// A `vfork` ends while the kernel is still in the child's `execve`: the journal may have it in that
@@ -360,33 +389,14 @@ fn a_parent_that_goes_on_before_the_execve_of_its_child_is_over() {
     copy_tree(&scratch.work(), &pristine);
     let mut recorded = record.run();
     let vfork = first_vfork(&recorded.dir);
-    let early = scratch.root().join("recording-early");
-    std::fs::create_dir_all(&early).expect("our own directory");
-    copy_tree(&recorded.dir.join("files"), &early.join("files"));
-    copy_tree(&recorded.dir.join("meta.json"), &early.join("meta.json"));
-    let mut reader = Reader::open(&recorded.dir).expect("a journal");
-    let mut ahead = Reader::open(&recorded.dir).expect("a journal");
-    let header = reader.header().clone();
-    let mut writer = Writer::create(&early, &header, WriterOptions::default()).expect("new");
-    while let Some((index, event)) = reader.next().expect("whole") {
-        if index.0 == vfork.executed {
-            writer.append(&Event::Switch(vfork.parent)).expect("room");
-            let left = loop {
-                let (index, event) = ahead.next().expect("whole").expect("it is there");
-                if index.0 == vfork.left {
-                    break event;
-                }
-            };
-            writer.append(&left).expect("room");
-            writer.append(&Event::Switch(vfork.child)).expect("room");
-        }
-        if index.0 != vfork.left {
-            writer.append(&event).expect("room");
-        }
+    // A child that waits for the disk in its `execve` makes it so by itself.
+    if vfork.executed < vfork.left {
+        let early = scratch.root().join("recording-early");
+        parent_first(&recorded.dir, &early, &vfork);
+        recorded.dir = early;
     }
-    drop(writer);
-    recorded.dir = early;
-    for at in vfork.executed..vfork.executed + 6 {
+    let first = vfork.executed.min(vfork.left);
+    for at in first..vfork.executed + 6 {
         take_over_at(&scratch, &recorded, &pristine, at, &case);
     }
     follow_to_the_end(&scratch, &recorded, &pristine);
