@@ -221,6 +221,8 @@ pub fn record_with(
     // In a process group from outside it would not know its own by any number. Where a terminal
     // controls it, that is the lesser evil.
     program.own_session = namespaces.is_some() && !host::has_terminal();
+    // A seed is to find the same program again.
+    program.fixed_layout = options.rules.chaos.is_some();
     let _restricted =
         tsc::Restricted::begin().map_err(RecordError::os("restricting the time stamp counter"))?;
     let first = fork::spawn(&program, namespaces.as_ref())

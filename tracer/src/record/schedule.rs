@@ -68,10 +68,20 @@ impl Schedule {
         }
     }
 
-    /// A turn begins.
-    pub fn begin(&mut self) {
+    /// A turn begins. `others` could run, too.
+    pub fn begin(&mut self, others: bool) {
         self.start = host::uptime();
-        self.renew();
+        if let Some(chaos) = &mut self.chaos {
+            chaos.alone = true;
+            chaos.among(others);
+        }
+    }
+
+    /// It is known whether others could run.
+    pub const fn among(&mut self, others: bool) {
+        if let Some(chaos) = &mut self.chaos {
+            chaos.among(others);
+        }
     }
 
     /// Others that could run are next.
@@ -85,7 +95,7 @@ impl Schedule {
     /// Whether others are next, if there are any.
     pub fn is_over(&self) -> bool {
         match &self.chaos {
-            Some(chaos) => chaos.left == 0 || self.lasts_for() >= CHAOS_MAX,
+            Some(chaos) => chaos.left == 0,
             None => self.lasts_for() >= self.rules.slice,
         }
     }
@@ -93,6 +103,11 @@ impl Schedule {
     /// Whether a thread that is not counted has computed for long.
     pub fn is_long(&self) -> bool {
         self.lasts_for() >= self.rules.native_slice
+    }
+
+    /// Whether turns are drawn by chance, and a thread that is not counted has had the CPU for long.
+    pub fn is_stale(&self) -> bool {
+        self.chaos.is_some() && self.lasts_for() >= CHAOS_MAX
     }
 
     /// How long the thread that has the CPU has had it.
@@ -124,7 +139,9 @@ impl Schedule {
 
     /// So many were executed.
     pub const fn executed(&mut self, branches: u64) {
-        if let Some(chaos) = &mut self.chaos {
+        if let Some(chaos) = &mut self.chaos
+            && !chaos.alone
+        {
             chaos.left = chaos.left.saturating_sub(branches);
         }
     }
@@ -133,21 +150,19 @@ impl Schedule {
     pub const fn at_sync_point(&mut self) {
         self.executed(Chaos::SYNC_POINT);
     }
-
-    /// A turn that was drawn by chance is over, and nobody else could run: another one.
-    pub fn renew(&mut self) {
-        if let Some(chaos) = &mut self.chaos {
-            chaos.draw();
-        }
-    }
 }
 
 /// Turns and their order drawn by chance, in units that the application alone decides: the same seed draws the same.
+///
+/// Nothing is drawn where there is no choice: how a program begins, for one, takes more branches with one environment
+/// than with another, and would change all turns behind it.
 #[derive(Debug)]
 struct Chaos {
     random: Random,
     /// Conditional branches left of the turn.
     left: u64,
+    /// Nobody else could run: the turn does not get shorter, and a new one is drawn once somebody could.
+    alone: bool,
     priorities: FxHashMap<Pid, u64>,
 }
 
@@ -156,28 +171,37 @@ impl Chaos {
     const BITS: u64 = 16;
     /// What a sync point counts.
     const SYNC_POINT: u64 = 16;
+    /// After how many branches it is asked whether a thread that could run alone still is.
+    const ALONE: u64 = 1 << Self::BITS;
     /// How often priorities are drawn anew, and how often nobody asks for them: of so many turns, in one.
     const OTHERS: u64 = 16;
     const ANYBODY: u64 = 8;
 
     fn new(seed: u64) -> Self {
-        let mut chaos = Self {
+        Self {
             random: Random(seed),
-            left: 0,
+            left: Self::ALONE,
+            alone: true,
             priorities: FxHashMap::default(),
-        };
-        chaos.draw();
-        chaos
+        }
     }
 
-    fn draw(&mut self) {
-        let bits = self.random.below(Self::BITS + 1);
-        self.left = 1 + self.random.below(1 << bits);
+    const fn among(&mut self, others: bool) {
+        if !others {
+            self.alone = true;
+            self.left = Self::ALONE;
+        } else if std::mem::replace(&mut self.alone, false) {
+            let bits = self.random.below(Self::BITS + 1);
+            self.left = 1 + self.random.below(1 << bits);
+        }
     }
 
     /// Whoever has the highest priority; now and then, anybody. Priorities last for a while: what one thread does many
     /// times while another does nothing is found so.
     fn next(&mut self, ready: &mut VecDeque<Pid>) -> Option<Pid> {
+        if ready.len() < 2 {
+            return ready.pop_front();
+        }
         // Of several that were woken, anybody may have reported first.
         ready.make_contiguous().sort_unstable();
         if self.random.below(Self::OTHERS) == 0 {
@@ -189,7 +213,7 @@ impl Chaos {
             self.priorities.entry(*tid).or_insert_with(|| random.next());
         }
         let index = if any {
-            let index = self.random.below(ready.len().max(1) as u64);
+            let index = self.random.below(ready.len() as u64);
             usize::try_from(index).unwrap_or(0)
         } else {
             let priority = |tid: &Pid| self.priorities.get(tid).copied();
@@ -235,7 +259,7 @@ mod tests {
         let mut turns = Vec::new();
         for _ in 0..1000 {
             let tid = schedule.next(&mut ready).expect("somebody");
-            schedule.begin();
+            schedule.begin(true);
             turns.push((tid.0, schedule.branches().expect("by chance")));
             ready.push_back(tid);
         }
@@ -263,15 +287,41 @@ mod tests {
             chaos: Some(1),
             ..Rules::default()
         });
+        schedule.begin(true);
         let left = schedule.branches().expect("by chance");
         schedule.executed(left - 1);
         assert!(!schedule.is_over());
         schedule.at_sync_point();
         assert!(schedule.is_over());
-        schedule.begin();
+        schedule.begin(true);
         assert!(!schedule.is_over());
         schedule.end();
         assert!(schedule.is_over());
+    }
+
+    #[test]
+    fn what_is_executed_while_nobody_else_could_run_changes_nothing() {
+        let turns = |alone: u64| {
+            let mut schedule = Schedule::new(Rules {
+                chaos: Some(1),
+                ..Rules::default()
+            });
+            for _ in 0..alone {
+                schedule.begin(false);
+                schedule.executed(1 << 20);
+                assert!(!schedule.is_over());
+                let mut one = VecDeque::from([Pid(1)]);
+                assert_eq!(schedule.next(&mut one), Some(Pid(1)));
+            }
+            schedule.among(true);
+            let first = schedule.branches();
+            schedule.executed(1);
+            schedule.among(true);
+            assert_eq!(schedule.branches(), first.map(|left| left - 1));
+            schedule.begin(true);
+            (first, schedule.branches())
+        };
+        assert_eq!(turns(0), turns(9));
     }
 
     #[test]

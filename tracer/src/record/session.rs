@@ -218,7 +218,7 @@ impl Session {
 
     /// Who has the logical CPU next.
     fn next(&mut self) -> Result<Option<Pid>, RecordError> {
-        match self.settle() {
+        match self.settle(None) {
             Ok(()) | Err(Stumble::Gone) => {}
             Err(Stumble::Fatal(error)) => return Err(error),
         }
@@ -253,7 +253,7 @@ impl Session {
     /// Lets `current` have the logical CPU until it waits, ends, stops or has used its slice up; and those to whom it
     /// hands it on. In the end `current` is who had it last.
     fn give_cpu(&mut self, current: &mut Pid) -> Step {
-        self.schedule.begin();
+        self.schedule.begin(!self.ready.is_empty());
         if let Some((stopped, status)) = self.take_report(*current) {
             self.handle(*current, stopped, status)?;
         }
@@ -277,7 +277,7 @@ impl Session {
             };
             match &task.state {
                 State::Runnable(_) => {
-                    self.settle()?;
+                    self.settle(None)?;
                     if self.is_others_turn() {
                         self.ready.push_back(tid);
                         return Ok(());
@@ -333,10 +333,7 @@ impl Session {
             }
             (Some((pid, status)), Some(running)) => {
                 *current = running;
-                match self.note_beside(running, pid, status) {
-                    Err(Stumble::Gone) => self.vanished(pid),
-                    other => other?,
-                }
+                self.note_beside(running, pid, status)?;
                 if was_open && !self.ready.is_empty() {
                     // Who reports has waited long enough.
                     self.schedule.end();
@@ -595,6 +592,9 @@ impl Session {
                 return Ok(None);
             }
             if !matches!(state, Some(b'S' | b'D')) {
+                if self.schedule.is_stale() && !self.runs_counted(tid) {
+                    self.schedule.end();
+                }
                 if self.schedule.is_over() {
                     self.ask_stop(tid);
                 }
@@ -692,7 +692,7 @@ impl Session {
 
     /// A report of another thread than `running`. What the kernel does to memory at a death
     /// must happen at a sync point of the one that runs: the death has to wait for it.
-    fn note_beside(&mut self, running: Pid, pid: Pid, status: Status) -> Step {
+    pub(super) fn note_beside(&mut self, running: Pid, pid: Pid, status: Status) -> Step {
         let runs = |task: &Task| matches!(task.state, State::Running);
         let death = status == Status::Event(libc::PTRACE_EVENT_EXIT);
         if death
@@ -704,7 +704,7 @@ impl Session {
             self.watch.somebody_waits();
             return Ok(());
         }
-        self.note(pid, status)
+        self.note_if_there(pid, status)
     }
 
     /// Deals with a stop of the thread that has the logical CPU.

@@ -20,6 +20,8 @@ pub struct Program {
     envp: Vec<CString>,
     /// Start a session of its own, so that no terminal signal reaches it.
     pub own_session: bool,
+    /// Every mapping where it is each time, as far as the kernel has a say in it.
+    pub fixed_layout: bool,
     /// Blocked signals of the new process.
     pub signal_mask: libc::sigset_t,
 }
@@ -41,11 +43,15 @@ impl Program {
             argv: all(&mut argv.into_iter())?,
             envp: all(&mut envp.into_iter())?,
             own_session: false,
+            fixed_layout: false,
             signal_mask,
         })
     }
 }
 
+/// Asks `personality` for the present one.
+const PRESENT_PERSONALITY: libc::c_ulong = 0xffff_ffff;
+const NO_RANDOM_LAYOUT: libc::c_ulong = libc::ADDR_NO_RANDOMIZE.cast_unsigned() as libc::c_ulong;
 /// Exit code of a child whose preparation failed; never seen by the application.
 const PREPARATION_FAILED: i32 = 125;
 
@@ -126,6 +132,13 @@ fn child(
         libc::close(gate);
         if program.own_session {
             libc::setsid();
+        }
+        if program.fixed_layout {
+            let present = libc::personality(PRESENT_PERSONALITY);
+            // Where it is not allowed, the layout is a random one.
+            if let Ok(present) = u64::try_from(present) {
+                libc::personality(present | NO_RANDOM_LAYOUT);
+            }
         }
         // The Rust runtime ignores it; programs expect the default.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);

@@ -356,8 +356,9 @@ impl Session {
         stopped: Stopped,
         regs: &Regs,
     ) -> Step<Option<(Stopped, Status)>> {
-        self.settle()?;
+        self.settle(Some(tid))?;
         let alone = self.ready.is_empty();
+        let over = self.is_others_turn();
         let Some(task) = self.tasks.get_mut(&tid) else {
             return Ok(None);
         };
@@ -368,13 +369,11 @@ impl Session {
                 let read = |at, into: &mut [u8]| memory.read_some(at, into);
                 alone || !counted.looks.spins(regs, &read)
             }
-            Goal::Turn => alone,
+            Goal::Turn => !over,
             Goal::Soon | Goal::None => false,
         };
-        match counted.goal {
-            Goal::Turn if alone => self.schedule.renew(),
-            Goal::Look if !goes_on => self.schedule.end(),
-            _ => {}
+        if counted.goal == Goal::Look && !goes_on {
+            self.schedule.end();
         }
         if goes_on {
             self.runnable(tid, stopped);

@@ -181,7 +181,7 @@ impl Session {
             }
         }
         if holder != before {
-            self.schedule.begin();
+            self.schedule.begin(!self.ready.is_empty());
             self.watch.runs(holder, !self.ready.is_empty());
         }
     }
