@@ -2,82 +2,21 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Works on its connection until it is to stop, counts its rounds, and tells the longest time
-/// without an answer, or what was wrong.
-pub type Client = fn(usize, &TcpStream, &AtomicBool, &AtomicU64) -> Result<Duration, String>;
+use super::crowd::{Crowd, Shift};
 
-/// Clients at work.
-pub struct Asking {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicU64>,
-    threads: Vec<JoinHandle<Result<Duration, String>>>,
+/// Begins; a client of memcached for each connection.
+pub fn memcached(connections: Vec<TcpStream>) -> Crowd<Duration> {
+    Crowd::start(connections, ask)
 }
 
-impl Asking {
-    /// Begins; a client for each connection.
-    pub fn memcached(connections: Vec<TcpStream>) -> Self {
-        Self::start(connections, ask)
-    }
-
-    /// Begins; each asks for the page `/small` again and again.
-    pub fn pages(connections: Vec<TcpStream>) -> Self {
-        Self::start(connections, page)
-    }
-
-    /// Begins; a client for each connection.
-    pub fn start(connections: Vec<TcpStream>, client: Client) -> Self {
-        let (stop, rounds) = (Arc::default(), Arc::default());
-        let threads = connections.into_iter().enumerate().map(|(id, stream)| {
-            let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
-            std::thread::spawn(move || client(id, &stream, &stop, &rounds))
-        });
-        Self {
-            threads: threads.collect(),
-            stop,
-            rounds,
-        }
-    }
-
-    /// Waits until so many more rounds are over.
-    #[track_caller]
-    pub fn go_on_for(&self, rounds: u64, limit: Duration) {
-        let from = self.rounds.load(Ordering::Relaxed);
-        let deadline = Instant::now() + limit;
-        while self.rounds.load(Ordering::Relaxed) < from + rounds {
-            if self.threads.iter().any(JoinHandle::is_finished) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "no {rounds} rounds in {limit:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Lets every client finish; the longest time without an answer.
-    #[track_caller]
-    pub fn finish(self, said: impl Fn() -> String) -> Duration {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut longest = Duration::ZERO;
-        for thread in self.threads {
-            match thread.join().expect("clients report") {
-                Ok(gap) => longest = longest.max(gap),
-                Err(what) => panic!("{what}\n{}", said()),
-            }
-        }
-        longest
-    }
+/// Begins; each asks for the page `/small` again and again.
+pub fn pages(connections: Vec<TcpStream>) -> Crowd<Duration> {
+    Crowd::start(connections, page)
 }
 
-fn ask(
-    id: usize,
-    stream: &TcpStream,
-    stop: &AtomicBool,
-    rounds: &AtomicU64,
-) -> Result<Duration, String> {
+fn ask(id: usize, stream: &TcpStream, shift: &Shift) -> Result<Duration, String> {
     let mut answers = BufReader::new(stream);
     let mut exchange = |request: &str, expected: &str| {
         let mut out = stream;
@@ -95,7 +34,7 @@ fn ask(
     };
     exchange(&format!("set n{id} 0 0 1\r\n0\r\n"), "STORED\r\n")?;
     let (mut round, mut gap, mut last) = (0, Duration::ZERO, Instant::now());
-    while !stop.load(Ordering::Relaxed) {
+    while !shift.is_over() {
         round += 1;
         let text = format!("{id}-{round}-").repeat(round % 200 + 1);
         let size = text.len();
@@ -105,7 +44,7 @@ fn ask(
         exchange(&format!("get t{id}\r\n"), &stored)?;
         gap = gap.max(last.elapsed());
         last = Instant::now();
-        rounds.fetch_add(1, Ordering::Relaxed);
+        shift.count();
     }
     Ok(gap)
 }
@@ -113,15 +52,10 @@ fn ask(
 /// What `/small` is.
 pub const SMALL: &str = "small\n";
 
-fn page(
-    id: usize,
-    stream: &TcpStream,
-    stop: &AtomicBool,
-    rounds: &AtomicU64,
-) -> Result<Duration, String> {
+fn page(id: usize, stream: &TcpStream, shift: &Shift) -> Result<Duration, String> {
     let mut answers = BufReader::new(stream);
     let (mut gap, mut last) = (Duration::ZERO, Instant::now());
-    while !stop.load(Ordering::Relaxed) {
+    while !shift.is_over() {
         let failed = |error| format!("client {id}: {error}");
         let mut out = stream;
         out.write_all(b"GET /small HTTP/1.1\r\nHost: tested\r\n\r\n")
@@ -134,7 +68,7 @@ fn page(
         }
         gap = gap.max(last.elapsed());
         last = Instant::now();
-        rounds.fetch_add(1, Ordering::Relaxed);
+        shift.count();
     }
     Ok(gap)
 }

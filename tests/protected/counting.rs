@@ -3,12 +3,10 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::common::{Random, segments_lost};
+use super::crowd::{Crowd, Shift};
 
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,11 +118,7 @@ struct Seen {
 }
 
 /// Clients at work.
-pub struct Clients {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicU64>,
-    threads: Vec<JoinHandle<Result<Seen, String>>>,
-}
+pub struct Clients(Crowd<Seen>);
 
 /// What all of them have seen.
 #[derive(Debug, Clone, Copy)]
@@ -154,87 +148,37 @@ impl Clients {
     pub fn start_with(words: Words, connections: Vec<TcpStream>, pause_max: Duration) -> Self {
         let pause_us_max = u64::try_from(pause_max.as_micros()).expect("a short pause");
         let mut seeds = Random::new();
-        let (stop, rounds) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
-        let threads = connections
-            .into_iter()
-            .enumerate()
-            .map(|(id, stream)| {
-                let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
-                let mut random = Random::from(seeds.below(u64::MAX));
-                let pause = move || {
-                    if pause_us_max > 0 {
-                        let us = random.below(pause_us_max);
-                        std::thread::sleep(Duration::from_micros(us));
-                    }
-                };
-                std::thread::Builder::new()
-                    .stack_size(256 << 10)
-                    .spawn(move || count(words, id, &stream, pause, &stop, &rounds))
-                    .expect("threads for clients")
-            })
-            .collect();
-        Self {
-            stop,
-            rounds,
-            threads,
-        }
-    }
-
-    /// Rounds of all clients so far.
-    pub fn rounds(&self) -> u64 {
-        self.rounds.load(Ordering::Relaxed)
+        let seed = seeds.below(u64::MAX);
+        Self(Crowd::start(connections, move |id, stream, shift| {
+            let mut random = Random::from(seed.wrapping_mul(2 * id as u64 + 3));
+            let pause = || {
+                if pause_us_max > 0 {
+                    let us = random.below(pause_us_max);
+                    std::thread::sleep(Duration::from_micros(us));
+                }
+            };
+            count(words, id, stream, pause, shift)
+        }))
     }
 
     /// Waits until so many more rounds are over.
     #[track_caller]
     pub fn go_on_for(&self, rounds: u64, limit: Duration) {
-        let (from, deadline) = (self.rounds(), Instant::now() + limit);
-        while self.rounds() < from + rounds {
-            if self.threads.iter().any(JoinHandle::is_finished) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "only {} of {rounds} rounds within {limit:?}",
-                self.rounds() - from
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.0.go_on_for(rounds, limit);
     }
 
     /// Lets every client finish its round and read back its text. Any client that has seen
     /// anything but the exact answers fails the test.
     #[track_caller]
     pub fn finish(self, said: impl Fn() -> String) -> Sum {
-        self.stop.store(true, Ordering::Relaxed);
-        let results: Vec<Result<Seen, String>> = self
-            .threads
-            .into_iter()
-            .map(|thread| thread.join().expect("clients report"))
-            .collect();
-        let wrong: Vec<&String> = results
-            .iter()
-            .filter_map(|one| one.as_ref().err())
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "{} of {} clients: {:#?}\n{}",
-            wrong.len(),
-            results.len(),
-            &wrong[..wrong.len().min(5)],
-            said()
-        );
-        let seen = || results.iter().flatten();
-        let mut gaps: Vec<Duration> = seen().map(|one| one.gap).collect();
+        let seen = self.0.finish(said);
+        let mut gaps: Vec<Duration> = seen.iter().map(|one| one.gap).collect();
         gaps.sort();
         Sum {
-            rounds: seen().map(|one| one.rounds).sum(),
-            gap: seen().map(|one| one.gap).max().unwrap_or_default(),
+            rounds: seen.iter().map(|one| one.rounds).sum(),
+            gap: gaps.last().copied().unwrap_or_default(),
             usual_gap: gaps.get(gaps.len() / 2).copied().unwrap_or_default(),
-            lost: seen().map(|one| one.lost).sum(),
+            lost: seen.iter().map(|one| one.lost).sum(),
         }
     }
 }
@@ -249,12 +193,11 @@ fn count(
     id: usize,
     stream: &TcpStream,
     mut pause: impl FnMut(),
-    stop: &AtomicBool,
-    rounds: &AtomicU64,
+    shift: &Shift,
 ) -> Result<Seen, String> {
     let mut answers = BufReader::new(stream);
     let (mut round, mut gap, mut text) = (0, Duration::ZERO, String::new());
-    while !stop.load(Ordering::Relaxed) {
+    while !shift.is_over() {
         pause();
         let last = Instant::now();
         round += 1;
@@ -274,7 +217,7 @@ fn count(
             ));
         }
         gap = gap.max(last.elapsed());
-        rounds.fetch_add(1, Ordering::Relaxed);
+        shift.count();
     }
     let failed = |error| format!("client {id}, at the end: {error}");
     let mut out = stream;

@@ -3,8 +3,9 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::crowd::Shift;
 
 /// Accounts that money is moved between; each begins with nothing.
 pub const ACCOUNTS: u64 = 10;
@@ -82,17 +83,12 @@ fn columns(body: &[u8]) -> Vec<String> {
 }
 
 /// Transfers money again and again; at the end, exactly what was acknowledged is in the books.
-pub fn keep_books(
-    id: usize,
-    stream: &TcpStream,
-    stop: &AtomicBool,
-    rounds: &AtomicU64,
-) -> Result<Duration, String> {
+pub fn keep_books(id: usize, stream: &TcpStream, shift: &Shift) -> Result<Duration, String> {
     let at = |round: u64| move |error| format!("client {id}, transfer {round}: {error}");
     let mut session = Session::begin(stream).map_err(at(0))?;
     let (mut round, mut moved, mut gap) = (0_u64, 0, Duration::ZERO);
     let mut last = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
+    while !shift.is_over() {
         round += 1;
         session
             .query(&transfer(id as u64, round))
@@ -100,7 +96,7 @@ pub fn keep_books(
         moved += amount(round);
         gap = gap.max(last.elapsed());
         last = Instant::now();
-        rounds.fetch_add(1, Ordering::Relaxed);
+        shift.count();
     }
     let asked = format!(
         "select count(*), max(round), sum(amount) from transfers where client = {id} having count(*) > 0"

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use backend::Door;
-use clients::Clients;
 use common::nodes::{GAP_MAX, Nodes, Place, Plan, VIP};
 use common::{Scratch, build_c, heavy, verify};
 use messages::{Exchange, echo_socket};
@@ -51,13 +50,13 @@ fn killed(kind: &str, moments: u64) {
         let kept = Door::kept(listen(&nodes, KEPT));
         let single = Door::single(listen(&nodes, SINGLE));
         nodes.wait_for_port(PORT);
-        let clients = Clients::start(nodes.connect_all(PORT, 12));
-        clients.go_on_for(60, END_LIMIT);
+        let crowd = clients::start(nodes.connect_all(PORT, 12));
+        crowd.go_on_for(60, END_LIMIT);
         // A moment is not waited for: any is as good as another.
         std::thread::sleep(Duration::from_micros(41_117 * moment));
         nodes.signal(Place::Primary, Signal::SIGKILL);
-        clients.go_on_for(120, END_LIMIT);
-        let seen = clients.finish(|| nodes.said());
+        crowd.go_on_for(120, END_LIMIT);
+        let seen = crowd.finish(|| nodes.said());
         for door in [&kept, &single] {
             let last = door.assert_in_order(|| nodes.said());
             for (id, seen) in (0..).zip(&seen) {

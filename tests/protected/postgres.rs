@@ -3,9 +3,9 @@
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 
-use super::asking::Asking;
 use super::common::nodes::VIP;
 use super::common::{postgres_bin, program, run_command, unprivileged_user};
+use super::crowd::{Crowd, longest};
 use super::ledger::{BALANCED, Session, TABLES, keep_books};
 use super::*;
 
@@ -85,7 +85,7 @@ fn primary_killed_under_transfers_and_pgbench() {
     let at = ["-h", VIP, "-p", &port, "-U", "tester"];
     let words = [&at[..], &["-i", "-q", "-s", "1", "postgres"]].concat();
     nodes.at_client(pgbench, &words, Duration::from_secs(100));
-    let clients = Asking::start(nodes.connect_all(PORT, 5), keep_books);
+    let clients = Crowd::start(nodes.connect_all(PORT, 5), keep_books);
     let words = [&at[..], &["-c", "4", "-j", "2", "-t", "100", "postgres"]].concat();
     let load = nodes.start_at_client(pgbench, &words);
     clients.go_on_for(100, END_LIMIT);
@@ -97,7 +97,7 @@ fn primary_killed_under_transfers_and_pgbench() {
         load.out().contains("number of failed transactions: 0 "),
         "{load}"
     );
-    let gap = clients.finish(|| nodes.said());
+    let gap = longest(clients.finish(|| nodes.said()));
     eprintln!("postgres: longest gap {} ms", gap.as_millis());
     let balanced = books.query(BALANCED).expect("the server answers");
     assert_eq!(balanced, [["t", "t"]], "{}", nodes.said());
