@@ -39,11 +39,12 @@ const CHAOS_MAX: Duration = Duration::from_secs(1);
 impl Rules {
     /// The distance of ticks.
     pub fn tick(&self) -> Duration {
-        if self.slice < Self::default().slice {
-            self.slice.max(Duration::from_millis(1))
+        let slice = if self.slice < Self::default().slice {
+            self.slice
         } else {
             TICK.max(self.slice)
-        }
+        };
+        slice.min(self.native_slice).max(Duration::from_millis(1))
     }
 }
 
@@ -336,15 +337,20 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_no_farther_apart_than_a_short_slice() {
-        let tick = |ms| {
-            let slice = Duration::from_millis(ms);
+    fn ticks_are_no_farther_apart_than_short_slices() {
+        let tick = |(slice, native_slice)| {
             let rules = Rules {
-                slice,
-                ..Rules::default()
+                slice: Duration::from_millis(slice),
+                native_slice: Duration::from_millis(native_slice),
+                chaos: None,
             };
             rules.tick().as_millis()
         };
-        assert_eq!([0, 1, 5, 10, 20, 50].map(tick), [1, 1, 5, 20, 20, 50]);
+        let slices = [0, 1, 5, 10, 20, 50];
+        assert_eq!(slices.map(|slice| tick((slice, 50))), [1, 1, 5, 20, 20, 50]);
+        assert_eq!(
+            [0, 5, 15, 100].map(|native| tick((10, native))),
+            [1, 5, 15, 20]
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::network::Network;
 use crate::sys::aside::Aside;
 use crate::sys::host;
 use crate::sys::ptrace::{self, Resume, Stopped};
-use crate::sys::tick::Tick;
+use crate::sys::tick::{self, Tick};
 use crate::sys::wait::{self, Pid, Status, Whom};
 use journal::{Event, Tid};
 use rustc_hash::FxHashMap;
@@ -519,6 +519,9 @@ impl Session {
 
     /// Waits for a report, a tick, or a question about arrears, while `tid` has the CPU.
     pub(super) fn await_report(&self, tid: Option<Pid>) -> Awaited {
+        if tick::take() {
+            return Awaited::Interrupted;
+        }
         let interrupted = Err(ErrorKind::Interrupted.into());
         // In a syscall that it has stopped for it executes nothing.
         let task = tid.and_then(|tid| self.tasks.get(&tid));
@@ -530,7 +533,10 @@ impl Session {
         match waited {
             Ok(Some((pid, status))) => Awaited::Report(pid, status),
             Ok(None) => Awaited::Interrupted,
-            Err(error) if error.kind() == ErrorKind::Interrupted => Awaited::Interrupted,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                tick::take();
+                Awaited::Interrupted
+            }
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Awaited::Nobody,
             Err(error) => Awaited::Failed(RecordError::os("waiting for the application")(error)),
         }

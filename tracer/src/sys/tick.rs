@@ -1,6 +1,10 @@
 //! A signal to the tracer thread at intervals, so that a wait for one traced thread does not
 //! last for ever when that thread waits for another. Armed only while threads contend.
+//!
+//! A tick that comes while the thread does not wait interrupts nothing. It is remembered: a traced thread's own timer may keep
+//! step with this one, so that every tick comes together with a report.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -24,7 +28,19 @@ pub struct Tick {
     only_here: std::marker::PhantomData<*const ()>,
 }
 
-extern "C" fn nothing(_signal: libc::c_int) {}
+thread_local! {
+    /// Whether a tick has come since somebody asked. Without a destructor: the handler only stores to it.
+    static TICKED: Cell<bool> = const { Cell::new(false) };
+}
+
+extern "C" fn ticked(_signal: libc::c_int) {
+    TICKED.set(true);
+}
+
+/// Whether a tick has come since the last call.
+pub fn take() -> bool {
+    TICKED.replace(false)
+}
 
 impl Tick {
     /// A timer for the calling thread, not yet armed: of ticks so far apart.
@@ -33,7 +49,7 @@ impl Tick {
         // SAFETY: all structures are valid and zeroed where not set; the handler does nothing.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_sigaction = ticked as *const () as usize;
             // Without SA_RESTART: the point is to interrupt.
             if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == -1 {
                 return Err(io::Error::last_os_error());
@@ -97,5 +113,25 @@ impl Drop for Tick {
     fn drop(&mut self) {
         // SAFETY: the timer is ours and not used afterwards.
         unsafe { libc::timer_delete(self.timer) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_tick_that_interrupts_nothing_is_remembered() {
+        let mut tick = Tick::new(Duration::from_millis(1)).expect("a timer");
+        assert!(!take());
+        tick.arm();
+        let begin = Instant::now();
+        while !TICKED.get() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it never ticks");
+            std::hint::spin_loop();
+        }
+        tick.disarm();
+        assert!(take() && !take());
     }
 }
