@@ -4,19 +4,22 @@
 //! recording: replay needs what it was. Equal content is kept once.
 
 mod copy;
+mod source;
 mod transfer;
 
 pub use transfer::{Incoming, Outgoing, Piece};
 
+use source::Source;
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::Xxh3;
 
 /// The store's directory in a recording.
 const FILES_DIR: &str = "files";
 const BUFFER_BYTES: usize = 256 << 10;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Why a file cannot be kept, or not be found again.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,10 @@ pub struct Kept {
 pub struct FileStore {
     dir: PathBuf,
     temporaries: u32,
+    /// What goes through it, goes through here: fresh memory for each file costs more than reading it.
+    buffer: Vec<u8>,
+    /// Sizes of what is kept; `None`: nobody has looked.
+    sizes: Option<HashSet<u64>>,
 }
 
 impl FileStore {
@@ -92,21 +99,24 @@ impl FileStore {
             .mode(0o700)
             .create(&dir)
             .map_err(|error| io_error("create", &dir, error))?;
-        Ok(Self {
-            dir,
-            temporaries: 0,
-        })
+        Ok(Self::of(dir, Some(HashSet::new())))
     }
 
     /// Opens the store of the recording in `dir`.
     pub fn open(dir: &Path) -> Result<Self, FileError> {
         let dir = dir.join(FILES_DIR);
         match std::fs::metadata(&dir) {
-            Ok(_) => Ok(Self {
-                dir,
-                temporaries: 0,
-            }),
+            Ok(_) => Ok(Self::of(dir, None)),
             Err(error) => Err(io_error("open", &dir, error)),
+        }
+    }
+
+    const fn of(dir: PathBuf, sizes: Option<HashSet<u64>>) -> Self {
+        Self {
+            dir,
+            temporaries: 0,
+            buffer: Vec::new(),
+            sizes,
         }
     }
 
@@ -123,7 +133,15 @@ impl FileStore {
     /// Keeps the first `size` bytes of `file`, whose file position stays as it is. If it
     /// changes meanwhile, some state that it went through is kept, and described truly.
     pub fn keep(&mut self, file: &File, size: u64) -> Result<Kept, FileError> {
-        self.keep_if(file, size, &|_, _| true, &|| {})
+        let source = Source::of(file);
+        // If there is none of its size, it is not there: one pass is enough.
+        let kept = if self.sizes.as_ref().is_some_and(|all| !all.contains(&size)) {
+            None
+        } else {
+            let (hash, size) = self.hash(&source, size, &|| {})?;
+            self.find(hash, size)?
+        };
+        kept.map_or_else(|| self.copy_in(&source, size, &|| {}), Ok)
     }
 
     /// The same if the content has this hash and size; whether it has. `at_work` is called again and
@@ -134,49 +152,49 @@ impl FileStore {
         (hash, size): (u128, u64),
         at_work: &dyn Fn(),
     ) -> Result<bool, FileError> {
-        let is_same = |found, len| (found, len) == (hash, size);
-        let kept = self.keep_if(file, size, &is_same, at_work)?;
-        Ok(is_same(kept.hash, kept.size))
+        let source = Source::of(file);
+        if self.hash(&source, size, at_work)? != (hash, size) {
+            return Ok(false);
+        }
+        if self.find(hash, size)?.is_some() {
+            return Ok(true);
+        }
+        let kept = self.copy_in(&source, size, at_work)?;
+        Ok((kept.hash, kept.size) == (hash, size))
     }
 
-    fn keep_if(
+    fn hash(
         &mut self,
-        file: &File,
+        source: &Source<'_>,
         size: u64,
-        wanted: &dyn Fn(u128, u64) -> bool,
+        at_work: &dyn Fn(),
+    ) -> Result<(u128, u64), FileError> {
+        buffer(&mut self.buffer);
+        source
+            .hash(size, &mut self.buffer, at_work)
+            .map_err(|error| io_error("read", &source.described(), error))
+    }
+
+    fn copy_in(
+        &mut self,
+        source: &Source<'_>,
+        size: u64,
         at_work: &dyn Fn(),
     ) -> Result<Kept, FileError> {
-        let own = copy::reopen(file);
-        let source = own.as_ref().unwrap_or(file);
-        let described = copy::describe(file);
-        let (hash, size) = hash_file_as(source, size, own.is_some(), at_work)
-            .map_err(|error| io_error("read", &described, error))?;
-        if !wanted(hash, size) {
-            let already = false;
-            return Ok(Kept {
-                hash,
-                size,
-                already,
-            });
-        }
-        if let Some(kept) = self.find(hash, size)? {
-            return Ok(kept);
-        }
         let temporary = self
             .dir
             .join(format!(".{}-{}", std::process::id(), self.temporaries));
         self.temporaries += 1;
-        let kept = self.copy_in(source, &described, size, &temporary, at_work);
+        let kept = self.copy_as(source, size, &temporary, at_work);
         if !matches!(kept, Ok(Kept { already: false, .. })) {
             let _ = std::fs::remove_file(&temporary);
         }
         kept
     }
 
-    fn copy_in(
-        &self,
-        source: &File,
-        described: &Path,
+    fn copy_as(
+        &mut self,
+        source: &Source<'_>,
         size: u64,
         temporary: &Path,
         at_work: &dyn Fn(),
@@ -190,15 +208,18 @@ impl FileStore {
             .mode(0o400)
             .open(temporary)
             .map_err(failed)?;
-        copy::copy_content(source, &copy, size, at_work)
-            .map_err(|error| io_error("copy", described, error))?;
-        // What counts is what lies here now, not what was read a moment ago.
-        let (hash, size) = hash_file_as(&copy, size, true, at_work).map_err(failed)?;
+        buffer(&mut self.buffer);
+        let (hash, size) = source
+            .copy(&copy, size, &mut self.buffer, at_work)
+            .map_err(|error| io_error("copy", &source.described(), error))?;
         if let Some(kept) = self.find(hash, size)? {
             return Ok(kept);
         }
         let path = self.path(hash);
         std::fs::rename(temporary, &path).map_err(|error| io_error("create", &path, error))?;
+        if let Some(sizes) = &mut self.sizes {
+            sizes.insert(size);
+        }
         Ok(Kept {
             hash,
             size,
@@ -239,8 +260,8 @@ impl FileStore {
     pub fn verify(&self, hash: u128) -> Result<(), FileError> {
         let path = self.path(hash);
         let file = self.open_kept(hash)?;
-        let (found, _) = hash_file_as(&file, u64::MAX, true, &|| {})
-            .map_err(|error| io_error("read", &path, error))?;
+        let (found, _) =
+            hash_file(&file, u64::MAX).map_err(|error| io_error("read", &path, error))?;
         if found == hash {
             Ok(())
         } else {
@@ -254,7 +275,7 @@ impl FileStore {
         let failed = |error| io_error("copy", &path, error);
         let kept = self.open_kept(hash)?;
         let size = kept.metadata().map_err(failed)?.len();
-        copy::copy_content(&kept, to, size, &|| {}).map_err(failed)
+        copy::copy_content(&kept, to, size).map_err(failed)
     }
 
     /// Everything kept: hash and size, by hash.
@@ -290,66 +311,14 @@ impl FileStore {
 /// Hash and size of the first `size` bytes of a file, or of fewer if it has fewer.
 /// Leaves its file position alone.
 pub fn hash_file(file: &File, size: u64) -> io::Result<(u128, u64)> {
-    let own = copy::reopen(file);
-    hash_file_as(own.as_ref().unwrap_or(file), size, own.is_some(), &|| {})
+    let mut bytes = Vec::new();
+    buffer(&mut bytes);
+    Source::of(file).hash(size, &mut bytes, &|| {})
 }
 
-/// The same; `own` says that its file position is nobody else's, so that holes, which
-/// may be many times as long as the data, need not be read.
-fn hash_file_as(file: &File, size: u64, own: bool, at_work: &dyn Fn()) -> io::Result<(u128, u64)> {
-    let mut hash = Xxh3::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let metadata = file.metadata()?;
-    if own && metadata.is_file() {
-        let mut at = 0;
-        let size = size.min(metadata.len());
-        let zeros = vec![0; BUFFER_BYTES];
-        while let Some((start, end)) = copy::next_data(file, at, size) {
-            hash_zeros(&mut hash, &zeros, start - at);
-            let read = hash_range(&mut hash, &mut buffer, file, (start, end), at_work)?;
-            at = start + read;
-            if at < end {
-                return Ok((hash.digest128(), at));
-            }
-        }
-        hash_zeros(&mut hash, &zeros, size - at);
-        return Ok((hash.digest128(), size));
-    }
-    let read = hash_range(&mut hash, &mut buffer, file, (0, size), at_work)?;
-    Ok((hash.digest128(), read))
-}
-
-fn hash_zeros(hash: &mut Xxh3, zeros: &[u8], mut len: u64) {
-    while len > 0 {
-        let piece = usize::try_from(len).map_or(zeros.len(), |len| len.min(zeros.len()));
-        hash.update(&zeros[..piece]);
-        len -= piece as u64;
-    }
-}
-
-/// Hashes a range of a file; how many bytes it had there.
-fn hash_range(
-    hash: &mut Xxh3,
-    buffer: &mut [u8],
-    file: &File,
-    (start, end): (u64, u64),
-    at_work: &dyn Fn(),
-) -> io::Result<u64> {
-    let mut at = start;
-    while at < end {
-        at_work();
-        let want = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
-        match file.read_at(&mut buffer[..want], at) {
-            Ok(0) => break,
-            Ok(len) => {
-                hash.update(&buffer[..len]);
-                at += len as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(at - start)
+/// A buffer is as large as it is to be.
+fn buffer(buffer: &mut Vec<u8>) {
+    buffer.resize(BUFFER_BYTES, 0);
 }
 
 /// The hash that a kept file's name says; `None` for any other name.

@@ -11,9 +11,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// How much `copy_file_range` is asked for at a time: so little that it is seen to go on.
-const RANGE_BYTES_MAX: u64 = 8 << 20;
-
 /// The same file with a file position of its own: the application may share that of
 /// `file`. Also makes a file readable that was opened for writing only.
 pub(super) fn reopen(file: &File) -> Option<File> {
@@ -31,13 +28,7 @@ pub(super) fn describe(file: &File) -> PathBuf {
 }
 
 /// Makes the content of `to`, which is empty, the first `size` bytes of `from`.
-/// `at_work` is called as that goes on.
-pub(super) fn copy_content(
-    from: &File,
-    to: &File,
-    size: u64,
-    at_work: &dyn Fn(),
-) -> io::Result<()> {
+pub(super) fn copy_content(from: &File, to: &File, size: u64) -> io::Result<()> {
     if sys::clone_content(from, to).is_ok() {
         if to.metadata()?.len() > size {
             to.set_len(size)?;
@@ -48,7 +39,7 @@ pub(super) fn copy_content(
     to.set_len(size.min(from.metadata()?.len()))?;
     let mut at = 0;
     while let Some((start, end)) = next_data(from, at, size) {
-        copy_range(from, to, (start, end), at_work)?;
+        copy_range(from, to, (start, end))?;
         at = end;
     }
     Ok(())
@@ -79,39 +70,27 @@ pub(super) fn next_data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
     (start < size).then_some((start, end.clamp(start, size)))
 }
 
-fn copy_range(
-    from: &File,
-    to: &File,
-    (start, end): (u64, u64),
-    at_work: &dyn Fn(),
-) -> io::Result<()> {
+fn copy_range(from: &File, to: &File, (start, end): (u64, u64)) -> io::Result<()> {
     let mut at = start;
     while at < end {
-        at_work();
         let (Ok(mut from_at), Ok(mut to_at)) = (i64::try_from(at), i64::try_from(at)) else {
             break;
         };
-        let want = usize::try_from((end - at).min(RANGE_BYTES_MAX)).unwrap_or(usize::MAX);
+        let want = usize::try_from(end - at).unwrap_or(usize::MAX);
         match copy_file_range(from, Some(&mut from_at), to, Some(&mut to_at), want) {
             Ok(len) if len > 0 => at += len as u64,
             Err(Errno::EINTR) => {}
             // Across filesystems, from special ones, at the end of one that shrank.
-            _ => return copy_by_hand(from, to, (at, end), at_work),
+            _ => return copy_by_hand(from, to, (at, end)),
         }
     }
     Ok(())
 }
 
-fn copy_by_hand(
-    from: &File,
-    to: &File,
-    (start, end): (u64, u64),
-    at_work: &dyn Fn(),
-) -> io::Result<()> {
+fn copy_by_hand(from: &File, to: &File, (start, end): (u64, u64)) -> io::Result<()> {
     let mut buffer = vec![0; super::BUFFER_BYTES];
     let mut at = start;
     while at < end {
-        at_work();
         let want = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         match from.read_at(&mut buffer[..want], at) {
             Ok(0) => break,

@@ -1,7 +1,8 @@
 //! Kept files on their way between two stores: read with their holes, written, and checked
 //! against their name before they get it.
 
-use super::{BUFFER_BYTES, FileError, FileStore, Kept, copy, hash_range, hash_zeros, io_error};
+use super::source::{Source, hash_zeros};
+use super::{BUFFER_BYTES, FileError, FileStore, Kept, copy, io_error};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -115,7 +116,9 @@ impl FileStore {
         }
         let mut hasher = Xxh3::new();
         let mut buffer = vec![0; BUFFER_BYTES];
-        let at = hash_range(&mut hasher, &mut buffer, &file, (0, at), &|| {}).map_err(failed)?;
+        let at = Source::shared(&file)
+            .read(&mut hasher, at, &mut buffer, &|| {}, &mut |_, _| Ok(()))
+            .map_err(failed)?;
         Ok(Incoming {
             file,
             temporary,
@@ -163,7 +166,7 @@ impl Incoming {
         self.file
             .set_len(self.at + len)
             .map_err(|error| io_error("write", &self.temporary, error))?;
-        hash_zeros(&mut self.hasher, &[0; 4096], len);
+        hash_zeros(&mut self.hasher, len);
         self.at += len;
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Write};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
@@ -144,7 +145,8 @@ impl Memories {
     }
 
     fn find_patched(&mut self, space: SpaceId, tid: Pid, area: &Area, file: &File) {
-        let sites = sites::find(file);
+        let part = area.offset..area.offset.saturating_add(area.len());
+        let sites = sites::find(file, &part);
         let inside = sites
             .sites
             .iter()
@@ -259,8 +261,16 @@ impl Memories {
         len: u64,
         out: &mut Vec<Out<'static>>,
     ) -> Option<Vec<std::ops::Range<u64>>> {
-        let sites = self.sites.entry(id).or_insert_with(|| sites::find(file));
         let end = offset.saturating_add(len);
+        let part = offset..end;
+        let sites = match self.sites.entry(id) {
+            Entry::Occupied(known) if known.get().covers(&part) => known.into_mut(),
+            Entry::Occupied(mut known) => {
+                known.insert(sites::find(file, &part));
+                known.into_mut()
+            }
+            Entry::Vacant(unknown) => unknown.insert(sites::find(file, &part)),
+        };
         if self.whole.len() >= CACHED_FILES_MAX {
             self.whole.clear();
         }

@@ -1,11 +1,10 @@
 //! What surrounds an opcode that nothing is known of: the pages that have it or, where it stands in
 //! what no function covers (tables that somebody put among the code), all whole pages of that.
 
-use super::Code;
 use super::elf::Program;
+use super::{Code, PAGE_BYTES};
 use std::ops::Range;
 
-const PAGE_BYTES: u64 = 4096;
 /// With more opcodes than this, each has the page where it stands.
 const OPCODES_MAX: usize = 256;
 
@@ -82,7 +81,7 @@ const fn page_of(offset: u64) -> Range<u64> {
     start..start.saturating_add(PAGE_BYTES)
 }
 
-fn merged(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+pub(super) fn merged(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
     let mut ranges: Vec<_> = ranges.collect();
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut merged: Vec<Range<u64>> = Vec::new();

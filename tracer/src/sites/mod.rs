@@ -26,13 +26,16 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Bytes of a file searched in one piece.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
+const PAGE_BYTES: u64 = 4096;
 /// A function larger than this is none.
 const FUNCTION_BYTES_MAX: u64 = 16 << 20;
 
 /// What is known of the nondeterministic instructions in a file, by offset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
+    /// Where in the file it was looked, in ascending order.
+    searched: Vec<Range<u64>>,
     /// Instructions, in ascending order, with what replaces them.
     pub sites: Vec<(u64, Vec<u8>)>,
     /// Opcodes that nothing is known of, in ascending order.
@@ -42,23 +45,53 @@ pub struct Found {
     pub guards: Vec<Range<u64>>,
 }
 
-/// Looks through a file.
-#[must_use]
-pub fn find(file: &File) -> Found {
-    let candidates = candidates(file);
-    if candidates.is_empty() {
-        return Found::default();
+impl Found {
+    /// Whether it was looked for in all of a part of the file.
+    #[must_use]
+    pub fn covers(&self, part: &Range<u64>) -> bool {
+        covers(&self.searched, part)
     }
+}
+
+fn covers(searched: &[Range<u64>], part: &Range<u64>) -> bool {
+    let inside = |range: &Range<u64>| range.start <= part.start && part.end <= range.end;
+    searched.iter().any(inside)
+}
+
+/// Looks through the code of a file, of which `part` is mapped as such.
+#[must_use]
+pub fn find(file: &File, part: &Range<u64>) -> Found {
     let data = elf::content(file);
     // What is no program, or a broken one, has no functions.
-    match Program::of(&data) {
+    let program = Program::of(&data);
+    let mut searched = program.as_ref().map(pages_of_code).unwrap_or_default();
+    if !covers(&searched, part) {
+        // Whatever it is: all of it.
+        searched.clear();
+        searched.push(0..u64::MAX);
+    }
+    let candidates = candidates(file, &searched);
+    let mut found = match program {
+        _ if candidates.is_empty() => Found::default(),
         Some(program) => judged(&program, candidates),
         None => Found {
             guards: gaps::pages_of(&candidates),
             open: candidates,
             ..Found::default()
         },
-    }
+    };
+    found.searched = searched;
+    found
+}
+
+/// The parts of a file that its program has executable: in pages, as they are mapped.
+fn pages_of_code(program: &Program<'_, '_>) -> Vec<Range<u64>> {
+    let pages = |part: Part| {
+        let start = part.offset / PAGE_BYTES * PAGE_BYTES;
+        let end = part.offset.saturating_add(part.len);
+        start..end.checked_next_multiple_of(PAGE_BYTES).unwrap_or(u64::MAX)
+    };
+    gaps::merged(program.parts().into_iter().map(pages))
 }
 
 /// Whether a part of a file that is mapped is so alone: none of it could be an instruction that
@@ -79,27 +112,42 @@ pub fn is_whole(file: &File, offset: u64, len: u64) -> bool {
     !matches!(first, [0x31 | 0xf9, _] | [1, 0xf9]) && !matches!(last, [_, 0x0f] | [0x0f, 1])
 }
 
-/// Offsets of what may be such an instruction's opcode, in ascending order.
-fn candidates(file: &File) -> Vec<u64> {
-    const OVERLAP: usize = 2;
+/// Offsets of what may be such an instruction's opcode in these parts of a file, in ascending order.
+fn candidates(file: &File, parts: &[Range<u64>]) -> Vec<u64> {
     let mut found = Vec::new();
     let mut buffer = vec![0u8; PIECE + OVERLAP];
-    let mut at = 0u64;
-    loop {
+    for part in parts {
+        search(file, part, &mut buffer, &mut found);
+    }
+    found
+}
+
+/// How far an opcode that begins in a piece may go on behind it.
+const OVERLAP: usize = 2;
+
+fn search(file: &File, part: &Range<u64>, buffer: &mut [u8], found: &mut Vec<u64>) {
+    let mut at = part.start;
+    while at < part.end {
+        let left = usize::try_from(part.end - at).unwrap_or(usize::MAX);
+        let want = left.saturating_add(OVERLAP).min(buffer.len());
         let mut filled = 0;
-        while filled < buffer.len() {
-            match file.read_at(&mut buffer[filled..], at + filled as u64) {
+        while filled < want {
+            match file.read_at(&mut buffer[filled..want], at + filled as u64) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => filled += count,
             }
         }
         let mut from = 0;
         while let Some(offset) = insn::find_opcode(&buffer[from..filled]) {
-            found.push(at + (from + offset) as u64);
+            let opcode = at + (from + offset) as u64;
             from += offset + 1;
+            // What begins in the overlap is found at the beginning of the next piece.
+            if from <= PIECE && opcode < part.end {
+                found.push(opcode);
+            }
         }
         if filled < buffer.len() {
-            return found;
+            return;
         }
         at += PIECE as u64;
     }
@@ -123,6 +171,7 @@ fn judged(program: &Program<'_, '_>, candidates: Vec<u64>) -> Found {
         sites,
         open,
         guards,
+        ..Found::default()
     }
 }
 

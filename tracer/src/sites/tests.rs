@@ -42,11 +42,14 @@ fn build_from(code: &str, flags: &[&str]) -> Built {
     Built { dir, path }
 }
 
+/// All of a file is asked for.
+const ALL: Range<u64> = 0..u64::MAX;
+
 /// The original bytes at every site.
 fn instructions(path: &Path) -> Vec<Vec<u8>> {
     let content = std::fs::read(path).expect("readable");
     let file = File::open(path).expect("readable");
-    let mut found = find(&file).sites;
+    let mut found = find(&file, &ALL).sites;
     found.sort();
     found
         .iter()
@@ -192,7 +195,7 @@ fn broken_programs_are_endured() {
     let check = |content: &[u8]| {
         broken.set_len(0).expect("cut");
         broken.write_all_at(content, 0).expect("written");
-        let _ = find(&broken);
+        let _ = find(&broken, &ALL);
         let functions = Functions::of(&broken);
         for offset in (0..0x3000).step_by(64) {
             if let Some(found) = functions.covering(offset) {
@@ -239,7 +242,7 @@ fn reads_of_the_counter_are_sites_or_open() {
     let built = build_from(source, &["-static-pie"]);
     let content = std::fs::read(&built.path).expect("readable");
     let file = File::open(&built.path).expect("readable");
-    let found = find(&file);
+    let found = find(&file, &ALL);
     let place = |code: &[u8]| {
         let found = content.windows(code.len()).position(|at| at == code);
         found.expect("it is there") as u64
@@ -280,7 +283,7 @@ fn tables_among_the_code_are_guarded() {
     let code = [0x40, 0x0f, 0x31, 0x41];
     let at = content.windows(code.len()).position(|found| found == code);
     let at = at.expect("it is there") as u64;
-    let guards = find(&file).guards;
+    let guards = find(&file, &ALL).guards;
     let guard = guards.iter().find(|guard| guard.contains(&at));
     // The whole pages between the functions.
     assert_eq!(guard, Some(&(at - 0x1000..at + 0x3000)), "{guards:x?}");
@@ -304,4 +307,46 @@ fn parts_of_files_are_whole_or_cut() {
     ] {
         assert_eq!(is_whole(&file, offset, len), whole, "{offset:#x} {len:#x}");
     }
+}
+
+/// Of a program only its code is looked at, unless something else is executed.
+#[test]
+fn only_what_is_executed_is_looked_at() {
+    let source = r#"
+        const unsigned char data[] = {1, 2, 3, 0x0f, 0x31, 4};
+        void _start(void) { __asm__ volatile("rdtsc\n mov %0, %%rax" : : "r"(data) : "rax", "rdx"); __builtin_trap(); }
+    "#;
+    let built = build_from(source, &["-static-pie", "-Wl,-z,separate-code"]);
+    let content = std::fs::read(&built.path).expect("readable");
+    let file = File::open(&built.path).expect("readable");
+    let place = |code: &[u8]| {
+        let found = content.windows(code.len()).position(|at| at == code);
+        found.expect("it is there") as u64
+    };
+    let data = place(&[3, 0x0f, 0x31, 4]) + 1;
+    let all = find(&file, &ALL);
+    assert!(all.open.contains(&data) && all.covers(&(data..data + 1)));
+    let (code, _) = all.sites[0];
+    let page = code / PAGE_BYTES * PAGE_BYTES;
+    let found = find(&file, &(page..page + PAGE_BYTES));
+    assert_eq!(found.sites, all.sites);
+    assert_eq!(found.open, Vec::<u64>::new());
+    assert!(found.covers(&(page..page + PAGE_BYTES)) && !found.covers(&(data..data + 1)));
+}
+
+/// Where pieces meet, each opcode is found once.
+#[test]
+fn pieces_overlap() {
+    let file = crate::sys::host::memory_file(c"pieces").expect("made");
+    let places = [PIECE - 2, PIECE, PIECE + 3, 2 * PIECE - 1];
+    let mut content = vec![0x90; 3 * PIECE];
+    for place in places {
+        content[place..place + 2].copy_from_slice(&[0x0f, 0x31]);
+    }
+    file.write_all_at(&content, 0).expect("written");
+    let open = |part: Range<u64>| candidates(&file, std::slice::from_ref(&part));
+    let places = places.map(|place| place as u64);
+    assert_eq!(open(ALL), places);
+    assert_eq!(open(places[1]..places[3]), places[1..3]);
+    assert_eq!(open(places[1]..places[3] + 1), places[1..]);
 }
