@@ -9,6 +9,7 @@ use journal::WriterOptions;
 use standby::config::{Log, Primary};
 use standby::node::{Slot, protect};
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -83,6 +84,7 @@ pub fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         counting,
         rules,
         events_max: args.protection.die_after,
+        shares_with: recording.base().map(Path::to_owned),
         ..Options::new(dir.clone())?
     };
     let slot = Slot::default();

@@ -116,6 +116,12 @@ impl NewRecording {
         })
     }
 
+    /// The directory that holds it with others; `None` for one with a place of its own.
+    pub fn base(&self) -> Option<&Path> {
+        let (latest, _) = self.latest.as_ref()?;
+        latest.parent()
+    }
+
     /// Takes everything back: nothing was recorded.
     pub fn undo(self) {
         if let Some((link, before)) = &self.latest

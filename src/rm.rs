@@ -6,7 +6,8 @@ use crate::meta::Meta;
 use crate::summary::{FILES_DIR, Summary, is_in_use};
 use crate::{messages, recordings};
 use anyhow::{Context, bail};
-use journal::JOURNAL_DIR;
+use journal::{JOURNAL_DIR, Pool};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +17,11 @@ use std::process::ExitCode;
 /// Removes recordings; each that cannot be removed is named, and the others are removed.
 pub fn run(args: &RmArgs) -> anyhow::Result<ExitCode> {
     let mut failed = false;
+    let mut removed_from = BTreeSet::new();
+    let mut remove = |dir: &Path| {
+        let base = dir.parent().map(Path::to_owned);
+        remove(dir).map(|()| removed_from.extend(base))
+    };
     if args.all {
         for dir in recordings::list(&recordings::base()?)? {
             if is_in_use(&dir) {
@@ -27,6 +33,10 @@ pub fn run(args: &RmArgs) -> anyhow::Result<ExitCode> {
     }
     for name in &args.recordings {
         failed |= !tell(find(name).and_then(|dir| remove(&dir)));
+    }
+    for base in removed_from {
+        // Mostly there is none.
+        let _ = Pool::sweep(&base);
     }
     Ok(ExitCode::from(if failed { OWN_FAILURE } else { 0 }))
 }

@@ -55,7 +55,8 @@ pub struct Runner {
     pub words: Vec<OsString>,
     pub cwd: PathBuf,
     one_cpu: bool,
-    recording: PathBuf,
+    /// Where recordings go. The first of a program is dearer: the others share what it has kept.
+    recordings: PathBuf,
     trace: PathBuf,
     log: PathBuf,
 }
@@ -105,7 +106,7 @@ impl Runner {
             words: words.into_iter().map(Into::into).collect(),
             cwd: cwd.to_owned(),
             one_cpu: false,
-            recording: scratch.recording("bench"),
+            recordings: scratch.recording("bench"),
             trace: scratch.root().join("strace.out"),
             log: scratch.root().join("log"),
         }
@@ -117,9 +118,16 @@ impl Runner {
         self
     }
 
+    /// The latest recording.
+    fn recording(&self) -> PathBuf {
+        self.recordings.join("latest")
+    }
+
     /// Starts it; whatever an earlier run left besides the command's own files is gone.
     pub fn start(&self, way: Way) -> Running {
-        let _ = fs::remove_dir_all(&self.recording);
+        if let Ok(before) = self.recording().canonicalize() {
+            let _ = fs::remove_dir_all(before);
+        }
         let _ = fs::remove_file(&self.trace);
         // What earlier runs wrote is not to be written out during this one.
         nix::unistd::sync();
@@ -133,7 +141,7 @@ impl Runner {
             Way::Native => Command::new(&self.words[0]),
             Way::Recorded | Way::NoAgent | Way::Software => {
                 let mut command = Command::new(ftrun());
-                command.arg("record").arg("--dir").arg(&self.recording);
+                command.arg("record").env("FTRUN_DIR", &self.recordings);
                 match way {
                     Way::NoAgent => command.arg("--no-agent"),
                     Way::Software => command.args(["--counter", "software"]),
@@ -163,7 +171,7 @@ impl Runner {
         let mut command = Command::new(ftrun());
         command
             .args(["replay", "--quiet"])
-            .arg(&self.recording)
+            .arg(self.recording())
             .current_dir(&self.cwd);
         start(command, &self.log).wait()
     }
@@ -175,7 +183,7 @@ impl Runner {
             [
                 "stat".as_ref(),
                 "--json".as_ref(),
-                self.recording.as_os_str(),
+                self.recording().as_os_str(),
             ],
             Duration::from_secs(600),
         );
@@ -195,12 +203,12 @@ impl Runner {
 
     /// Bytes of the latest recording's journal.
     pub fn journal_bytes(&self) -> u64 {
-        size(&self.recording.join("journal"))
+        size(&self.recording().join("journal"))
     }
 
     /// Bytes of its kept files.
     pub fn kept_bytes(&self) -> u64 {
-        size(&self.recording.join("files"))
+        size(&self.recording().join("files"))
     }
 }
 

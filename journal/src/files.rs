@@ -4,9 +4,11 @@
 //! recording: replay needs what it was. Equal content is kept once.
 
 mod copy;
+mod pool;
 mod source;
 mod transfer;
 
+pub use pool::Pool;
 pub use transfer::{Incoming, Outgoing, Piece};
 
 use source::Source;
@@ -89,6 +91,8 @@ pub struct FileStore {
     buffer: Vec<u8>,
     /// Sizes of what is kept; `None`: nobody has looked.
     sizes: Option<HashSet<u64>>,
+    /// What other recordings have kept.
+    pool: Option<Pool>,
 }
 
 impl FileStore {
@@ -117,7 +121,19 @@ impl FileStore {
             temporaries: 0,
             buffer: Vec::new(),
             sizes,
+            pool: None,
         }
+    }
+
+    /// Shares content with other recordings, as far as files have identities that are known.
+    pub fn share(&mut self, pool: Pool) {
+        self.pool = Some(pool);
+    }
+
+    /// What it shares content with.
+    #[must_use]
+    pub const fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
     }
 
     /// Opens the store of the recording in `dir`, and begins it if there is none.
@@ -144,7 +160,50 @@ impl FileStore {
         kept.map_or_else(|| self.copy_in(&source, size, &|| {}), Ok)
     }
 
-    /// The same if the content has this hash and size; whether it has. `at_work` is called again and
+    /// [`Self::keep`] for a file with this identity: a name that it has as long as its content is the same, and that nothing else
+    /// ever has while the kernel runs.
+    pub fn keep_identified(
+        &mut self,
+        file: &File,
+        size: u64,
+        identity: &str,
+    ) -> Result<Kept, FileError> {
+        if let Some(kept) = self.shared(identity, size) {
+            return Ok(kept);
+        }
+        let kept = self.keep(file, size)?;
+        if kept.size == size
+            && let Some(pool) = &self.pool
+        {
+            let _ = pool.add(identity, kept.hash, &self.path(kept.hash));
+        }
+        Ok(kept)
+    }
+
+    /// Content that the pool has.
+    fn shared(&mut self, identity: &str, size: u64) -> Option<Kept> {
+        let pool = self.pool.as_ref()?;
+        let hash = pool.known(identity)?;
+        let path = self.path(hash);
+        let already = match pool.link(hash, &path) {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            Err(_) => return None,
+        };
+        if path.metadata().ok()?.len() != size {
+            return None;
+        }
+        if let Some(sizes) = &mut self.sizes {
+            sizes.insert(size);
+        }
+        Some(Kept {
+            hash,
+            size,
+            already,
+        })
+    }
+
+    /// [`Self::keep`] if the content has this hash and size; whether it has. `at_work` is called again and
     /// again as the work goes on, which takes its time.
     pub fn keep_same(
         &mut self,

@@ -23,7 +23,7 @@ mod writer;
 
 pub use bytes::Bytes;
 pub use event::*;
-pub use files::{FileError, FileStore, Incoming, Kept, Outgoing, Piece, hash_file};
+pub use files::{FileError, FileStore, Incoming, Kept, Outgoing, Piece, Pool, hash_file};
 pub use format::{
     FORMAT_VERSION, FRAME_PAYLOAD_BYTES_MAX, FRAME_RAW_BYTES_MAX, HEADER_BYTES_MAX, JOURNAL_DIR,
     LOCK_FILE, RECORD_BYTES_MAX, segment_name,

@@ -1,7 +1,7 @@
 //! `ftrun rm`: what it removes, and what it refuses.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -34,6 +34,47 @@ fn latest_names_the_latest_that_is_left() {
         !base(&scratch).join("latest").is_symlink(),
         "the link is gone"
     );
+    let left = fs::read_dir(base(&scratch)).expect("the base").count();
+    assert_eq!(left, 0, "everything is gone");
+}
+
+/// What programs are kept for a recording is shared with the next, if they lie where it is known that they stay as they are.
+#[test]
+fn programs_are_stored_once_for_several_recordings() {
+    const DISKS: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+    let scratch = Scratch::new("rm-shared");
+    let links = |name: &str| {
+        let files = fs::read_dir(base(&scratch).join(name).join("files")).expect("it has files");
+        let links = files.map(|file| {
+            file.expect("an entry")
+                .metadata()
+                .expect("is there")
+                .nlink()
+        });
+        links.collect::<Vec<_>>()
+    };
+    record_named(&scratch, &["/bin/true"]).expect_code(0);
+    record_named(&scratch, &["/bin/true"]).expect_code(0);
+    let fs_type = nix::sys::statfs::statfs("/bin/true")
+        .expect("a filesystem")
+        .filesystem_type();
+    let (shared, alone) = if DISKS.contains(&fs_type.0) {
+        (3, 2)
+    } else {
+        (1, 1)
+    };
+    // The program and its libraries; not the table of libraries.
+    let programs =
+        |name: &str, count: u64| links(name).iter().filter(|found| **found == count).count();
+    assert!(programs("true-0", shared) >= 3, "{:?}", links("true-0"));
+    assert!(programs("true-1", shared) >= 3, "{:?}", links("true-1"));
+    answer(&scratch, ["rm", "true-0"]);
+    assert!(programs("true-1", alone) >= 3, "{:?}", links("true-1"));
+    assert_eq!(answer(&scratch, ["verify", "true-1"]).lines().count(), 1);
+    record_named(&scratch, &["/bin/true"]).expect_code(0);
+    assert!(programs("true-2", shared) >= 3, "{:?}", links("true-2"));
+    answer(&scratch, ["verify", "--replay", "true-2"]);
+    answer(&scratch, ["rm", "--all"]);
     let left = fs::read_dir(base(&scratch)).expect("the base").count();
     assert_eq!(left, 0, "everything is gone");
 }

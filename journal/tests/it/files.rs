@@ -1,6 +1,6 @@
 //! Kept files: found by content, complete, unchanged, whatever happens to the original.
 
-use journal::{FileError, FileStore, hash_file};
+use journal::{FileError, FileStore, Kept, Pool, hash_file};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -265,6 +265,145 @@ fn a_failed_copy_leaves_nothing() {
         .keep(&File::from(pipe), 10)
         .expect_err("no file")
         .to_string();
-    assert!(error.starts_with("cannot read pipe:"), "{error}");
+    assert!(error.starts_with("cannot copy pipe:"), "{error}");
     assert!(fixture.names().is_empty());
+}
+
+/// Two recordings in one directory, which share.
+struct Shared {
+    base: tempfile::TempDir,
+    file: File,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let base = tempfile::tempdir().expect("a directory");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"a program").expect("writes");
+        Self { base, file }
+    }
+
+    fn pool(&self) -> Pool {
+        Pool::open(self.base.path()).expect("a pool")
+    }
+
+    fn store(&self, name: &str) -> FileStore {
+        let dir = self.base.path().join(name);
+        std::fs::create_dir(&dir).expect("creates");
+        let mut store = FileStore::create(&dir).expect("creates");
+        store.share(self.pool());
+        store
+    }
+
+    fn keep(&self, store: &mut FileStore, identity: &str) -> Kept {
+        let kept = store.keep_identified(&self.file, 9, identity);
+        kept.expect("keeps")
+    }
+
+    fn in_pool(&self) -> usize {
+        let pools = std::fs::read_dir(self.base.path().join(".kept")).expect("lists");
+        let pools: Vec<_> = pools.map(|pool| pool.expect("an entry").path()).collect();
+        assert_eq!(pools.len(), 1, "one kernel runs");
+        std::fs::read_dir(&pools[0]).expect("lists").count()
+    }
+}
+
+#[test]
+fn what_one_recording_keeps_the_next_does_not_read() {
+    let shared = Shared::new();
+    let (mut first, mut second) = (shared.store("first"), shared.store("second"));
+    let kept = shared.keep(&mut first, "1-2");
+    assert!(!kept.already);
+    // Nobody looks: it has the same identity.
+    shared.file.write_all_at(b"A PROGRAM", 0).expect("writes");
+    assert_eq!(shared.keep(&mut second, "1-2"), kept);
+    assert!(shared.keep(&mut second, "1-2").already);
+    let inode = |store: &FileStore| store.path(kept.hash).metadata().expect("is kept").ino();
+    assert_eq!(inode(&first), inode(&second));
+    second.verify(kept.hash).expect("as it was");
+    // With another, it is another.
+    let other = shared.keep(&mut second, "1-3");
+    assert!(other.hash != kept.hash && other.hash == xxh3_128(b"A PROGRAM"));
+}
+
+#[test]
+fn what_no_recording_has_any_more_goes_from_the_pool() {
+    let shared = Shared::new();
+    let (mut first, mut second) = (shared.store("first"), shared.store("second"));
+    let kept = shared.keep(&mut first, "1-2");
+    shared.keep(&mut second, "1-2");
+    let pool = shared.pool();
+    pool.add_note(kept.hash, "kind", b"a note").expect("notes");
+    assert_eq!(shared.in_pool(), 3);
+    std::fs::remove_dir_all(shared.base.path().join("first")).expect("removes");
+    Pool::sweep(shared.base.path()).expect("sweeps");
+    assert_eq!(shared.in_pool(), 3);
+    std::fs::remove_dir_all(shared.base.path().join("second")).expect("removes");
+    Pool::sweep(shared.base.path()).expect("sweeps");
+    assert!(!shared.base.path().join(".kept").exists());
+    assert_eq!(pool.note(kept.hash, "kind"), None);
+    assert!(pool.add_note(kept.hash, "kind", b"a note").is_err());
+    // And can be kept again.
+    shared.keep(&mut shared.store("third"), "1-2");
+    assert_eq!(shared.in_pool(), 2);
+}
+
+#[test]
+fn notes_are_whole_or_none_and_pools_are_of_one_kernel() {
+    let shared = Shared::new();
+    let kept = shared.keep(&mut shared.store("first"), "1-2");
+    let pool = shared.pool();
+    assert_eq!(pool.note(kept.hash, "kind"), None);
+    pool.add_note(kept.hash, "kind", b"a note").expect("notes");
+    assert_eq!(
+        pool.note(kept.hash, "kind").as_deref(),
+        Some(&b"a note"[..])
+    );
+    assert_eq!(pool.note(kept.hash, "other"), None);
+    let pools = shared.base.path().join(".kept");
+    let boot = std::fs::read_dir(&pools)
+        .expect("lists")
+        .next()
+        .expect("one");
+    let boot = boot.expect("an entry").path();
+    let note = boot.join(format!("{:032x}.kind", kept.hash));
+    let whole = std::fs::read(&note).expect("is there");
+    for len in 0..whole.len() {
+        std::fs::write(&note, &whole[..len]).expect("writes");
+        assert_eq!(pool.note(kept.hash, "kind"), None, "{len} bytes");
+    }
+    // The kernel has been started anew since.
+    let before = pools.join("before");
+    std::fs::rename(&boot, &before).expect("renames");
+    drop(shared.pool());
+    assert!(!before.exists());
+    assert_eq!(shared.in_pool(), 0);
+}
+
+/// Without a pool, or with one that is broken, content is kept all the same.
+#[test]
+fn a_pool_is_not_needed() {
+    let shared = Shared::new();
+    let mut store = shared.store("first");
+    std::fs::remove_dir_all(shared.base.path().join(".kept")).expect("removes");
+    let kept = shared.keep(&mut store, "1-2");
+    store.verify(kept.hash).expect("is kept");
+    // Other content where this should be.
+    let mut second = shared.store("second");
+    shared.keep(&mut second, "1-2");
+    std::fs::remove_file(second.path(kept.hash)).expect("removes");
+    let boot = std::fs::read_dir(shared.base.path().join(".kept"))
+        .expect("lists")
+        .next();
+    let content = boot
+        .expect("one")
+        .expect("an entry")
+        .path()
+        .join(format!("{:032x}", kept.hash));
+    std::fs::remove_file(&content).expect("removes");
+    std::fs::write(&content, b"short").expect("writes");
+    assert_eq!(shared.keep(&mut second, "1-2"), kept);
+    second.verify(kept.hash).expect("is kept");
+    std::fs::write(shared.base.path().join("no-directory"), b"").expect("writes");
+    assert!(Pool::open(&shared.base.path().join("no-directory")).is_err());
 }

@@ -12,11 +12,14 @@ use crate::sys::host;
 use crate::sys::mem::Remote;
 use crate::sys::wait::Pid;
 use journal::{Effect, FileId, FileStore, Mapping, ObjectId, Out, Source, Write};
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, fstatfs,
+};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A file that changed as recently as this may change again within the same time stamp.
@@ -27,6 +30,35 @@ pub(super) const PIECE: usize = 1 << 20;
 const CACHED_FILES_MAX: usize = 16 * 1024;
 /// Shared objects beyond which unmapped ones are looked for.
 const OBJECTS_BEFORE_SWEEP: usize = 64;
+
+/// A file that has not changed for so long does not do so unseen: a store to a mapping of it is told by its time stamps only once
+/// what was stored before has been written to the disk, which happens after half a minute.
+const SETTLED: Duration = Duration::from_mins(5);
+/// Filesystems of which that is known.
+const ON_DISKS: [FsType; 4] = [
+    EXT4_SUPER_MAGIC,
+    XFS_SUPER_MAGIC,
+    BTRFS_SUPER_MAGIC,
+    F2FS_SUPER_MAGIC,
+];
+const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
+
+/// How long ago a time stamp is; nothing if it is to come.
+fn age(seconds: i64) -> Duration {
+    let then = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    host::unix_time().saturating_sub(then)
+}
+
+/// Whether what the kernel says of a file tells its content, to other recordings, too: if it is a program or a library, on a disk,
+/// and has not changed lately.
+fn is_settled_program(file: &File, meta: &std::fs::Metadata) -> bool {
+    let mut magic = [0; ELF_MAGIC.len()];
+    let lately = age(meta.mtime()).min(age(meta.ctime())) < SETTLED;
+    !lately
+        && file.read_exact_at(&mut magic, 0).is_ok()
+        && magic == ELF_MAGIC
+        && fstatfs(file).is_ok_and(|fs| ON_DISKS.contains(&fs.filesystem_type()))
+}
 
 /// What to do about memory that a process outside the recording can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +77,15 @@ struct Identity {
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (modified, changed) = (self.modified, self.changed);
+        write!(f, "{}-{}-{}", self.dev, self.inode, self.size)?;
+        write!(f, "-{}-{}", modified.0, modified.1)?;
+        write!(f, "-{}-{}", changed.0, changed.1)
+    }
 }
 
 impl Identity {
@@ -72,6 +113,7 @@ pub struct Memories {
     outside: OutsideMemory,
     kept: HashMap<Identity, FileId>,
     by_hash: HashMap<u128, FileId>,
+    hashes: HashMap<FileId, u128>,
     pub(super) objects: HashMap<FileKey, Object>,
     segments: HashMap<u64, ObjectId>,
     next_object: u32,
@@ -94,6 +136,7 @@ impl Memories {
             outside,
             kept: HashMap::new(),
             by_hash: HashMap::new(),
+            hashes: HashMap::new(),
             objects: HashMap::new(),
             segments: HashMap::new(),
             next_object: 0,
@@ -199,18 +242,23 @@ impl Memories {
         if self.kept.len() >= CACHED_FILES_MAX {
             self.kept.clear();
             self.by_hash.clear();
+            self.hashes.clear();
             self.sites.clear();
             self.whole.clear();
         }
-        let kept = self
-            .store
-            .keep(file, meta.len())
-            .map_err(|error| failed(error.to_string()))?;
+        let kept = if self.store.pool().is_some() && is_settled_program(file, &meta) {
+            let identity = identity.to_string();
+            self.store.keep_identified(file, meta.len(), &identity)
+        } else {
+            self.store.keep(file, meta.len())
+        };
+        let kept = kept.map_err(|error| failed(error.to_string()))?;
         let id = match self.by_hash.get(&kept.hash) {
             Some(id) => *id,
             None => {
                 let id = out.declare(kept.hash, kept.size, path)?;
                 self.by_hash.insert(kept.hash, id);
+                self.hashes.insert(id, kept.hash);
                 id
             }
         };
@@ -263,13 +311,19 @@ impl Memories {
     ) -> Option<Vec<std::ops::Range<u64>>> {
         let end = offset.saturating_add(len);
         let part = offset..end;
+        let noted = (self.store.pool())
+            .and_then(|pool| Some(sites::Noted::new(pool, *self.hashes.get(&id)?)));
+        let find = || match &noted {
+            Some(noted) => noted.find(file, &part),
+            None => sites::find(file, &part),
+        };
         let sites = match self.sites.entry(id) {
             Entry::Occupied(known) if known.get().covers(&part) => known.into_mut(),
             Entry::Occupied(mut known) => {
-                known.insert(sites::find(file, &part));
+                known.insert(find());
                 known.into_mut()
             }
-            Entry::Vacant(unknown) => unknown.insert(sites::find(file, &part)),
+            Entry::Vacant(unknown) => unknown.insert(find()),
         };
         if self.whole.len() >= CACHED_FILES_MAX {
             self.whole.clear();

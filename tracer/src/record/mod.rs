@@ -64,7 +64,7 @@ use crate::sys::host::{self, CpuSet};
 use crate::sys::{fork, tick::Tick, tsc, wait::Pid};
 use crate::{launch, machine};
 use error::Stumble;
-use journal::{Event, FileStore, Header, Start, Tid, Writer, WriterOptions};
+use journal::{Event, FileStore, Header, Pool, Start, Tid, Writer, WriterOptions};
 use journal_out::Output;
 use memory::Memories;
 use session::Session;
@@ -90,6 +90,8 @@ pub enum Agent {
 pub struct Options {
     /// Directory of the recording; it exists and is empty.
     pub dir: PathBuf,
+    /// Directory of recordings with which this one shares kept content.
+    pub shares_with: Option<PathBuf>,
     /// When the journal can no longer be written.
     pub on_journal_error: OnJournalError,
     /// Memory that processes outside the recording can write.
@@ -119,6 +121,7 @@ impl Options {
     pub fn new(dir: PathBuf) -> Result<Self, RecordError> {
         Ok(Self {
             dir,
+            shares_with: None,
             on_journal_error: OnJournalError::Stop,
             flush_ms: WriterOptions::default().flush_ms,
             events_max: None,
@@ -177,10 +180,14 @@ pub fn record_with(
         created_unix_ns: journal_out::unix_ns(),
         machine: machine::describe(Some(cpu)),
     };
-    let store = FileStore::create(&options.dir).map_err(|error| RecordError::Keep {
+    let mut store = FileStore::create(&options.dir).map_err(|error| RecordError::Keep {
         path: options.dir.display().to_string(),
         error: error.to_string(),
     })?;
+    // Without it, everything is kept as it is.
+    if let Some(pool) = (options.shares_with.as_deref()).and_then(|base| Pool::open(base).ok()) {
+        store.share(pool);
+    }
     let writer_options = WriterOptions {
         writer_cpu,
         flush_ms: options.flush_ms,

@@ -8,6 +8,7 @@ mod elf;
 #[allow(dead_code, reason = "the planner of sites asks for functions")]
 mod functions;
 mod gaps;
+mod noted;
 #[allow(
     dead_code,
     unused_imports,
@@ -18,8 +19,11 @@ pub mod patch;
 #[allow(unused_imports, reason = "the planner of sites asks for functions")]
 pub use functions::{Functions, function_of};
 
+pub use noted::Noted;
+
 use crate::insn;
 use elf::{Part, Program};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
@@ -32,7 +36,7 @@ const PAGE_BYTES: u64 = 4096;
 const FUNCTION_BYTES_MAX: u64 = 16 << 20;
 
 /// What is known of the nondeterministic instructions in a file, by offset.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Where in the file it was looked, in ascending order.
     searched: Vec<Range<u64>>,
