@@ -1,6 +1,8 @@
 //! `/proc/<pid>/maps`, parsed.
 
+use crate::sys::procmap;
 use crate::sys::wait::Pid;
+use std::fs::File;
 use std::io;
 
 /// One line of it.
@@ -45,6 +47,28 @@ pub fn read(pid: Pid) -> io::Result<Vec<Area>> {
             parse(line).ok_or_else(|| io::Error::other("unreadable line in /proc/<pid>/maps"))
         })
         .collect()
+}
+
+/// The area of a process that has an address.
+pub fn covering(pid: Pid, addr: u64) -> io::Result<Option<Area>> {
+    let file = File::open(format!("/proc/{pid}/maps"))?;
+    if let Ok(found) = procmap::covering(&file, addr) {
+        return Ok(found.map(|found| Area {
+            start: found.start,
+            end: found.end,
+            prot: found.prot.cast_unsigned(),
+            shared: found.shared,
+            offset: found.offset,
+            dev: u64::from(found.device.0) << 32 | u64::from(found.device.1),
+            inode: found.inode,
+            name: found.name,
+        }));
+    }
+    // The kernel is older than Linux 6.11.
+    let areas = read(pid)?.into_iter();
+    Ok(areas
+        .rev()
+        .find(|area| (area.start..area.end).contains(&addr)))
 }
 
 /// An area, and what the kernel tells of it beyond that: as much as decides which advice
@@ -177,6 +201,31 @@ mod tests {
             b""
         );
         assert_eq!(parse(b"nonsense"), None);
+    }
+
+    /// However it is asked, each area is the same.
+    #[test]
+    fn one_area_is_told_as_all_are() {
+        let own = Pid(std::process::id().cast_signed());
+        let file = File::open("/proc/self/maps").expect("opens");
+        let areas = read(own).expect("reads");
+        let mut same = 0;
+        for area in areas.iter().filter(|area| area.name != b"[vsyscall]") {
+            let found = covering(own, area.start).expect("tells");
+            // Other tests map and unmap meanwhile.
+            same += usize::from(found.as_ref() == Some(area));
+            if area.name == b"[stack]" || area.name == b"[vdso]" {
+                let last = covering(own, area.end - 1).expect("tells");
+                assert_eq!(last.as_ref().map(|area| &area.name), Some(&area.name));
+            }
+        }
+        assert!(same * 2 > areas.len(), "{same} of {}", areas.len());
+        assert_eq!(covering(own, 0).expect("tells"), None);
+        // Whether this kernel can tell it so.
+        match procmap::covering(&file, 0) {
+            Ok(found) => assert_eq!(found, None),
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOTTY)),
+        }
     }
 
     #[test]

@@ -221,10 +221,8 @@ impl Sites {
             }
             State::Rewritten | State::Left => return Ok(stopped),
         }
-        let areas = maps::read(hand.tid).map_err(failed("reading the memory map"))?;
-        let area = areas
-            .iter()
-            .find(|area| area.start <= site && ip < area.end);
+        let area = maps::covering(hand.tid, site).map_err(failed("reading the memory map"))?;
+        let area = area.as_ref().filter(|area| ip < area.end);
         let at = || match area {
             Some(area) if area.inode != 0 => {
                 let name = String::from_utf8_lossy(&area.name);
@@ -232,7 +230,7 @@ impl Sites {
             }
             _ => format!("{site:#x}"),
         };
-        let (stopped, left) = self.rewrite(known, hand, stopped, entered, (&areas, area))?;
+        let (stopped, left) = self.rewrite(known, hand, stopped, entered, area)?;
         match left {
             None => known.tally.rewritten += 1,
             Some(why) => known.tally.leave(at, why),
@@ -247,7 +245,7 @@ impl Sites {
         hand: &mut Hand<'_>,
         stopped: Stopped,
         entered: &Regs,
-        (areas, area): (&[Area], Option<&Area>),
+        area: Option<&Area>,
     ) -> Result<(Stopped, Option<Left>), PlaceError> {
         let ip = entered.rip;
         let site = ip.wrapping_sub(SYSCALL_BYTES);
@@ -282,7 +280,7 @@ impl Sites {
             bytes_at: from,
             function,
         };
-        let (stopped, plan) = self.plan(hand, stopped, &about, areas)?;
+        let (stopped, plan) = self.plan(hand, stopped, &about)?;
         let plan = match plan {
             Ok(plan) => plan,
             Err(why) => return Ok((stopped, Some(why))),
@@ -294,11 +292,16 @@ impl Sites {
         if self.plans.values().any(|other| plan.conflicts(&other.plan)) {
             return Ok((stopped, Some(Left::Neighbour)));
         }
-        memory
-            .write(REWRITTEN, &self.table_with(&plan))
-            .and_then(|()| memory.write(plan.trampoline_at, &plan.trampoline))
-            .and_then(|()| memory.write(plan.patch_at, &plan.patch))
-            .map_err(failed("rewriting a syscall"))?;
+        // In this order: the agent knows of it before anybody gets there.
+        let pieces = [
+            (REWRITTEN, self.table_with(&plan).to_vec()),
+            (plan.trampoline_at, plan.trampoline.clone()),
+            (plan.patch_at, plan.patch.to_vec()),
+        ];
+        if memory.write_pieces(&pieces) < pieces.len() {
+            let error = std::io::Error::from_raw_os_error(libc::EFAULT);
+            return Err(failed("rewriting a syscall")(error));
+        }
         self.add(site, plan);
         Ok((stopped, None))
     }
@@ -319,7 +322,6 @@ impl Sites {
         hand: &mut Hand<'_>,
         mut stopped: Stopped,
         about: &Site<'_>,
-        areas: &[Area],
     ) -> Result<(Stopped, Result<Plan, Left>), PlaceError> {
         let slot = u32::try_from(ENTRY_SLOT).unwrap_or(u32::MAX);
         let mut tried_to_make_room = false;
@@ -337,7 +339,8 @@ impl Sites {
                 Err(why) => return Ok((stopped, Err(why.into()))),
             }
             tried_to_make_room = true;
-            let Some(at) = gap_near(areas, about.address) else {
+            let areas = maps::read(hand.tid).map_err(failed("reading the memory map"))?;
+            let Some(at) = gap_near(&areas, about.address) else {
                 return Ok((stopped, Err(Left::NoPlace)));
             };
             let (left, mapped) = hand.map_code(stopped, (at, REGION_BYTES))?;

@@ -11,6 +11,7 @@ pub mod host;
 pub mod mem;
 pub mod mounts;
 pub mod namespaces;
+pub mod procmap;
 pub mod ptrace;
 pub mod ring;
 pub mod seccomp;
