@@ -503,7 +503,13 @@ impl Session {
     /// The next report, while `tid` has the CPU; questions about arrears are answered. Goes on at a tick.
     fn report_or_tick(&mut self, tid: Pid) -> Step<ControlFlow<Option<(Pid, Status)>>> {
         loop {
-            match self.await_report(Some(tid)) {
+            // One that came together with a report counts, too: reports may come with every tick.
+            let awaited = if tick::take() {
+                Awaited::Interrupted
+            } else {
+                self.await_report(Some(tid))
+            };
+            match awaited {
                 Awaited::Report(pid, status) => {
                     return Ok(ControlFlow::Break(Some((pid, status))));
                 }
@@ -519,9 +525,6 @@ impl Session {
 
     /// Waits for a report, a tick, or a question about arrears, while `tid` has the CPU.
     pub(super) fn await_report(&self, tid: Option<Pid>) -> Awaited {
-        if tick::take() {
-            return Awaited::Interrupted;
-        }
         let interrupted = Err(ErrorKind::Interrupted.into());
         // In a syscall that it has stopped for it executes nothing.
         let task = tid.and_then(|tid| self.tasks.get(&tid));

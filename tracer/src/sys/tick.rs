@@ -84,6 +84,8 @@ impl Tick {
     /// Ticks from now on, if it did not already.
     pub fn arm(&mut self) {
         if !self.armed {
+            // What came before is over.
+            take();
             self.armed = self.set(self.interval_ns);
         }
     }
