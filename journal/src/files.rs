@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 /// The store's directory in a recording.
 const FILES_DIR: &str = "files";
 const BUFFER_BYTES: usize = 256 << 10;
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Why a file cannot be kept, or not be found again.
 #[derive(Debug, thiserror::Error)]

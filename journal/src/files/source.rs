@@ -1,12 +1,15 @@
 //! What is to be kept, read once: hashed, and copied as it is hashed.
 
-use super::{ZEROS, copy};
+use super::copy;
 use crate::sys;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
+
+/// What holes are hashed as.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Gets each piece that is read, and where in the file it is.
 type Visit<'a> = &'a mut dyn FnMut(&[u8], u64) -> io::Result<()>;

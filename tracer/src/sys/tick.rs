@@ -46,7 +46,8 @@ impl Tick {
     /// A timer for the calling thread, not yet armed: of ticks so far apart.
     pub fn new(interval: Duration) -> io::Result<Self> {
         let signal = libc::SIGRTMAX();
-        // SAFETY: all structures are valid and zeroed where not set; the handler does nothing.
+        // SAFETY: all structures are valid and zeroed where not set; the handler only stores to a
+        // variable of its thread that needs no initialisation.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = ticked as *const () as usize;
